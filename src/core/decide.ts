@@ -1,0 +1,144 @@
+/**
+ * The path of one request, top to bottom. Start reading here.
+ *
+ * A request that reaches this file is authenticated and parsed. It is decided by one atomic step of the ledger;
+ * everything before that step is an opinion, computed without trusting any earlier read:
+ *
+ *   examine   what the raw bytes do, and whether that is what the request says     (verify.ts, chains/)
+ *   evaluate  what the active policy thinks of it: a verdict with charges          (policy/evaluate.ts)
+ *   commit    nobody decided before, nothing is frozen, every limit has room:      (ledger/)
+ *             charge all, record, append to the journal; or repeat what stands
+ *
+ * Only this file orders the steps, and only this file turns a failure into *undecided*. No failure, default or
+ * timeout becomes an approval, and none becomes a rejection: a rejection is permanent, so it is always a decision.
+ */
+import type { Outcome, UndecidedReason } from './decision.js';
+import { UNDECIDED } from './decision.js';
+import { CountersignError, type ErrorCode, unreachable } from './errors.js';
+import { identify } from './fingerprint.js';
+import { journalText } from './journal.js';
+import { evaluate } from './policy/evaluate.js';
+import type { Rulebook } from './policy/rulebook.js';
+import {
+  type AskIdentity,
+  type Chains,
+  type Clock,
+  type CommitReply,
+  type CounterUse,
+  DEADLINE_PASSED,
+  type Deadline,
+  type Ledger,
+} from './ports.js';
+import type { Request } from './request.js';
+import { examine } from './verify.js';
+
+/** Pause before the ledger is asked again after it could not be reached. */
+const LEDGER_RETRY_MS = 100;
+
+/** A policy that changes more often than this while one request is decided is a fault, not an update. */
+const MAX_EVALUATIONS = 20;
+
+export interface DecisionPorts {
+  readonly chains: Chains;
+  readonly ledger: Ledger;
+  readonly rulebook: Rulebook;
+  readonly clock: Clock;
+  /** Told about what no answer shows: how full the limits are, and faults on the way. */
+  readonly observer: DecisionObserver;
+}
+
+export interface DecisionObserver {
+  limitsCharged(use: readonly CounterUse[]): void;
+  faulted(reason: UndecidedReason, cause: unknown): void;
+}
+
+/** Decides one request. Never rejects. */
+export async function decide(request: Request, ports: DecisionPorts, deadline: Deadline): Promise<Outcome> {
+  if (request.doubt !== undefined) return undecided(request.doubt);
+  try {
+    return await decideBefore(deadline, request, ports);
+  } catch (error) {
+    const reason = undecidedReasonOf(error);
+    ports.observer.faulted(reason, error);
+    return undecided(reason);
+  }
+}
+
+async function decideBefore(deadline: Deadline, request: Request, ports: DecisionPorts): Promise<Outcome> {
+  const ask = identify(request);
+  let instantMs: number | undefined;
+  let evaluations = 0;
+  while (deadline.remainingMs() > 0 && evaluations < MAX_EVALUATIONS) {
+    const reply = await deadline.within(propose(request, ask, ports, deadline, instantMs).catch(asReply));
+    if (reply === DEADLINE_PASSED) break;
+    if (reply instanceof CountersignError) {
+      // The store may be failing over, and an interrupted commit may or may not have been recorded: asking again
+      // is safe, because the commit itself finds out.
+      ports.observer.faulted('LEDGER_UNAVAILABLE', reply);
+      await deadline.pause(LEDGER_RETRY_MS);
+      continue;
+    }
+    switch (reply.kind) {
+      case 'decided':
+        ports.observer.limitsCharged(reply.use);
+        return { kind: 'decided', decision: reply.decision, repeated: reply.repeated, conflict: false };
+      case 'conflict':
+        return { kind: 'decided', decision: reply.decision, repeated: reply.repeated, conflict: true };
+      case 'retry':
+        return { kind: 'undecided', reason: reply.reason, sentence: reply.sentence };
+      case 'stale':
+        ports.rulebook.forget();
+        evaluations += 1;
+        break;
+      case 'window-moved':
+        instantMs = reply.ledgerNowMs;
+        evaluations += 1;
+        break;
+      default:
+        unreachable(reply);
+    }
+  }
+  return undecided('DEADLINE');
+}
+
+/** One opinion, and one attempt to make it the decision. */
+async function propose(
+  request: Request,
+  ask: AskIdentity,
+  { chains, ledger, rulebook, clock }: DecisionPorts,
+  deadline: Deadline,
+  instantMs: number | undefined,
+): Promise<CommitReply> {
+  const rules = await rulebook.current();
+  const nowMs = clock.now();
+  const examination = await examine(request, chains, rules.policy.verification, deadline.signal);
+  const evaluation = evaluate(rules, { request, examination, instantMs: instantMs ?? nowMs });
+  const { verdict } = evaluation;
+  return ledger.commit({
+    ask,
+    versions: rules.versions,
+    policyVersion: rules.policy.version,
+    nowMs,
+    opinion: verdict.opinion,
+    frozen: evaluation.frozen,
+    charges: [...verdict.charges, ...(verdict.shadow?.charges ?? [])],
+    facts:
+      verdict.opinion.effect === 'approve' && examination.kind === 'agrees' ? examination.effects.facts : [],
+    journal: journalText(request, examination, evaluation),
+  });
+}
+
+function asReply(error: unknown): CountersignError {
+  if (error instanceof CountersignError && error.code === 'LEDGER_UNAVAILABLE') return error;
+  throw error;
+}
+
+function undecided(reason: UndecidedReason): Outcome {
+  return { kind: 'undecided', reason, sentence: `Undecided: ${UNDECIDED[reason]}. Ask again.` };
+}
+
+/** Failures that have a name of their own among the undecided reasons keep it; the rest is a fault of ours. */
+function undecidedReasonOf(error: unknown): UndecidedReason {
+  const code: ErrorCode = error instanceof CountersignError ? error.code : 'INTERNAL';
+  return code in UNDECIDED ? (code as ErrorCode & UndecidedReason) : 'INTERNAL';
+}

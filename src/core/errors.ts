@@ -1,0 +1,71 @@
+/**
+ * Every error code of the product. A code is stable: alerts, runbooks and scripts may rely on it.
+ *
+ * A *failure* is thrown as a {@link CountersignError}; a *refusal* is a value (see decision.ts) and never thrown.
+ * The exit code is what a command of the CLI ends with when the error reaches its edge.
+ */
+export const ERROR_CODES = {
+  // The person at the keyboard can fix these.
+  USAGE: { exit: 2, meaning: 'the command line is wrong' },
+  CONFIG_INVALID: { exit: 2, meaning: 'the configuration document is wrong' },
+  POLICY_INVALID: { exit: 2, meaning: 'the policy document is wrong' },
+  POLICY_TEST_FAILED: { exit: 1, meaning: 'a policy test case did not come out as written' },
+  KEY_INVALID: { exit: 2, meaning: 'a key file is missing, malformed, too weak, shared or published' },
+  FILE_UNREADABLE: { exit: 2, meaning: 'a file cannot be read' },
+  ENVIRONMENT: { exit: 3, meaning: 'this machine lacks something the command needs' },
+  CHECK_FAILED: { exit: 1, meaning: 'the command ran and what it checked is not as it should be' },
+
+  // A co-signer (or a stranger) sent something we do not act on. Nothing is written to the ledger.
+  UNAUTHENTICATED: { exit: 1, meaning: 'no configured co-signer key verifies the request' },
+  REQUEST_MALFORMED: { exit: 1, meaning: 'an authenticated request cannot be understood' },
+  BODY_TOO_LARGE: { exit: 1, meaning: 'the request body exceeds the limit' },
+  PATH_UNKNOWN: { exit: 1, meaning: 'no co-signer is configured for this path' },
+
+  // The shared memory. All of these make a request undecided, never refused.
+  LEDGER_UNAVAILABLE: { exit: 4, meaning: 'the ledger cannot be reached, or did not answer in time' },
+  LEDGER_MISSING: { exit: 4, meaning: 'the store holds no ledger; `countersign ledger init` makes one' },
+  LEDGER_EXISTS: { exit: 1, meaning: 'the store already holds a ledger' },
+  LEDGER_CORRUPT: { exit: 4, meaning: 'the ledger holds something this version cannot read' },
+  LEDGER_UNSAFE: { exit: 4, meaning: 'the store is configured in a way that could lose or evict decisions' },
+  CLOCK_SKEW: { exit: 4, meaning: "this replica's clock and the ledger's differ by more than the tolerance" },
+  POLICY_MISSING: { exit: 4, meaning: 'no policy is active; `countersign policy activate` makes one so' },
+  POLICY_UNTRUSTED: { exit: 4, meaning: 'the active policy is not signed by a configured operator' },
+  STATEMENT_INVALID: { exit: 1, meaning: 'a signed statement does not verify, or says something else' },
+  LIMIT_HISTORY_SHORT: { exit: 1, meaning: 'the journal is too short to fill a new limit' },
+  CONCURRENT_CHANGE: {
+    exit: 1,
+    meaning: 'the ledger changed while the command was preparing its own change',
+  },
+
+  INTERNAL: { exit: 70, meaning: 'a defect in Countersign' },
+} as const satisfies Record<string, { exit: number; meaning: string }>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** A failure with a stable code and, where another error led to it, that error as `cause`. */
+export class CountersignError extends Error {
+  override readonly name = 'CountersignError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/** For what cannot happen unless the program is wrong. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new CountersignError('INTERNAL', `assertion failed: ${message}`);
+}
+
+/** The end of a switch over a closed union: the compiler proves that it is never reached. */
+export function unreachable(value: never): never {
+  throw new CountersignError('INTERNAL', `unexpected ${JSON.stringify(value)}`);
+}
+
+/** The message of anything thrown; errors thrown by libraries are not always Errors. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,55 @@
+/** The active policy and freezes, as one replica knows them, until the ledger says that they are stale. */
+import { CountersignError } from '../errors.js';
+import type { ActivePolicy, Chains, Ledger, LedgerState, Versions } from '../ports.js';
+import { type CompiledFreeze, type CompiledPolicy, compileFreeze, compilePolicy } from './compile.js';
+
+export interface Rules {
+  readonly policy: CompiledPolicy;
+  /** Limit name → instance whose counters it charges. */
+  readonly instances: ActivePolicy['instances'];
+  readonly freezes: readonly CompiledFreeze[];
+  readonly versions: Versions;
+}
+
+/** Rejects with POLICY_UNTRUSTED unless an operator signed the activation of this very document. */
+export type Authenticate = (policy: ActivePolicy, ledgerIdentity: string) => Promise<void>;
+
+export class Rulebook {
+  #rules: Promise<Rules> | undefined;
+
+  constructor(
+    private readonly ledger: Pick<Ledger, 'state'>,
+    private readonly chains: Chains,
+    private readonly authenticate: Authenticate,
+  ) {}
+
+  /** One read of the ledger serves all requests that wait for it; a failed one serves nobody. */
+  current(): Promise<Rules> {
+    if (this.#rules === undefined) {
+      const rules = this.ledger.state().then((state) => this.#read(state));
+      this.#rules = rules;
+      rules.catch(() => {
+        if (this.#rules === rules) this.#rules = undefined;
+      });
+    }
+    return this.#rules;
+  }
+
+  /** The next request reads the ledger again. */
+  forget(): void {
+    this.#rules = undefined;
+  }
+
+  async #read(state: LedgerState): Promise<Rules> {
+    const active = state.policy;
+    if (active === undefined)
+      throw new CountersignError('POLICY_MISSING', 'no policy is active in this ledger');
+    await this.authenticate(active, state.identity);
+    return {
+      policy: compilePolicy(active.document, 'the active policy', this.chains),
+      instances: active.instances,
+      freezes: state.freezes.map((freeze) => compileFreeze(freeze, this.chains)),
+      versions: state.versions,
+    };
+  }
+}

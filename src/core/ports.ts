@@ -1,0 +1,332 @@
+/** Every interface between the decision and the world. Implementations live outside core/. */
+import type {
+  Charge,
+  Decision,
+  LedgerFact,
+  Opinion,
+  Outcome,
+  UndecidedReason,
+  VerificationReason,
+} from './decision.js';
+import type { AssetSettings } from './policy/verification.js';
+import type { Request, TransactionRequest } from './request.js';
+
+// ── Chains: what the bytes do ────────────────────────────────────────────────────────────────────────────────
+
+/** An entry of the asset registry. Never fetched during a decision. */
+export interface Asset {
+  /** The vendor's asset id, e.g. `USDC_POLYGON`. */
+  readonly id: string;
+  /** Which decoder reads its transactions, e.g. `evm`, `bitcoin`; others have none. */
+  readonly family: string;
+  /** CAIP-2 chain id, e.g. `eip155:1`; absent when unknown, and then nothing of this asset can be verified. */
+  readonly chain?: string;
+  readonly decimals: number;
+  /** The chain's own coin, in which fees are paid. */
+  readonly native: { readonly asset: string; readonly decimals: number };
+  /** The token contract; absent for the chain's own coin. */
+  readonly contract?: string;
+  /** SLIP-44 coin type used in derivation paths (1 for every testnet). */
+  readonly coinType: number;
+}
+
+/** Value that leaves the wallet. */
+export interface Movement {
+  /** Undefined: an asset the registry does not know. */
+  readonly asset: string | undefined;
+  /** Canonical address of who receives. */
+  readonly to: string;
+  /** Base units; undefined: moved, but nobody can say how much. */
+  readonly amount: bigint | undefined;
+}
+
+/** One leaf of what the bytes call, after wrappers were flattened. */
+export interface ContractCall {
+  /** Canonical address. */
+  readonly address: string;
+  /** Four bytes, `0x…`; empty text for a call without data. */
+  readonly selector: string;
+  /** Human-readable signature when the selector is known, e.g. `transfer(address,uint256)`. */
+  readonly signature?: string;
+  /** Decoded arguments as text, when the signature is known. */
+  readonly args?: readonly string[];
+  /** Native value in base units. */
+  readonly value: bigint;
+  /** False: what it moves cannot be said, so the amount of the whole is unknown. */
+  readonly understood: boolean;
+}
+
+/** What the raw bytes *do*. */
+export interface Effects {
+  /** CAIP-2. */
+  readonly chain: string;
+  readonly movements: readonly Movement[];
+  readonly calls: readonly ContractCall[];
+  /** The most the bytes can cost, in base units of the chain's own coin. */
+  readonly maxFee: bigint | undefined;
+  /** The decoded transaction for the audit log: to, value, chain, fee, nonce, outputs. */
+  readonly summary: Readonly<Record<string, string>>;
+  /** What the ledger must not contradict. */
+  readonly facts: readonly LedgerFact[];
+}
+
+export type Decoded =
+  | { readonly kind: 'effects'; readonly effects: Effects }
+  | { readonly kind: 'refused'; readonly reason: VerificationReason; readonly detail: string }
+  /** The asset's settings say `unsupported: skip`: this check does not decide. */
+  | { readonly kind: 'skipped' }
+  /** A source of evidence could not be reached: undecided, never a refusal. */
+  | { readonly kind: 'unavailable'; readonly detail: string };
+
+/** Reads the bytes of one family of chains. See chains/decoder-guide in docs for how to add one. */
+export interface Decoder {
+  readonly family: string;
+  /** The one form of an address that comparisons use; undefined when the text is no address of this chain. */
+  canonicalAddress(asset: Asset, address: string): string | undefined;
+  /**
+   * Strict decoding of all raw transactions of one request, with the claim at hand: some formats (BIP-143) show
+   * hashes only, and the claim is what they are tested against. Never throws for bad input.
+   */
+  decode(
+    request: TransactionRequest,
+    asset: Asset,
+    settings: AssetSettings,
+    signal: AbortSignal,
+  ): Promise<Decoded>;
+}
+
+export interface Chains {
+  asset(id: string): Asset | undefined;
+  decoder(family: string): Decoder | undefined;
+}
+
+// ── Protocols: what co-signers say ───────────────────────────────────────────────────────────────────────────
+
+/** A message as it came over HTTP, before anybody looked at it. */
+export interface InboundMessage {
+  /** The path after the configured base, e.g. `/v2/tx_sign_request`. */
+  readonly route: string;
+  readonly body: Uint8Array;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+}
+
+export type Received =
+  | { readonly kind: 'request'; readonly request: Request }
+  /** A stranger or a muddle: answered with this status, nothing is written. `problem` is safe to log. */
+  | {
+      readonly kind: 'refused';
+      readonly status: 400 | 401 | 404 | 413;
+      readonly code: 'UNAUTHENTICATED' | 'REQUEST_MALFORMED' | 'PATH_UNKNOWN' | 'BODY_TOO_LARGE';
+      readonly problem: string;
+    };
+
+export type OutboundMessage = {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string | Uint8Array;
+};
+
+/** One wire format, for all co-signers that share a path: authenticate, parse, answer. */
+export interface Protocol {
+  readonly name: string;
+  receive(message: InboundMessage): Promise<Received>;
+  /** The decision, or "ask again", in the co-signer's words, signed. */
+  answer(request: Request, outcome: Outcome): Promise<OutboundMessage>;
+}
+
+/** The public keys of the co-signers that share a path. Algorithms are pinned by the key, never by the message. */
+export interface CosignerKeys {
+  /** Which co-signer signed this compact JWS, and what; undefined when no configured key verifies it. */
+  verify(
+    compactJws: string,
+  ): Promise<{ readonly cosigner: string; readonly payload: Uint8Array } | undefined>;
+}
+
+/** The keys that answers are signed with. */
+export interface AnswerKeys {
+  /** A compact JWT with exactly these claims, by the key registered for this co-signer and signer. */
+  sign(
+    cosigner: string,
+    signer: string | undefined,
+    claims: Readonly<Record<string, string>>,
+  ): Promise<string>;
+}
+
+// ── Ledger: the shared memory of one workspace ───────────────────────────────────────────────────────────────
+
+/** How the ledger recognises a request (see fingerprint.ts). */
+export interface AskIdentity {
+  /** protocol + kind + stage + requestId, plus the signer at the approval stage. */
+  readonly askKey: string;
+  /** What money is counted by; absent for requests that move none. */
+  readonly moneyKey: string | undefined;
+  /** A request id is bound to one transaction, at whatever stage; absent for requests without a transaction. */
+  readonly binding: { readonly requestKey: string; readonly txId: string } | undefined;
+  readonly fingerprint: string;
+  readonly coreFingerprint: string | undefined;
+  /** Base units at a fixed scale: a later ask may be for less than was approved, never for more. */
+  readonly amount: string | undefined;
+}
+
+export interface Versions {
+  /** Sequence number of the event that activated the policy. */
+  readonly policy: number;
+  /** Sequence number of the last freeze or unfreeze; 0 when there was none. */
+  readonly freezes: number;
+}
+
+/** What a replica proposes to the ledger. The ledger may find that a decision stands already. */
+export interface Proposal {
+  readonly ask: AskIdentity;
+  readonly versions: Versions;
+  /** The replica's clock, Unix milliseconds. */
+  readonly nowMs: number;
+  readonly policyVersion: string;
+  /** An effect of `retry` records nothing: a standing decision is repeated if there is one. */
+  readonly opinion: Opinion;
+  /** A freeze covers the request: a standing approval is not repeated while it lasts. */
+  readonly frozen: boolean;
+  readonly charges: readonly Charge[];
+  readonly facts: readonly LedgerFact[];
+  /** What the journal keeps beside the decision; JSON text, no secrets, no raw bytes. */
+  readonly journal: string;
+}
+
+/** How full one counter is after a commit. Integers in decimal text. */
+export interface CounterUse {
+  readonly limit: string;
+  readonly counter: string;
+  readonly mode: 'enforce' | 'shadow';
+  readonly used: string;
+  readonly max: string;
+  readonly near: boolean;
+  /** Shadow counters only: the request would not have fitted. */
+  readonly exceeded: boolean;
+}
+
+export type CommitReply = { /** The ledger's clock, Unix milliseconds. */ readonly ledgerNowMs: number } & (
+  | {
+      readonly kind: 'decided';
+      readonly decision: Decision;
+      readonly repeated: boolean;
+      readonly use: readonly CounterUse[];
+    }
+  /** The content differs from what this ask or transaction is known by: a rejection of this content only. */
+  | { readonly kind: 'conflict'; readonly decision: Decision; readonly repeated: boolean }
+  /** Nothing was recorded; ask again. */
+  | { readonly kind: 'retry'; readonly reason: UndecidedReason; readonly sentence: string }
+  /** The policy or the freezes changed: evaluate again. */
+  | { readonly kind: 'stale' }
+  /** A calendar window does not contain the ledger's clock: evaluate again at that instant. */
+  | { readonly kind: 'window-moved' }
+);
+
+export interface ActivePolicy {
+  /** SHA-256 of the document's bytes, hex. */
+  readonly version: string;
+  /** Sequence number of the activation. */
+  readonly sequence: number;
+  readonly document: string;
+  /** Limit name → the instance whose counters it charges; a reshaped limit gets a new instance. */
+  readonly instances: Readonly<Record<string, string>>;
+  /** The operator's signed statement (compact JWS). */
+  readonly statement: string;
+}
+
+export interface Freeze {
+  readonly id: string;
+  /** Policy `match` block, JSON text. */
+  readonly scope: string;
+  readonly reason: string;
+  readonly author: string;
+  readonly answers: 'retry' | 'reject';
+  /** Unix milliseconds; absent: until lifted. */
+  readonly expiresAtMs?: number;
+  readonly sequence: number;
+}
+
+export interface LedgerState {
+  readonly identity: string;
+  /** Sequence number of the newest event. */
+  readonly sequence: number;
+  readonly policy: ActivePolicy | undefined;
+  readonly freezes: readonly Freeze[];
+  readonly versions: Versions;
+}
+
+export interface JournalEvent {
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly type: 'ledger' | 'policy' | 'decision' | 'conflict' | 'freeze' | 'unfreeze';
+  /** Parsed JSON; amounts are text. */
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** One entry of a counter, as it is filled from the journal when a limit is new. */
+export interface CounterEntry {
+  readonly counter: string;
+  readonly window: Charge['window'];
+  readonly moneyKey: string;
+  readonly atMs: number;
+  readonly need: Charge['need'];
+}
+
+export interface Activation {
+  readonly version: string;
+  readonly document: string;
+  readonly instances: Readonly<Record<string, string>>;
+  readonly statement: string;
+  /** The newest event the entries below take account of; the ledger refuses when it has moved on. */
+  readonly expectedSequence: number;
+}
+
+/**
+ * The shared memory. Every method rejects with a CountersignError whose code is one of the LEDGER_* codes or
+ * CLOCK_SKEW when nothing can be said; a rejected commit may or may not have been recorded, and repeating it is safe.
+ */
+export interface Ledger {
+  readonly kind: 'redis' | 'embedded';
+  /** Writes the identity of a new ledger, once. LEDGER_EXISTS when there is one. */
+  init(): Promise<{ readonly identity: string }>;
+  /** The active policy and freezes, with their versions. LEDGER_MISSING on an empty store. */
+  state(): Promise<LedgerState>;
+  /** The one atomic step: decide once, check and charge every limit, record, append to the journal. */
+  commit(proposal: Proposal): Promise<CommitReply>;
+  /** Adds entries to counters that no active policy charges yet. Repeating an entry changes nothing. */
+  fill(entries: readonly CounterEntry[]): Promise<void>;
+  /** Switches all replicas at one point of the log. CONCURRENT_CHANGE when the log moved past expectedSequence. */
+  activate(activation: Activation): Promise<{ readonly sequence: number }>;
+  freeze(freeze: Omit<Freeze, 'sequence'>): Promise<{ readonly sequence: number }>;
+  /** The statements (compact JWS) are kept in the event; whose they are is checked before. */
+  unfreeze(id: string, statements: readonly string[]): Promise<{ readonly sequence: number }>;
+  /** Events with a sequence number above `after`, oldest first, at most `limit`. */
+  events(after: number, limit: number): Promise<readonly JournalEvent[]>;
+  /** How full counters are at this instant, without charging. Only counter, window and mode of a charge are read. */
+  usage(charges: readonly Charge[]): Promise<readonly string[]>;
+  /** The standing decision of an ask, for people; no part of deciding. */
+  lookup(askKey: string): Promise<Decision | undefined>;
+  /** Named problems with the store's own settings; empty when it is safe. Rejects when it cannot be reached. */
+  check(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+// ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Clock {
+  /** Unix milliseconds. */
+  now(): number;
+}
+
+export const DEADLINE_PASSED = Symbol('deadline passed');
+
+/** How long one request may take. */
+export interface Deadline {
+  /** Milliseconds left; zero or less when it has passed. */
+  remainingMs(): number;
+  /** Aborts when it passes. */
+  readonly signal: AbortSignal;
+  /** Resolves after `ms`, or at the deadline, whichever is first. */
+  pause(ms: number): Promise<void>;
+  /** The work's own outcome, or DEADLINE_PASSED when the time is up first; the work's late outcome is dropped. */
+  within<T>(work: Promise<T>): Promise<T | typeof DEADLINE_PASSED>;
+}

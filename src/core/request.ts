@@ -1,0 +1,111 @@
+/**
+ * What a co-signer asks, in our words. A protocol turns its wire format into one of these and nothing else of
+ * the wire goes further. All text comes from outside and is untrusted; only its shape has been checked.
+ */
+
+/** What a yes would be: one vote for the transaction to go ahead, or the signature itself. */
+export type Stage = 'approval' | 'signing';
+
+/** Why nothing can be decided about a request, known from the wire and the configuration alone. */
+export type Doubt = 'STAGE_UNCLEAR' | 'SIGNER_NOT_LISTED';
+
+/** JSON with numbers kept as the text they had on the wire, so that nothing passes through a double. */
+export type Json = string | boolean | null | JsonNumber | readonly Json[] | { readonly [key: string]: Json };
+
+export class JsonNumber {
+  constructor(readonly text: string) {}
+}
+
+interface RequestIdentity {
+  /** The wire format, e.g. `fireblocks`. */
+  readonly protocol: string;
+  readonly workspace: string;
+  /** The configured name of the machine that asks. */
+  readonly cosigner: string;
+  /** The identity inside the request that asks (Fireblocks: the API user). */
+  readonly signer: string | undefined;
+  /** The id of this ask; echoed in the answer. */
+  readonly requestId: string;
+  readonly doubt?: Doubt;
+}
+
+/** A place value comes from or goes to. `type` is normalised (VAULT, EXCHANGE, ONE_TIME, …) and open-ended. */
+export interface Party {
+  readonly type: string;
+  readonly subType?: string;
+  readonly id: string;
+}
+
+export interface Destination extends Party {
+  readonly name?: string;
+  /** The address the co-signer names as the one that will be paid; absent where the stage does not carry it. */
+  readonly address?: string;
+  /** Further addresses the request gives for this destination; each must agree with the bytes too. */
+  readonly otherAddresses: readonly string[];
+  /** WHITELISTED, ONE_TIME, … */
+  readonly addressType?: string;
+  /** Decimal text in the asset's own unit. */
+  readonly amount?: string;
+  /** The text of a JSON number: what this destination's amount is worth in US dollars, by the co-signer's word. */
+  readonly usd?: string;
+}
+
+/** What the co-signer *says* the transaction does. Never a source of truth where bytes exist. */
+export interface Intent {
+  readonly operation: string;
+  readonly asset: string;
+  readonly source: Party;
+  readonly destinations: readonly Destination[];
+  /** The top-level address, where the wire has one besides those of the destinations. */
+  readonly destinationAddress?: string;
+  /** Decimal text. */
+  readonly amount?: string;
+  readonly requestedAmount?: string;
+  /** Decimal text in the fee asset; only the signing stage carries it. */
+  readonly fee?: string;
+  readonly externalTxId?: string;
+  readonly note?: string;
+  readonly extraParameters?: Json;
+}
+
+/** Bytes presented for signing, as the wire gave them: unchecked text. */
+export interface RawTransaction {
+  readonly keyDerivationPath: Json | undefined;
+  /** Hex of the bytes that are hashed for signing. */
+  readonly bytes: Json | undefined;
+  /** Hex of the digest that will be signed, by the co-signer's word. */
+  readonly digest: Json | undefined;
+}
+
+export interface TransactionRequest extends RequestIdentity {
+  readonly kind: 'transaction';
+  readonly stage: Stage;
+  readonly txId: string;
+  readonly intent: Intent;
+  readonly rawTransactions: readonly RawTransaction[];
+}
+
+/** A change of the workspace's own set-up: whitelisting an address, adding a user, changing a policy. */
+export interface ConfigChangeRequest extends RequestIdentity {
+  readonly kind: 'config-change';
+  readonly stage: 'approval';
+  readonly type: string;
+  /** Secrets of third parties are already replaced by a digest of themselves. */
+  readonly extraInfo: { readonly [key: string]: Json };
+}
+
+export type Request = TransactionRequest | ConfigChangeRequest;
+
+/** JSON text with sorted keys and numbers as they stood: one text for one value, for hashing and the journal. */
+export function canonicalJson(value: Json | undefined): string {
+  if (value === undefined) return 'null';
+  if (value instanceof JsonNumber) return value.text;
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  if (isList(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`).join(',')}}`;
+}
+
+function isList(value: object): value is readonly Json[] {
+  return Array.isArray(value);
+}
