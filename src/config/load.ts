@@ -7,12 +7,10 @@ import { type Config, configSchema } from './schema.js';
 
 /** Throws CONFIG_INVALID that lists every problem with its line and path, FILE_UNREADABLE when there is no document. */
 export function loadConfig(file: string): Config {
-  const { value, document } = readDocument(readText(file), configSchema, {
-    source: file,
-    code: 'CONFIG_INVALID',
-  });
+  const schema = configSchema(dirname(resolve(file)));
+  const { value, document } = readDocument(readText(file), schema, { source: file, code: 'CONFIG_INVALID' });
   document.report(contradictions(value));
-  return withAbsolutePaths(value, dirname(resolve(file)));
+  return value;
 }
 
 /** The text of a file an operator named. */
@@ -31,12 +29,12 @@ export function readText(file: string): string {
 /** What a schema cannot say: names that must differ, keys that need one another. */
 function contradictions(config: Config): Problem[] {
   const problems: Problem[] = [];
-  const seen = new Map<string, string>();
+  const seen = new Set<string>();
   const mustDiffer = (kind: string, name: string, path: readonly PropertyKey[]): void => {
     const id = `${kind} ${name}`;
     if (seen.has(id))
       problems.push({ path, message: `the ${kind} ${JSON.stringify(name)} is already defined` });
-    seen.set(id, name);
+    seen.add(id);
   };
   config.operators.forEach((operator, index) => {
     mustDiffer('operator', operator.name, ['operators', index, 'name']);
@@ -60,51 +58,4 @@ function contradictions(config: Config): Problem[] {
     problems.push({ path: ['ops', 'port'], message: 'must differ from http.port' });
   }
   return problems;
-}
-
-function withAbsolutePaths(config: Config, folder: string): Config {
-  const absolute = (file: string): string => resolve(folder, file);
-  const redis = <R extends { passwordFile?: string | undefined; tls?: { caFile: string } | undefined }>(
-    settings: R,
-  ): R => ({
-    ...settings,
-    ...(settings.passwordFile === undefined ? {} : { passwordFile: absolute(settings.passwordFile) }),
-    ...(settings.tls === undefined ? {} : { tls: { caFile: absolute(settings.tls.caFile) } }),
-  });
-  const { tls } = config.http;
-  const { ledger } = config;
-  return {
-    ...config,
-    http: {
-      ...config.http,
-      ...(tls === undefined
-        ? {}
-        : {
-            tls: {
-              certificateFile: absolute(tls.certificateFile),
-              keyFile: absolute(tls.keyFile),
-              ...(tls.clientCaFile === undefined ? {} : { clientCaFile: absolute(tls.clientCaFile) }),
-            },
-          }),
-    },
-    ledger:
-      ledger.kind === 'redis'
-        ? { ...ledger, redis: redis(ledger.redis) }
-        : { ...ledger, embedded: { file: absolute(ledger.embedded.file) } },
-    workspaces: config.workspaces.map((workspace) => ({
-      ...workspace,
-      policyFile: absolute(workspace.policyFile),
-      ...(workspace.assetsFile === undefined ? {} : { assetsFile: absolute(workspace.assetsFile) }),
-      cosigners: workspace.cosigners.map((cosigner) => ({
-        ...cosigner,
-        publicKeys: cosigner.publicKeys.map((key) => ({ file: absolute(key.file) })),
-        answerKey: { ...cosigner.answerKey, file: absolute(cosigner.answerKey.file) },
-        answerKeys: cosigner.answerKeys.map((key) => ({ ...key, file: absolute(key.file) })),
-      })),
-    })),
-    operators: config.operators.map((operator) => ({
-      ...operator,
-      publicKeyFile: absolute(operator.publicKeyFile),
-    })),
-  };
 }
