@@ -1,21 +1,21 @@
 /** The parts of one replica, built from its configuration. Nest carries them (app.module.ts); it does not make them. */
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
-import { createChains } from './chains/index.js';
+import { createChains, loadAssets } from './chains/index.js';
 import type { Config, CosignerConfig, WorkspaceConfig } from './config/schema.js';
 import type { DecisionPorts } from './core/decide.js';
 import { CountersignError } from './core/errors.js';
 import { longestWindowMs } from './core/policy/compile.js';
 import { Rulebook, type Rules } from './core/policy/rulebook.js';
-import type { Ledger } from './core/ports.js';
+import type { Chains, Ledger, Protocol } from './core/ports.js';
 import type { Request } from './core/request.js';
 import { Answering, type CosignerTiming, type Endpoint, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
 import { loadAnswerKeys } from './keys/answer-keys.js';
 import { loadCosignerKeys } from './keys/cosigner-keys.js';
-import { authenticateActivation, loadOperators, type Operators } from './keys/operators.js';
+import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
 import { openLedger } from './ledger/index.js';
-import { fireblocksProtocol } from './protocols/fireblocks/protocol.js';
+import { fireblocksProtocol } from './protocols/fireblocks/fireblocks.js';
 import { Metrics } from './telemetry/metrics.js';
 
 export interface Replica {
@@ -34,10 +34,10 @@ interface Workspace {
 }
 
 /** Throws for what an operator must mend first (keys, asset files); an absent ledger only makes it not ready. */
-export async function openReplica(config: Config, logger: Logger): Promise<Replica> {
+export function openReplica(config: Config, logger: Logger): Replica {
   const metrics = new Metrics();
-  const operators = await loadOperators(config.operators);
-  const endpoints = await openEndpoints(config.workspaces, logger);
+  const operators = loadOperators(config.operators);
+  const endpoints = openEndpoints(config.workspaces, logger);
   const workspaces = config.workspaces.map((workspace) =>
     openWorkspace(workspace, config, { operators, metrics, logger }),
   );
@@ -66,10 +66,10 @@ function openWorkspace(
     operators,
     metrics,
     logger,
-  }: { readonly operators: Operators; readonly metrics: Metrics; readonly logger: Logger },
+  }: { readonly operators: readonly Operator[]; readonly metrics: Metrics; readonly logger: Logger },
 ): Workspace {
   const { name } = workspace;
-  const chains = createChains(workspace.assetsFile === undefined ? {} : { assetsFile: workspace.assetsFile });
+  const chains = chainsOf(workspace);
   const ledger = openLedger(name, ledgerSettings(config));
   const rulebook = new Rulebook(ledger, chains, {
     authenticate: authenticateActivation(operators, name),
@@ -87,6 +87,11 @@ function openWorkspace(
       observer: observerOf(name, metrics, logger),
     },
   };
+}
+
+/** The chains of a workspace: the built-in assets and those its asset file adds. */
+export function chainsOf({ assetsFile }: Pick<WorkspaceConfig, 'assetsFile'>): Chains {
+  return createChains(assetsFile === undefined ? {} : { assets: loadAssets(assetsFile) });
 }
 
 /** What only the policy and the configuration together can get wrong. */
@@ -125,25 +130,48 @@ function readSecret(file: string): string {
 }
 
 /** Co-signers that share a path share a protocol: the key that verifies tells them apart. */
-async function openEndpoints(workspaces: readonly WorkspaceConfig[]): Promise<Endpoint[]> {
+function openEndpoints(workspaces: readonly WorkspaceConfig[], logger: Logger): Endpoint[] {
   const byPath = Map.groupBy(
     workspaces.flatMap(({ name, cosigners }) =>
       cosigners.map((cosigner) => ({ ...cosigner, workspace: name })),
     ),
     ({ path }) => path,
   );
-  const endpoints = [...byPath].map(
-    async ([path, cosigners]): Promise<Endpoint> => ({ path, protocol: await openProtocol(cosigners) }),
-  );
+  const endpoints = [...byPath].map(([path, cosigners]) => ({
+    path,
+    protocol: openProtocol(cosigners, logger),
+  }));
   // The longest path first, so that /fireblocks/eu is not taken for a route below /fireblocks.
-  return (await Promise.all(endpoints)).sort((a, b) => b.path.length - a.path.length);
+  return endpoints.sort((one, other) => other.path.length - one.path.length);
 }
 
-async function openProtocol(cosigners: readonly (CosignerConfig & { readonly workspace: string })[]) {
+function openProtocol(
+  cosigners: readonly (CosignerConfig & { readonly workspace: string })[],
+  logger: Logger,
+): Protocol {
+  const { answerKeys, warnings } = loadAnswerKeys(
+    cosigners.map(({ name, answerKey, answerKeys: others }) => ({
+      cosigner: name,
+      answerKey,
+      answerKeys: others.map(({ signers, ...key }) => ({ signers, key })),
+    })),
+  );
+  for (const warning of warnings) logger.warn(warning);
   return fireblocksProtocol({
-    cosigners,
-    cosignerKeys: await loadCosignerKeys(cosigners),
-    answerKeys: await loadAnswerKeys(cosigners),
+    cosigners: cosigners.map(({ name, workspace, signers }) => ({
+      name,
+      workspace,
+      ...(signers === undefined ? {} : { signers }),
+    })),
+    cosignerKeys: loadCosignerKeys(
+      cosigners.map(({ name, workspace, publicKeys, signers }) => ({
+        name,
+        workspace,
+        publicKeyFiles: publicKeys.map(({ file }) => file),
+        ...(signers === undefined ? {} : { signers: signers.map(({ id }) => id) }),
+      })),
+    ),
+    answerKeys,
   });
 }
 

@@ -1,8 +1,54 @@
 /** Making a policy document the active one: signed by an operator, switched for all replicas at one point of the log. */
+import { readText } from '../config/load.js';
+import type { Config, WorkspaceConfig } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
 import { compilePolicy } from '../core/policy/compile.js';
 import { entriesFor, planInstances } from '../core/policy/fill.js';
 import type { Chains, JournalEvent, Ledger, LedgerState } from '../core/ports.js';
+import {
+  loadOperatorPrivateKey,
+  loadOperators,
+  type Statement,
+  signStatement,
+  verifyStatement,
+} from '../keys/statements.js';
+import { accept, chainsOf } from '../replica.js';
+
+export interface PolicyFileActivation {
+  readonly config: Config;
+  readonly workspace: WorkspaceConfig;
+  readonly ledger: Ledger;
+  /** The operator's. */
+  readonly privateKeyFile: string;
+  readonly startEmpty: readonly string[];
+}
+
+/** Activates the workspace's policy file under the word of the operator whose key this is. */
+export async function activatePolicyFile({
+  config,
+  workspace,
+  ledger,
+  privateKeyFile,
+  startEmpty,
+}: PolicyFileActivation): Promise<ActivationResult> {
+  const source = workspace.policyFile;
+  const privateKey = loadOperatorPrivateKey(privateKeyFile);
+  const operators = loadOperators(config.operators);
+  return activatePolicy({
+    ledger,
+    chains: chainsOf(workspace),
+    workspace: workspace.name,
+    document: { text: readText(source), source },
+    async sign(claims) {
+      const statement = await signStatement(privateKey, claims);
+      // A key that no replica knows would leave the whole cluster undecided.
+      await verifyStatement(operators, statement);
+      return statement;
+    },
+    startEmpty,
+    accept: (policy) => accept({ policy }, config),
+  });
+}
 
 export interface ActivationRequest {
   readonly ledger: Ledger;
@@ -11,7 +57,7 @@ export interface ActivationRequest {
   /** The document's text and what messages call it. */
   readonly document: { readonly text: string; readonly source: string };
   /** Signs the statement that this document is to be active. */
-  readonly sign: (claims: Readonly<Record<string, string | null>>) => Promise<string>;
+  readonly sign: (claims: Statement) => Promise<string>;
   /** New limits whose history the journal no longer holds, and that may start from zero. */
   readonly startEmpty: readonly string[];
   readonly accept: (policy: ReturnType<typeof compilePolicy>) => void;

@@ -43,17 +43,14 @@ const CONFIG_HEADER = `# Written by \`countersign up\` at every start. For produ
 `;
 
 /** Makes what is missing and leaves what is there. */
-export async function prepareDirectory(
-  folder: string,
-  policyFile: string | undefined,
-): Promise<DevelopmentDir> {
+export function prepareDirectory(folder: string, policyFile: string | undefined): DevelopmentDir {
   const dir = resolve(folder);
   const keys = join(dir, 'keys');
   const logFolder = join(dir, 'log');
   for (const each of [dir, keys, logFolder]) mkdirSync(each, { recursive: true, mode: 0o700 });
-  await generateIfMissing(join(keys, 'answer.pem'), 'rsa');
-  await generateIfMissing(join(keys, 'operator.pem'), 'ed25519');
-  for (const { name } of COSIGNERS) await generateIfMissing(join(keys, `${name}.pem`), 'rsa');
+  generateIfMissing(join(keys, 'answer.pem'), 'rsa');
+  generateIfMissing(join(keys, 'operator.pem'), 'ed25519');
+  for (const { name } of COSIGNERS) generateIfMissing(join(keys, `${name}.pem`), 'rsa');
   const ownPolicy = join(dir, 'policy.yaml');
   if (policyFile === undefined && !existsSync(ownPolicy)) copyFileSync(EXAMPLE_POLICY, ownPolicy);
   return {
@@ -107,8 +104,8 @@ export function writeConfig(
   writeFileSync(configFile, CONFIG_HEADER + stringify(config), { mode: 0o600 });
 }
 
-async function generateIfMissing(file: string, type: 'rsa' | 'ed25519'): Promise<void> {
-  if (!existsSync(file)) await generateKeyFiles({ type, file });
+function generateIfMissing(file: string, type: 'rsa' | 'ed25519'): void {
+  if (!existsSync(file)) generateKeyFiles(type, file);
 }
 
 function readLedgerKind(dir: string): LedgerKind | undefined {

@@ -30,6 +30,8 @@ const STOP_TIMEOUT_MS = 35_000;
 export class ReplicaProcess {
   readonly name: string;
   httpPort: number;
+  /** Called each time it has come up again. */
+  onStarted: () => void = () => undefined;
   #child: ChildProcess | undefined;
   #stopping = false;
   #listening = false;
@@ -112,7 +114,11 @@ export class ReplicaProcess {
 
   #restart(): void {
     sleep(RESTART_PAUSE_MS)
-      .then(() => (this.#stopping ? undefined : this.start()))
+      .then(async () => {
+        if (this.#stopping) return;
+        await this.start();
+        this.onStarted();
+      })
       .catch(() => this.#restartUnlessStopping());
   }
 

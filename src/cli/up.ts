@@ -1,18 +1,16 @@
 /** `countersign up`: a whole cluster on this machine, for an afternoon. */
-import { existsSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
-import { createChains } from '../chains/index.js';
-import { loadConfig, readText } from '../config/load.js';
-import type { Config } from '../config/schema.js';
+import { loadConfig } from '../config/load.js';
+import type { Config, WorkspaceConfig } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
-import { statementSigner } from '../keys/operators.js';
+import type { Ledger } from '../core/ports.js';
 import { openLedger } from '../ledger/index.js';
-import { accept, ledgerSettings } from '../replica.js';
-import { activatePolicy } from './activate.js';
-import { type Balancer, startBalancer } from './balancer.js';
+import { ledgerSettings } from '../replica.js';
+import { activatePolicyFile } from './activate.js';
+import { startBalancer } from './balancer.js';
 import { startClusterOps } from './cluster-ops.js';
 import {
   type DevelopmentDir,
@@ -22,8 +20,15 @@ import {
   writeConfig,
 } from './development-dir.js';
 import { portOption, wholeNumber } from './options.js';
-import { findRedisServer, type PrivateRedis, startPrivateRedis } from './private-redis.js';
+import { findRedisServer, startPrivateRedis } from './private-redis.js';
 import { ReplicaProcess } from './replica-process.js';
+import {
+  describeCluster,
+  otherHalf,
+  summary,
+  type UpDescription,
+  writeDescription,
+} from './up-description.js';
 
 interface UpOptions {
   readonly dir: string;
@@ -63,6 +68,7 @@ export function upCommand(): Command {
     .action(up);
 }
 
+/** Parts of a cluster come up one after the other; what came up is taken down in reverse order. */
 async function up(options: UpOptions): Promise<void> {
   const say = (line: string): void => {
     if (options.json !== true) process.stdout.write(`${line}\n`);
@@ -70,66 +76,92 @@ async function up(options: UpOptions): Promise<void> {
   const cleanup: (() => Promise<unknown>)[] = [];
   const stop = stopOnSignal(cleanup, say);
   try {
-    const directory = await prepareDirectory(options.dir, options.policy);
-    const config = await configure(directory, options, { say, cleanup });
-    const replicas = await startReplicas(config, options, { directory, say, cleanup });
+    const directory = prepareDirectory(options.dir, options.policy);
+    const { config, configFile, policyFile } = await configure(directory, options, { say, cleanup });
+    const replicas = await startReplicas(configFile, options, { directory, say, cleanup });
     if (stop.requested) return;
     const balancer = await startBalancer(HOST, options.httpPort, () => backendsOf(replicas));
     cleanup.push(() => balancer.close());
     const ops = await startClusterOps(HOST, options.opsPort, () =>
       replicas.map(({ name, opsPort }) => ({ name, url: `http://${HOST}:${opsPort}` })),
     );
-    cleanup.push(async () => closeServer(ops));
-    const description = (): UpDescription => describe(config, directory, { balancer, replicas, options });
-    for (const replica of replicas) replica.onStarted = () => writeDescription(directory, description());
-    writeDescription(directory, description());
-    if (options.json === true) process.stdout.write(`${JSON.stringify(description())}\n`);
-    else say(summary(description(), directory));
+    cleanup.push(() => closeServer(ops));
+    const describe = (): UpDescription =>
+      describeCluster({
+        host: HOST,
+        httpPort: balancer.port,
+        opsPort: options.opsPort,
+        config,
+        configFile,
+        policyFile,
+        replicas,
+      });
+    for (const replica of replicas) replica.onStarted = () => writeDescription(directory.dir, describe());
+    writeDescription(directory.dir, describe());
+    process.stdout.write(
+      `${options.json === true ? JSON.stringify(describe()) : summary(describe(), directory.dir)}\n`,
+    );
   } catch (error) {
     await runAll(cleanup);
     throw error;
   }
 }
 
-/** The configuration the replicas run with, its ledger started, made if new, and its policy active. */
-async function configure(
-  directory: DevelopmentDir,
-  options: UpOptions,
-  { say, cleanup }: Stage,
-): Promise<{ file: string; config: Config }> {
-  if (options.config !== undefined) {
-    const file = resolve(options.config);
-    const config = loadConfig(file);
-    await prepareLedgers(config, directory, options, { fresh: false, say });
-    return { file, config };
-  }
-  const kind = chooseLedger(directory, options);
-  const fresh = directory.ledgerKind === undefined;
-  if (kind === 'embedded') {
-    say(
-      'Ledger     embedded (SQLite): for this one machine only; a cluster on several machines needs Redis.',
-    );
-    writeConfig(directory, { kind }, { http: options.httpPort, ops: options.opsPort });
-  } else {
-    const redis = await startRedis(directory, cleanup);
-    say(
-      `Ledger     Redis: a private ${basename(findRedisServer() ?? 'redis-server')} at ${redis.url}, append-only file in ${join(directory.dir, 'redis')}`,
-    );
-    writeConfig(
-      directory,
-      { kind, url: redis.url, passwordFile: redis.passwordFile },
-      { http: options.httpPort, ops: options.opsPort },
-    );
-  }
-  const config = loadConfig(directory.configFile);
-  await prepareLedgers(config, directory, options, { fresh, say });
-  rememberLedgerKind(directory.dir, kind);
-  return { file: directory.configFile, config };
-}
-
 interface Stage {
   readonly say: (line: string) => void;
   readonly cleanup: (() => Promise<unknown>)[];
+}
+
+/** The configuration the replicas run with: its ledger is up, made if the folder is new, and a policy is active. */
+async function configure(
+  directory: DevelopmentDir,
+  options: UpOptions,
+  stage: Stage,
+): Promise<{ readonly config: Config; readonly configFile: string; readonly policyFile: string }> {
+  const configFile = options.config === undefined ? directory.configFile : resolve(options.config);
+  if (options.config === undefined) await generateConfig(directory, options, stage);
+  const config = loadConfig(configFile);
+  const policyFile =
+    options.policy === undefined
+      ? (config.workspaces[0]?.policyFile ?? directory.policyFile)
+      : directory.policyFile;
+  for (const workspace of config.workspaces) {
+    await prepareLedger(
+      config,
+      { ...workspace, ...(options.policy === undefined ? {} : { policyFile }) },
+      { directory, say: stage.say },
+    );
+  }
+  rememberLedgerKind(directory.dir, config.ledger.kind);
+  return { config, configFile, policyFile };
+}
+
+async function generateConfig(
+  directory: DevelopmentDir,
+  options: UpOptions,
+  { say, cleanup }: Stage,
+): Promise<void> {
+  const ports = { http: options.httpPort, ops: options.opsPort };
+  if (chooseLedger(directory, options) === 'embedded') {
+    say(
+      'Ledger     embedded (SQLite): for this one machine only; a cluster on several machines needs Redis.',
+    );
+    writeConfig(directory, { kind: 'embedded' }, ports);
+    return;
+  }
+  const executable = findRedisServer();
+  if (executable === undefined) {
+    throw new CountersignError(
+      'ENVIRONMENT',
+      'neither redis-server nor valkey-server is on the PATH: install one (apt install redis-server, brew install redis), or use --ledger embedded',
+    );
+  }
+  const redis = await startPrivateRedis(executable, directory.dir);
+  cleanup.push(() => redis.stop());
+  say(
+    `Ledger     Redis: a private ${basename(executable)} at ${redis.url}, append-only file in ${join(directory.dir, 'redis')}`,
+  );
+  writeConfig(directory, { kind: 'redis', url: redis.url, passwordFile: redis.passwordFile }, ports);
 }
 
 function chooseLedger({ dir, ledgerKind }: DevelopmentDir, { ledger: wanted }: UpOptions): LedgerKind {
@@ -139,53 +171,51 @@ function chooseLedger({ dir, ledgerKind }: DevelopmentDir, { ledger: wanted }: U
       `${dir} was made with the ${ledgerKind} ledger; its decisions are there. Choose another --dir, or remove this one.`,
     );
   }
-  const kind = wanted ?? ledgerKind ?? (findRedisServer() === undefined ? 'embedded' : 'redis');
-  if (kind === 'redis' && findRedisServer() === undefined) {
-    throw new CountersignError(
-      'ENVIRONMENT',
-      'neither redis-server nor valkey-server is on the PATH: install one (apt install redis-server, brew install redis), or use --ledger embedded',
-    );
-  }
-  return kind;
+  return wanted ?? ledgerKind ?? (findRedisServer() === undefined ? 'embedded' : 'redis');
 }
 
-async function startRedis(directory: DevelopmentDir, cleanup: Stage['cleanup']): Promise<PrivateRedis> {
-  const redis = await startPrivateRedis(findRedisServer() ?? '', directory.dir);
-  cleanup.push(() => redis.stop());
-  return redis;
-}
-
-/** An empty store is no ledger: one is made only together with the folder, never silently over a lost one. */
-async function prepareLedgers(
+/** An empty store is no ledger: one is made only together with the folder, never silently in place of a lost one. */
+async function prepareLedger(
   config: Config,
-  directory: DevelopmentDir,
-  options: UpOptions,
-  { fresh, say }: { readonly fresh: boolean; readonly say: Stage['say'] },
+  workspace: WorkspaceConfig,
+  { directory, say }: { readonly directory: DevelopmentDir; readonly say: Stage['say'] },
 ): Promise<void> {
-  for (const workspace of config.workspaces) {
-    const ledger = openLedger(workspace.name, ledgerSettings(config));
-    try {
-      if (fresh) await ledger.init();
-      const source = options.policy === undefined ? workspace.policyFile : directory.policyFile;
-      if (!existsSync(directory.operatorKeyFile)) continue;
-      const { changed, version } = await activatePolicy({
-        ledger,
-        chains: createChains(workspace.assetsFile === undefined ? {} : { assetsFile: workspace.assetsFile }),
-        workspace: workspace.name,
-        document: { text: readText(source), source },
-        sign: await statementSigner(directory.operatorKeyFile),
-        startEmpty: [],
-        accept: (policy) => accept({ policy }, config),
-      });
-      say(`Policy     ${source} (${version.slice(0, 12)}${changed ? ', now active' : ''})`);
-    } finally {
-      await ledger.close();
+  const ledger = openLedger(workspace.name, ledgerSettings(config));
+  try {
+    if (directory.ledgerKind === undefined) await initUnlessThere(ledger);
+    const privateKeyFile = config.operators
+      .map(({ publicKeyFile }) => otherHalf(publicKeyFile, '.pub.pem', '.pem'))
+      .find((file) => file !== null);
+    if (privateKeyFile === undefined) {
+      say(
+        `Policy     left as it is: no operator's private key lies beside the public ones of ${workspace.name}`,
+      );
+      return;
     }
+    const { changed, version } = await activatePolicyFile({
+      config,
+      workspace,
+      ledger,
+      privateKeyFile,
+      startEmpty: [],
+    });
+    say(`Policy     ${workspace.policyFile} (${version.slice(0, 12)}${changed ? ', now active' : ''})`);
+  } finally {
+    await ledger.close();
+  }
+}
+
+/** A configuration of your own may name a ledger that is in use already. */
+async function initUnlessThere(ledger: Ledger): Promise<void> {
+  try {
+    await ledger.init();
+  } catch (error) {
+    if (!(error instanceof CountersignError && error.code === 'LEDGER_EXISTS')) throw error;
   }
 }
 
 async function startReplicas(
-  { file }: { readonly file: string },
+  configFile: string,
   options: UpOptions,
   { directory, say, cleanup }: Stage & { readonly directory: DevelopmentDir },
 ): Promise<readonly ReplicaProcess[]> {
@@ -194,8 +224,9 @@ async function startReplicas(
     return new ReplicaProcess({
       name,
       main: MAIN,
-      configFile: file,
+      configFile,
       logFile: join(directory.logFolder, `${name}.log`),
+      httpPort: 0,
       opsPort: options.opsPort + index + 1,
       onExit: (which, how) => say(`${which} ended (${how}); starting it again`),
     });
@@ -209,96 +240,6 @@ function backendsOf(replicas: readonly ReplicaProcess[]) {
   return replicas
     .filter((replica) => replica.listening)
     .map(({ httpPort }) => ({ host: HOST, port: httpPort }));
-}
-
-/** What tools need to drive the cluster; kept as DIR/up.json. */
-interface UpDescription {
-  readonly http: string;
-  readonly ops: string;
-  readonly ledger: LedgerKind;
-  readonly replicas: number;
-  readonly cosigners: readonly {
-    readonly name: string;
-    readonly protocol: string;
-    readonly url: string;
-    readonly privateKeyFile: string | null;
-    readonly signerIds: readonly string[];
-    readonly signers: readonly { readonly id: string; readonly stages: readonly string[] }[];
-  }[];
-  readonly answerPublicKeyFile: string | null;
-  readonly policyFile: string;
-  readonly configFile: string;
-  readonly replicaUrls: readonly string[];
-  readonly replicaOps: readonly string[];
-  readonly replicaPids: readonly number[];
-}
-
-function describe(
-  { file, config }: { readonly file: string; readonly config: Config },
-  directory: DevelopmentDir,
-  {
-    balancer,
-    replicas,
-    options,
-  }: {
-    readonly balancer: Balancer;
-    readonly replicas: readonly ReplicaProcess[];
-    readonly options: UpOptions;
-  },
-): UpDescription {
-  const http = `http://${HOST}:${balancer.port}`;
-  const cosigners = config.workspaces.flatMap((workspace) => workspace.cosigners);
-  return {
-    http,
-    ops: `http://${HOST}:${options.opsPort}`,
-    ledger: config.ledger.kind,
-    replicas: replicas.length,
-    cosigners: cosigners.map(({ name, protocol, path, publicKeys, signers = [] }) => ({
-      name,
-      protocol,
-      url: `${http}${path}`,
-      privateKeyFile: otherHalf(publicKeys[0]?.file, '.pub.pem', '.pem'),
-      signerIds: signers.map((signer) => signer.id),
-      signers,
-    })),
-    answerPublicKeyFile: otherHalf(cosigners[0]?.answerKey.file, '.pem', '.pub.pem'),
-    policyFile:
-      options.policy === undefined
-        ? (config.workspaces[0]?.policyFile ?? directory.policyFile)
-        : directory.policyFile,
-    configFile: file,
-    replicaUrls: replicas.map(({ httpPort }) => `http://${HOST}:${httpPort}`),
-    replicaOps: replicas.map(({ opsPort }) => `http://${HOST}:${opsPort}`),
-    replicaPids: replicas.flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
-  };
-}
-
-/** Development key pairs lie side by side; with a configuration of your own the private half may be elsewhere. */
-function otherHalf(file: string | undefined, from: string, to: string): string | null {
-  if (file === undefined || !file.endsWith(from)) return null;
-  const other = file.slice(0, -from.length) + to;
-  return existsSync(other) ? other : null;
-}
-
-function writeDescription({ dir }: DevelopmentDir, description: UpDescription): void {
-  writeFileSync(join(dir, 'up.json'), `${JSON.stringify(description)}\n`);
-}
-
-function summary(description: UpDescription, { dir, logFolder }: DevelopmentDir): string {
-  const folder = dir === resolve('var') ? '' : ` --dir ${dir}`;
-  return [
-    `Keys       ${join(dir, 'keys')} (development only)`,
-    `Replicas   ${description.replicas}, logs in ${logFolder}`,
-    `Co-signers ${description.cosigners.map(({ name, url }) => `${name} → ${url}`).join('\n           ')}`,
-    `Readiness  ${description.ops}/readyz`,
-    `Metrics    ${description.ops}/metrics`,
-    '',
-    'Ready. In another terminal:',
-    '',
-    `  npx countersign simulate${folder}`,
-    '',
-    'Ctrl-C stops everything.',
-  ].join('\n');
 }
 
 /** The last thing started is the first to stop, so that nothing loses what it depends on. */
