@@ -14,7 +14,7 @@ export interface CompiledFreeze {
 
 /** Parses, validates and compiles; throws POLICY_INVALID naming path and line. */
 export function compilePolicy(_document: string, _source: string, _chains: Chains): CompiledPolicy {
-  return { version: '', verification: {} };
+  return { version: '', verification: { defaults: {}, assets: {} } };
 }
 
 export function compileFreeze(freeze: Freeze, _chains: Chains): CompiledFreeze {
