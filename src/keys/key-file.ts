@@ -21,6 +21,8 @@ export interface KeyFile {
 /** No key is longer; a file that is was named by mistake. */
 const MAX_FILE_BYTES = 64 * 1024;
 const MIN_RSA_BITS = 2048;
+/** Every generator uses this one; with an exponent of 1 a signature would be the message itself. */
+const MIN_RSA_EXPONENT = 65_537n;
 
 /** A PEM label (RFC 7468), and what the file holds if it begins with it. */
 const LABELS: ReadonlyMap<string, string> = new Map([
@@ -118,9 +120,12 @@ function usable(file: string, key: KeyObject, allowed: readonly Algorithm[]): Ke
   if (algorithm === undefined || !allowed.includes(algorithm)) {
     throw invalid(file, `its key is ${kindOf(key)}, and ${expected} is expected`);
   }
-  const bits = key.asymmetricKeyDetails?.modulusLength;
-  if (bits !== undefined && bits < MIN_RSA_BITS) {
+  const { modulusLength = MIN_RSA_BITS, publicExponent = MIN_RSA_EXPONENT } = key.asymmetricKeyDetails ?? {};
+  if (modulusLength < MIN_RSA_BITS) {
     throw invalid(file, `its key is ${kindOf(key)}, and ${expected} is expected`);
+  }
+  if (publicExponent < MIN_RSA_EXPONENT) {
+    throw invalid(file, `its public exponent is ${publicExponent}, and ${MIN_RSA_EXPONENT} is expected`);
   }
   const spki = spkiSha256(key);
   const published = publishedIn(spki);

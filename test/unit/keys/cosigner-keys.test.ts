@@ -99,3 +99,11 @@ test('a key that no co-signer signs with is refused', () => {
     cosignerKeyRing([{ name: 'a', workspace: 'w', publicKeys: [{ key: publicKey, file: 'a.pem' }] }]),
   ).toThrow('key file a.pem: its key is Ed25519, and co-signers sign with RSA');
 });
+
+test('more keys than a stranger may make us try are refused', () => {
+  // Short keys, because they are quick to make and none is used.
+  const keys = Array.from({ length: 65 }, () => rsaPair(512));
+  expect(() => cosignerKeyRing([cosigner('a', keys)])).toThrow(
+    '65 co-signer keys share a path; at most 64 may',
+  );
+});

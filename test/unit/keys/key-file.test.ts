@@ -15,6 +15,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const small = generateKeyPairSync('rsa', { modulusLength: 1024 });
 const large = generateKeyPairSync('rsa', { modulusLength: 3072 });
+const exponent3 = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 });
 const pss = generateKeyPairSync('rsa-pss', { modulusLength: 2048 });
 const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' });
@@ -90,6 +91,7 @@ describe('a co-signer key that is not usable', () => {
     ],
     ['damaged', damaged, 'its PEM content is damaged, or of a kind that is not supported'],
     ['short', spki(small.publicKey), 'its key is RSA 1024 bit, and RSA of at least 2048 bit is expected'],
+    ['exponent 3', spki(exponent3.publicKey), 'its public exponent is 3, and 65537 is expected'],
     ['P-256', spki(p256.publicKey), 'its key is P-256, and RSA of at least 2048 bit is expected'],
     ['P-384', spki(p384.publicKey), 'its key is secp384r1, and RSA of at least 2048 bit is expected'],
     ['Ed25519', spki(ed25519.publicKey), 'its key is Ed25519, and RSA of at least 2048 bit is expected'],
