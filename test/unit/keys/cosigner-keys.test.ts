@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { type CosignerKeyObjects, cosignerKeyRing } from '../../../src/keys/cosigner-keys.js';
-import { type KeyPair, rsaPair, token } from '../../support/cosigner.js';
+import { type KeyPair, rs256, rsaPair, token } from '../../support/cosigner.js';
 import { errorOf } from '../../support/errors.js';
 
 const [first, second, third, stranger] = [rsaPair(), rsaPair(3072), rsaPair(), rsaPair()];
@@ -39,6 +39,12 @@ describe('a ring of several co-signers with several keys', () => {
     expect(await ring.verify(token('{}', stranger.privateKey))).toBeUndefined();
     const [header, , signature] = jws.split('.');
     expect(await ring.verify(`${header}.e30g.${signature}`)).toBeUndefined();
+  });
+
+  test('pins the algorithm, whatever the message says', async () => {
+    for (const alg of ['RS512', 'PS256', 'HS256', 'none']) {
+      expect(await ring.verify(rs256(`{"alg":"${alg}"}`, '{}', first.privateKey))).toBeUndefined();
+    }
   });
 
   test.each(['', '.', '..', 'a.b.c', '{}', 'e30.e30.e30'])("%p is nobody's", async (jws) => {
