@@ -35,7 +35,7 @@ export function loadAnswerKeys(cosigners: readonly CosignerAnswerKeys<AnswerKeyF
     if (bits !== undefined && bits !== ANSWER_RSA_BITS) {
       throw invalid(
         file,
-        `it holds an RSA key of ${bits} bit, and co-signers accept exactly ${ANSWER_RSA_BITS}`,
+        `its key is ${kindOf(loaded.key)}, and co-signers accept exactly ${ANSWER_RSA_BITS}`,
       );
     }
     for (const warning of loaded.warnings) warnings.add(warning);
@@ -98,6 +98,6 @@ function imported(key: KeyObject): SigningKey {
     case 'ES256':
       return { algorithm, key: key.toCryptoKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']) };
     default:
-      throw new CountersignError('KEY_INVALID', `answers cannot be signed with a ${kindOf(key)} key`);
+      throw new CountersignError('KEY_INVALID', `answers cannot be signed with a key that is ${kindOf(key)}`);
   }
 }

@@ -96,7 +96,7 @@ function ringOf(cosigners: readonly CosignerKeyObjects[]): RingEntry[] {
 /** Imported once: verification then runs on the thread pool. */
 function imported(key: KeyObject, file: string): CryptoKey {
   if (algorithmOf(key) !== ALGORITHM) {
-    throw invalid(file, `co-signers do not sign with a ${kindOf(key)} key`);
+    throw invalid(file, `its key is ${kindOf(key)}, and co-signers sign with RSA`);
   }
   return key.toCryptoKey({ name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, false, ['verify']);
 }

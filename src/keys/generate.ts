@@ -2,6 +2,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { CountersignError } from '../core/errors.js';
+import { codeOf } from './key-file.js';
 import { spkiSha256 } from './published-keys.js';
 
 export const KEY_TYPES = ['rsa', 'p256', 'ed25519'] as const;
@@ -48,7 +49,7 @@ function create(file: string, content: string | Buffer, mode: number): void {
   try {
     writeFileSync(file, content, { mode, flag: 'wx' });
   } catch (cause) {
-    const exists = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST';
+    const exists = codeOf(cause) === 'EEXIST';
     const problem = exists ? 'it exists already, and a key is never overwritten' : 'it cannot be written';
     throw new CountersignError('FILE_UNREADABLE', `key file ${file}: ${problem}`, { cause });
   }

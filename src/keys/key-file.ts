@@ -21,6 +21,8 @@ export interface KeyFile {
 /** No key is longer; a file that is was named by mistake. */
 const MAX_FILE_BYTES = 64 * 1024;
 const MIN_RSA_BITS = 2048;
+/** Every generator uses this one; with an exponent of 1 a signature would be the message itself. */
+const MIN_RSA_EXPONENT = 65_537n;
 
 /** A PEM label (RFC 7468), and what the file holds if it begins with it. */
 const LABELS: ReadonlyMap<string, string> = new Map([
@@ -116,11 +118,14 @@ function usable(file: string, key: KeyObject, allowed: readonly Algorithm[]): Ke
   const algorithm = algorithmOf(key);
   const expected = allowed.map((name) => KINDS[name]).join(' or ');
   if (algorithm === undefined || !allowed.includes(algorithm)) {
-    throw invalid(file, `it holds a ${kindOf(key)} key, and ${expected} is expected`);
+    throw invalid(file, `its key is ${kindOf(key)}, and ${expected} is expected`);
   }
-  const bits = key.asymmetricKeyDetails?.modulusLength;
-  if (bits !== undefined && bits < MIN_RSA_BITS) {
-    throw invalid(file, `it holds an RSA key of ${bits} bit, and ${expected} is expected`);
+  const { modulusLength = MIN_RSA_BITS, publicExponent = MIN_RSA_EXPONENT } = key.asymmetricKeyDetails ?? {};
+  if (modulusLength < MIN_RSA_BITS) {
+    throw invalid(file, `its key is ${kindOf(key)}, and ${expected} is expected`);
+  }
+  if (publicExponent < MIN_RSA_EXPONENT) {
+    throw invalid(file, `its public exponent is ${publicExponent}, and ${MIN_RSA_EXPONENT} is expected`);
   }
   const spki = spkiSha256(key);
   const published = publishedIn(spki);
@@ -146,11 +151,16 @@ function readPem(file: string): { readonly pem: string; readonly mode: number } 
   }
 }
 
+/** The code of a failed system call, e.g. `ENOENT`. */
+export function codeOf(error: unknown): string | undefined {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined;
+}
+
 function whyUnreadable(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+  const code = codeOf(error);
   if (code === 'ENOENT') return 'there is no such file';
   if (code === 'EACCES') return 'permission denied';
-  return `it cannot be read (${code})`;
+  return `it cannot be read (${code ?? 'unknown error'})`;
 }
 
 /** OpenSSL's own message names offsets and routines; what a person needs is the remedy. */

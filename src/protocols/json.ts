@@ -2,6 +2,7 @@
  * A strict reader of JSON (RFC 8259). JSON.parse will not do at this edge: it turns numbers into doubles and lets the
  * last of two members with one name win, so that two readers of one signed message can see two transactions.
  */
+import { isUtf8 } from 'node:buffer';
 import { type Json, JsonNumber } from '../core/request.js';
 
 export type JsonObject = { readonly [key: string]: Json };
@@ -18,22 +19,19 @@ const MAX_NUMBER_LENGTH = 256;
 /** The default for callers without a narrower limit; bytes of a message, characters of a text inside one. */
 const MAX_LENGTH = 8 * 1024 * 1024;
 
-/** `ignoreBOM` keeps a byte order mark as a character, and no JSON text begins with that character. */
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
 /**
  * One JSON value and nothing after it. Objects have no prototype, so that `__proto__` is a name like any other;
  * numbers keep their text. Escaped lone surrogates are accepted in text: whoever uses one as an id must refuse it.
  */
 export function parseJson(input: Uint8Array | string, maxLength = MAX_LENGTH): ParsedJson {
   if (input.length > maxLength) return { ok: false, problem: `longer than ${maxLength}` };
+  if (typeof input !== 'string' && !isUtf8(input)) return { ok: false, problem: 'not UTF-8' };
+  // A byte order mark stays a character here, and no JSON text begins with that character.
+  const text = typeof input === 'string' ? input : Buffer.from(input).toString('utf8');
   try {
-    const text = typeof input === 'string' ? input : UTF8.decode(input);
     return { ok: true, value: new Reader(text).document() };
   } catch (error) {
     if (error instanceof Unreadable) return { ok: false, problem: error.message };
-    // The decoder throws a TypeError for bytes that are not UTF-8.
-    if (error instanceof TypeError) return { ok: false, problem: 'not UTF-8' };
     throw error;
   }
 }

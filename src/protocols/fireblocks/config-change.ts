@@ -8,16 +8,14 @@ import { canonicalJson, type Json, JsonNumber } from '../../core/request.js';
 import { isList, isObject, type JsonObject, parseJson } from '../json.js';
 import type { Claims } from './claims.js';
 
-const MAX_TYPE_LENGTH = 128;
-
 export interface ConfigChangeClaims {
   readonly type: string;
   readonly extraInfo: JsonObject;
 }
 
 export function readConfigChange(claims: Claims): ConfigChangeClaims {
-  const type = claims.text('type', MAX_TYPE_LENGTH) || 'UNKNOWN';
-  return { type, extraInfo: redactObject(claims.objectOrText('extraInfo') ?? {}) };
+  // Required, so that a transaction's token brought to this route is no configuration change.
+  return { type: claims.requiredId('type'), extraInfo: redactObject(claims.objectOrText('extraInfo') ?? {}) };
 }
 
 /** `apiKey` is the documented one (ThirdPartyInfo); the other names are here in case undocumented types carry them. */
