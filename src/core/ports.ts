@@ -83,7 +83,7 @@ export interface Decoder {
   readonly family: string;
   /** The one form of an address that comparisons use; undefined when the text is no address of this chain. */
   canonicalAddress(asset: Asset, address: string): string | undefined;
-  /** `transfer(address,uint256)` → `0xa9059cbb`; undefined when the text is no signature. Only where calls have selectors. */
+  /** Four bytes, `0x…`, of a function signature; absent where calls have no selectors. */
   selectorOf?(signature: string): string | undefined;
   /**
    * Strict decoding of all raw transactions of one request, with the claim at hand: some formats (BIP-143) show

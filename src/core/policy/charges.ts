@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { ceilJsonNumber, floorToBaseUnits, USD_DECIMALS } from '../amount.js';
 import type { Charge, WindowSpan } from '../decision.js';
 import { unreachable } from '../errors.js';
-import type { Facts, TransactionFacts } from './facts.js';
+import { type Facts, partyKey, type TransactionFacts } from './facts.js';
 import { type Limit, PER } from './schema.js';
 import { windowReader } from './windows.js';
 
@@ -159,14 +159,14 @@ function counterOf(limit: Limit, facts: Facts, part: Part): string | { readonly 
     if (per === 'asset' ? !perAsset : !limit.per.includes(per)) continue;
     const value = {
       asset: part.asset,
-      source: source === undefined || source.id === '' ? null : `${safe(source.type)}/${safe(source.id)}`,
-      destination: part.destination === null ? null : safe(part.destination),
+      source: source === undefined || source.id === '' ? null : partyKey(source),
+      destination: part.destination,
       signer,
       cosigner,
       operation: transaction?.operation ?? null,
     }[per];
     if (value === null) return { unknown: `the ${per} is not known` };
-    values.push(`${per}=${per === 'source' || per === 'destination' ? value : safe(value)}`);
+    values.push(`${per}=${safe(value)}`);
   }
   return values.join('|');
 }
@@ -176,12 +176,11 @@ function counterOf(limit: Limit, facts: Facts, part: Part): string | { readonly 
  * if SHA-256 collides.
  */
 function safe(text: string): string {
-  return /^[\w.:@/-]{1,128}$/.test(text) && !text.startsWith('~')
-    ? text.replaceAll('/', '%')
-    : `~${createHash('sha256').update(JSON.stringify(text)).digest('hex')}`;
+  if (/^[\w.:@/-]{1,128}$/.test(text)) return text;
+  return `~${createHash('sha256').update(JSON.stringify(text)).digest('hex')}`;
 }
 
-/** The needs as charges of one verdict. `prefix` is the limit's instance; shadow counters are others. */
+/** The needs as charges of one verdict. `prefix` is the limit's instance. */
 export function chargesOf(
   { name, limit, spanAt, bounds }: CompiledLimit,
   needs: readonly Need[],
@@ -192,8 +191,7 @@ export function chargesOf(
     readonly decimalsOf: (asset: string) => number;
   },
 ): readonly Charge[] {
-  const { mode, instantMs, decimalsOf } = charging;
-  const prefix = mode === 'shadow' ? `shadow:${charging.prefix}` : charging.prefix;
+  const { prefix, mode, instantMs, decimalsOf } = charging;
   const window = spanAt(instantMs);
   return needs.map(({ counter, asset, need }) => ({
     limit: name,

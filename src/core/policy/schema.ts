@@ -1,7 +1,7 @@
 /** The shape of a policy document. What the fields mean together is checked in consistency.ts. */
 import { z } from 'zod';
 import { isDecimal } from '../amount.js';
-import { nearestOf } from './spelling.js';
+import { oneOf, strict } from './strict-object.js';
 import { verificationSchema } from './verification.js';
 
 export const MAX_DOCUMENT_BYTES = 1024 * 1024;
@@ -23,38 +23,6 @@ const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604
 export function durationMs(text: string): number | undefined {
   const match = DURATION.exec(text);
   return match === null ? undefined : Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
-}
-
-/** An object without other keys; a misspelled one is told what was probably meant. */
-function strict<Shape extends z.ZodRawShape>(shape: Shape) {
-  return z.strictObject(shape, {
-    error: (issue) => {
-      if (issue.code === 'invalid_type')
-        return issue.input === undefined ? 'is missing' : 'must be a mapping of keys to values';
-      if (issue.code !== 'unrecognized_keys') return undefined;
-      // One line for each key: document.ts gives each its own place.
-      return issue.keys.map((key) => `unknown key${suggestion(key, Object.keys(shape))}`).join('\n');
-    },
-  });
-}
-
-function suggestion(key: string, known: readonly string[]): string {
-  const nearest = nearestOf(key, known);
-  return nearest === undefined ? `; known are ${known.join(', ')}` : `; did you mean ${nearest}?`;
-}
-
-function oneOf<const Values extends readonly [string, ...string[]]>(values: Values) {
-  return z.enum(values, {
-    error: ({ input }) =>
-      input === undefined
-        ? `is missing; one of ${values.join(', ')}`
-        : `must be one of ${values.join(', ')}${typeof input === 'string' ? meant(input, values) : ''}`,
-  });
-}
-
-function meant(input: string, values: readonly string[]): string {
-  const nearest = nearestOf(input, values);
-  return nearest === undefined ? '' : `; did you mean ${nearest}?`;
 }
 
 const QUOTES = 'must be text (write numbers in quotes)';

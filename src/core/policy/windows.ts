@@ -94,3 +94,13 @@ function nextOf(unit: CalendarUnit, label: number): number {
     }
   }
 }
+
+/**
+ * The longest span that any of the limits looks back over; 0 when there is none. The ledger must keep its records at
+ * least as long. Lifetime limits do not count: their totals are carried on when records are trimmed.
+ */
+export function longestWindowMs(limits: Iterable<{ readonly window: LimitWindow }>): number {
+  let longest = 0;
+  for (const { window } of limits) longest = Math.max(longest, longestSpanMs(window) ?? 0);
+  return longest;
+}
