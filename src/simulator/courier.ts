@@ -1,6 +1,6 @@
 /** Carries one HTTP call the way co-signers do: the token is the whole body, and a reset is no answer. */
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { request as httpsRequest, Agent as SecureAgent } from 'node:https';
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../core/errors.js';
 
@@ -29,19 +29,22 @@ export interface Call {
   readonly body: string | Buffer;
   readonly timeoutMs: number;
   readonly manner?: Manner;
+  /** On a connection of its own: one whose body a server refused to read serves nobody after it. */
+  readonly alone?: boolean;
 }
 
 export class Courier {
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1_024 });
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #secureAgent = new SecureAgent({ keepAlive: true });
   readonly #calls = new Set<ClientRequest>();
 
   /** Never rejects: what is no reply says why. */
-  async post({ url, body, timeoutMs, manner = 'plain' }: Call): Promise<Reply> {
+  async post({ url, body, timeoutMs, manner = 'plain', alone = false }: Call): Promise<Reply> {
     const started = performance.now();
     const elapsedMs = () => performance.now() - started;
     const bytes = Buffer.from(body);
     try {
-      const { status, text } = await this.#exchange(new URL(url), bytes, { manner, timeoutMs });
+      const { status, text } = await this.#exchange(new URL(url), bytes, { manner, timeoutMs, alone });
       return { kind: 'reply', status, body: text, elapsedMs: elapsedMs() };
     } catch (error) {
       return { kind: 'none', problem: messageOf(error), elapsedMs: elapsedMs() };
@@ -52,9 +55,14 @@ export class Courier {
   close(): void {
     for (const call of this.#calls) call.destroy(new Error('the simulator stops'));
     this.#agent.destroy();
+    this.#secureAgent.destroy();
   }
 
-  #exchange(url: URL, body: Buffer, { manner, timeoutMs }: Required<Pick<Call, 'manner' | 'timeoutMs'>>) {
+  #exchange(
+    url: URL,
+    body: Buffer,
+    { manner, timeoutMs, alone }: Required<Pick<Call, 'manner' | 'timeoutMs' | 'alone'>>,
+  ) {
     return new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
       const secure = url.protocol === 'https:';
       const call = (secure ? httpsRequest : httpRequest)(url, {
@@ -64,7 +72,7 @@ export class Courier {
           'content-length': body.length,
           'user-agent': 'countersign-simulator',
         },
-        ...(secure ? {} : { agent: this.#agent }),
+        agent: alone ? false : secure ? this.#secureAgent : this.#agent,
       });
       const timer = setTimeout(() => call.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
       this.#calls.add(call);

@@ -148,7 +148,7 @@ export class Play {
     const ends = performance.now() + patience.totalMs;
     for (let call = 0; call === 0 || performance.now() < ends; call += 1) {
       const url = this.#address(cosigner, route);
-      const reply = await courier.post({ url, body, timeoutMs: CALL_TIMEOUT_MS });
+      const reply = await courier.post({ url, body, timeoutMs: CALL_TIMEOUT_MS, alone: true });
       if (signal.aborted) return;
       if (reply.kind === 'reply') {
         this.#delivered('refused', reply);

@@ -31,14 +31,15 @@ const upSchema = z.object({
       name: z.string(),
       protocol: z.string(),
       url: z.url(),
-      privateKeyFile: z.string(),
+      /** Null where somebody's own configuration names public keys only. */
+      privateKeyFile: z.string().nullable(),
       signerIds: z.array(z.string()).default([]),
       signers: z
         .array(z.object({ id: z.string(), stages: z.array(z.enum(['approval', 'signing'])) }))
         .optional(),
     }),
   ),
-  answerPublicKeyFile: z.string(),
+  answerPublicKeyFile: z.string().nullable(),
   replicaUrls: z.array(z.url()).default([]),
 });
 
@@ -48,22 +49,20 @@ export function targetOfDirectory(directory: string): Target {
   const up = parseUp(readText(file, 'start a cluster first: countersign up'), file);
   const cosigners = up.cosigners
     .filter(({ protocol }) => protocol === 'fireblocks')
-    .map((entry): Cosigner => {
+    .flatMap((entry): Cosigner[] => {
+      if (entry.privateKeyFile === null) return [];
       const signers = entry.signers ?? entry.signerIds.map((id) => ({ id, stages: ['signing' as Stage] }));
       const serving = (stage: Stage) =>
         signers.filter(({ stages }) => stages.includes(stage)).map(({ id }) => id);
-      return {
-        name: entry.name,
-        url: entry.url,
-        key: privateKeyOf(beside(directory, entry.privateKeyFile)),
-        signers: { approval: serving('approval'), signing: serving('signing') },
-      };
+      const key = privateKeyOf(beside(directory, entry.privateKeyFile));
+      const stages = { approval: serving('approval'), signing: serving('signing') };
+      return [{ name: entry.name, url: entry.url, key, signers: stages }];
     });
   const [first, ...others] = cosigners;
-  if (first === undefined) {
+  if (first === undefined || up.answerPublicKeyFile === null) {
     throw new CountersignError(
       'CONFIG_INVALID',
-      `${file} names no co-signer that speaks the fireblocks protocol`,
+      `${file} names no co-signer that speaks the fireblocks protocol with its private key, or no key that answers verify with; name them with --url, --key, --signer and --answer-key`,
     );
   }
   return {
