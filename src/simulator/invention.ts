@@ -23,18 +23,18 @@ const BITCOIN_ADDRESSES = [
   'bc1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qccfmv3',
 ] as const;
 
-/** How many different whitelisted destinations one seed knows. */
+/** How many whitelisted destinations there are. */
 const DESTINATIONS = 40;
 
 /** A native transfer of small but awkward worth: every decimal of the amount is used. */
-export function etherTransfer(random: Random, seed: string): EtherTransfer {
+export function etherTransfer(random: Random): EtherTransfer {
   return {
     ...identity(random),
     asset: ETH,
     // 0.0002 to 0.05 ETH
     amount: 200_000_000_000_000n + random.bigBelow(49_800_000_000_000_000n),
     source: sourceVault(random),
-    destination: destination(random, seed),
+    destination: destination(random),
     gas: {
       nonce: random.below(100_000),
       limit: 21_000n,
@@ -46,11 +46,11 @@ export function etherTransfer(random: Random, seed: string): EtherTransfer {
 }
 
 /** A transfer of any asset, before anything is serialised. */
-export function anyTransfer(random: Random, seed: string): Transfer {
+export function anyTransfer(random: Random): Transfer {
   const kind = random.below(3);
-  if (kind === 0) return etherTransfer(random, seed);
+  if (kind === 0) return etherTransfer(random);
   const common = { ...identity(random), source: sourceVault(random) };
-  const place = destination(random, seed);
+  const place = destination(random);
   if (kind === 1) {
     const address = random.pick(BITCOIN_ADDRESSES);
     return {
@@ -60,18 +60,19 @@ export function anyTransfer(random: Random, seed: string): Transfer {
       destination: { ...place, address },
     };
   }
-  // 1 to 20,000 dollars: some are beyond what a cautious policy lets a machine approve.
+  // Some are beyond what a cautious policy lets a machine approve, but not so many that they fill every limit.
+  const dollars = random.chance(80) ? random.between(1, 400) : random.between(5_000, 20_000);
   return {
     ...common,
     asset: USDC,
-    amount: 1_000_000n + random.bigBelow(20_000_000_000n),
+    amount: BigInt(dollars) * 1_000_000n + random.bigBelow(1_000_000n),
     destination: place,
   };
 }
 
-/** A transfer that many others resemble: same vault, same destination, an amount that soon fills a limit. */
-export function burstTransfer(random: Random, seed: string, amount: bigint): EtherTransfer {
-  return { ...etherTransfer(random, seed), amount, source: '0', destination: DOCUMENTED_PLACE };
+/** A transfer that many others resemble: same vault, same destination, same amount. */
+export function burstTransfer(random: Random, amount: bigint): EtherTransfer {
+  return { ...etherTransfer(random), amount, source: '0', destination: DOCUMENTED_PLACE };
 }
 
 /** The same transfer, delivered by another co-signer: what may differ between deliveries differs. */
@@ -79,9 +80,9 @@ export function retold<T extends Transfer>(transfer: T, random: Random): T {
   return { ...transfer, players: random.shuffled(transfer.players) };
 }
 
-export function otherDestination(random: Random, seed: string, than: Place): Place {
-  const other = whitelisted(random.below(DESTINATIONS - 1) + 1, seed);
-  return other.address === than.address ? whitelisted(0, seed) : other;
+export function otherDestination(random: Random, than: Place): Place {
+  const other = whitelisted(random.below(DESTINATIONS - 1) + 1);
+  return other.address === than.address ? whitelisted(0) : other;
 }
 
 export interface ConfigChange {
@@ -149,17 +150,20 @@ function sourceVault(random: Random): string {
   return random.chance(92) ? random.pick(['0', '1', '25']) : String(random.between(30, 60));
 }
 
-function destination(random: Random, seed: string): Place {
+function destination(random: Random): Place {
   const kind = random.below(100);
   if (kind < 15) return DOCUMENTED_PLACE;
-  if (kind < 88) return whitelisted(random.below(DESTINATIONS), seed);
+  if (kind < 88) return whitelisted(random.below(DESTINATIONS));
   return { type: 'ONE_TIME_ADDRESS', subType: '', id: '', address: address(random) };
 }
 
-/** Destination number `index` of the seed's address book: always the same id, name and address. */
-function whitelisted(index: number, seed: string): Place {
+/**
+ * Destination number `index` of the address book. It does not depend on the seed: a limit on how many new destinations
+ * there may be is not to be filled by starting the simulator again.
+ */
+function whitelisted(index: number): Place {
   const name = `destination ${index}`;
-  const book = new Random(seed, name);
+  const book = new Random('address book', name);
   return index % 3 === 0
     ? { type: 'UNMANAGED', subType: 'EXTERNAL', id: book.uuid(), name, address: address(book) }
     : { type: 'VAULT', subType: '', id: String(100 + index), name, address: address(book) };

@@ -87,10 +87,6 @@ export class Play {
     this.#routing = new Random(theatre.seed, `routing ${place}`);
   }
 
-  get seed(): string {
-    return this.theatre.seed;
-  }
-
   /** A random machine and signer that serve the stage; undefined when there is none. */
   asker(stage: Stage): Asker | undefined {
     const serving = this.theatre.target.cosigners.flatMap((cosigner) =>

@@ -88,13 +88,12 @@ function programmeOf({ target, scenarios, requests, seed }: RunOptions): Part[] 
   }
   const random = new Random(seed, 'programme');
   const weighted = names.flatMap((name) => Array.from({ length: SCENARIOS[name].weight }, () => name));
-  const largest = Math.max(2, Math.floor(requests / names.length));
   const parts: Part[] = [];
   let asks = 0;
   while (asks < requests) {
     const name = names[parts.length] ?? weighted[random.below(weighted.length)];
     if (name === undefined) break;
-    const part = { name, asks: Math.min(SCENARIOS[name].asks, largest) };
+    const part = { name, asks: Math.min(SCENARIOS[name].asks, requests) };
     parts.push(part);
     asks += part.asks;
   }

@@ -195,7 +195,7 @@ interface Expected {
 
 function transfersOf(suite: Suite, requests: number): readonly EtherTransfer[] {
   return Array.from({ length: requests }, (_, index) => ({
-    ...etherTransfer(new Random(SEED, `transfer ${index}`), SEED),
+    ...etherTransfer(new Random(SEED, `transfer ${index}`)),
     amount: suite.amount(index),
   }));
 }

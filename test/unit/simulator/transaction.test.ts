@@ -79,7 +79,7 @@ describe('a simulated transaction', () => {
   it('claims exactly what its bytes do, by another library', () => {
     const types = new Set<string>();
     for (let index = 0; index < 200; index += 1) {
-      const transfer = etherTransfer(new Random('bytes', String(index)), 'bytes');
+      const transfer = etherTransfer(new Random('bytes', String(index)));
       const { raw, type } = IndependentTransaction.fromHex(unsignedBytes(transfer));
       const maxFee = 'maxFeePerGas' in raw ? raw.maxFeePerGas : raw.gasPrice;
       const payload = JSON.parse(signingPayload(transfer, undefined));
