@@ -25,12 +25,13 @@ export async function run(argv: readonly string[]): Promise<void> {
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
-    process.exitCode = report(error);
+    // Servers and connections that the command had opened must not keep a failed one alive.
+    process.exit(report(error));
   }
 }
 
 function print(text: string): void {
-  process.stdout.write(text);
+  process.stdout.write(`${text}\n`);
 }
 
 function descendants(command: Command): readonly Command[] {
