@@ -881,7 +881,7 @@ const FREEZE = {
 async function totalsOf(ledger: Ledger): Promise<Record<string, bigint>> {
   const totals: Record<string, bigint> = {};
   for (const { body } of await ledger.events(0, 10_000)) {
-    const charged = (body['charged'] ?? []) as readonly {
+    const charged = (body.charged ?? []) as readonly {
       readonly counter: string;
       readonly added: string;
     }[];

@@ -76,7 +76,8 @@ export class StoreThread {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
     const reason = cause === undefined ? 'it was stopped' : messageOf(cause);
-    for (const { reject } of this.#waiting.values()) reject(unavailable(`the ledger's thread ended: ${reason}`, cause));
+    for (const { reject } of this.#waiting.values())
+      reject(unavailable(`the ledger's thread ended: ${reason}`, cause));
     this.#waiting.clear();
   }
 }
