@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -37,6 +37,7 @@ export async function startRedis({ settings = {} }: RedisOptions = {}): Promise<
   const port = await freePort();
   const directory = mkdtempSync(join(tmpdir(), 'countersign-redis-'));
   const flags = Object.entries({ ...DEFAULTS, ...settings }).flatMap(([name, value]) => [`--${name}`, value]);
+  const password = settings.requirepass === undefined ? {} : { password: settings.requirepass };
   const start = async () => {
     const child = spawn(
       binary,
@@ -45,6 +46,8 @@ export async function startRedis({ settings = {} }: RedisOptions = {}): Promise<
         stdio: 'ignore',
       },
     );
+    // A test that fails before it stops its server must not keep the process, whose end ends the server.
+    child.unref();
     running.add(child);
     child.once('exit', () => running.delete(child));
     await answers(port, child);
@@ -73,7 +76,7 @@ export async function startRedis({ settings = {} }: RedisOptions = {}): Promise<
       rmSync(directory, { recursive: true, force: true });
     },
     async command(name, ...args) {
-      const client = new Redis(port, '127.0.0.1', { retryStrategy: () => null });
+      const client = new Redis(port, '127.0.0.1', { ...password, retryStrategy: () => null });
       client.on('error', () => {});
       try {
         return await client.call(name, args);
@@ -111,21 +114,25 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** Any reply but LOADING will do: a server that wants a password answers too. */
 async function answers(port: number, child: ChildProcess): Promise<void> {
-  const client = new Redis(port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => null });
-  client.on('error', () => {});
   const deadline = Date.now() + STARTUP_MS;
-  try {
-    while (Date.now() < deadline && child.exitCode === null) {
-      try {
-        await client.connect();
-        return;
-      } catch {
-        await pause(20);
-      }
-    }
-  } finally {
-    client.disconnect();
+  while (Date.now() < deadline && child.exitCode === null) {
+    const reply = await ping(port).catch(() => '-LOADING');
+    if (!reply.startsWith('-LOADING')) return;
+    await pause(20);
   }
+  child.kill('SIGKILL');
   throw new Error(`Redis on port ${port} did not answer`);
+}
+
+async function ping(port: number): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    socket.write('PING\r\n');
+    const [reply] = await once(socket, 'data');
+    return String(reply);
+  } finally {
+    socket.destroy();
+  }
 }
