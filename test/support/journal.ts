@@ -1,11 +1,11 @@
 /** The journal of a cluster, read through the ledger's own port, beside everything else that reads it. */
-import type { JournalEvent, Ledger } from '../../src/core/ports.js';
+import { withLedger } from '../../src/cli/ledger.js';
+import type { JournalEvent } from '../../src/core/ports.js';
 
 const PAGE = 1_000;
 
 /** All events of the ledger that this configuration names, oldest first. */
 export async function readJournal(configFile: string): Promise<readonly JournalEvent[]> {
-  const { withLedger } = await ledgerModule();
   return withLedger({ config: configFile }, async (ledger) => {
     const all: JournalEvent[] = [];
     for (;;) {
@@ -14,16 +14,6 @@ export async function readJournal(configFile: string): Promise<readonly JournalE
       all.push(...page);
     }
   });
-}
-
-interface LedgerModule {
-  withLedger<T>(options: { readonly config: string }, use: (ledger: Ledger) => Promise<T>): Promise<T>;
-}
-
-/** The factory of ledgers plugs in here: a static import of `withLedger` once the commands are in this tree. */
-async function ledgerModule(): Promise<LedgerModule> {
-  const path: string = '../../src/cli/ledger.js';
-  return (await import(path)) as LedgerModule;
 }
 
 export interface JournalDecision {
@@ -42,13 +32,13 @@ function decisionOf(body: JournalEvent['body']): JournalDecision {
   const {
     decision,
     journal,
-    charges = [],
+    charged = [],
   } = body as {
     readonly decision: { readonly effect: string };
     readonly journal: { readonly request: { readonly requestId: string } };
-    readonly charges?: readonly { readonly limit: string; readonly mode: string; readonly added: string }[];
+    readonly charged?: readonly { readonly limit: string; readonly mode: string; readonly added: string }[];
   };
-  const enforced = charges.filter(({ mode }) => mode === 'enforce');
+  const enforced = charged.filter(({ mode }) => mode === 'enforce');
   return {
     requestId: journal.request.requestId,
     effect: decision.effect,
