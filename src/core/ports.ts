@@ -83,6 +83,8 @@ export interface Decoder {
   readonly family: string;
   /** The one form of an address that comparisons use; undefined when the text is no address of this chain. */
   canonicalAddress(asset: Asset, address: string): string | undefined;
+  /** Four bytes, `0x…`, of a function signature; absent where calls have no selectors. */
+  selectorOf?(signature: string): string | undefined;
   /**
    * Strict decoding of all raw transactions of one request, with the claim at hand: some formats (BIP-143) show
    * hashes only, and the claim is what they are tested against. Never throws for bad input.
@@ -136,10 +138,13 @@ export interface Protocol {
 
 /** The public keys of the co-signers that share a path. Algorithms are pinned by the key, never by the message. */
 export interface CosignerKeys {
-  /** Which co-signer signed this compact JWS, and what; undefined when no configured key verifies it. */
+  /**
+   * Whose key signed this compact JWS, and what; undefined when no configured key verifies it. There is more than one
+   * name when one machine serves several workspaces: the signer inside the message then tells them apart.
+   */
   verify(
     compactJws: string,
-  ): Promise<{ readonly cosigner: string; readonly payload: Uint8Array } | undefined>;
+  ): Promise<{ readonly cosigners: readonly string[]; readonly payload: Uint8Array } | undefined>;
 }
 
 /** The keys that answers are signed with. */
