@@ -23,7 +23,7 @@ export class Progress {
     const now = performance.now();
     if (now - this.#shown < (this.screen.isTTY ? TERMINAL_INTERVAL_MS : PLAIN_INTERVAL_MS)) return;
     this.#shown = now;
-    const line = `${done}/${this.total}  ${this.#rate(done, now)}  ${inWords(counts)}`;
+    const line = `${Math.min(done, this.total)}/${this.total}  ${this.#rate(done, now)}  ${inWords(counts)}`;
     // ESC [ K clears what a longer line left behind.
     this.screen.write(this.screen.isTTY ? `\r${this.#bar(done)} ${line}\x1b[K` : `${line}\n`);
   }

@@ -35,6 +35,8 @@ export async function run(options: RunOptions): Promise<Summary> {
   const courier = new Courier();
   const tally = new Tally();
   const theatre: Theatre = { target, seed, courier, tally, patience, signal };
+  // The report has the scenarios in the order they were named in.
+  for (const name of options.scenarios) if (isPlayable(target, name)) tally.asked(name, 0);
   const stop = () => courier.close();
   signal.addEventListener('abort', stop, { once: true });
   const started = performance.now();
@@ -93,7 +95,7 @@ function programmeOf({ target, scenarios, requests, seed }: RunOptions): Part[] 
   while (asks < requests) {
     const name = names[parts.length] ?? weighted[random.below(weighted.length)];
     if (name === undefined) break;
-    const part = { name, asks: Math.min(SCENARIOS[name].asks, requests) };
+    const part = { name, asks: Math.min(SCENARIOS[name].asks, Math.max(2, requests - asks)) };
     parts.push(part);
     asks += part.asks;
   }

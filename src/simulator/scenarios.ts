@@ -57,13 +57,6 @@ export const SCENARIOS = {
     asks: 2,
     play: conflict,
   },
-  burst: {
-    about: 'many alike at once, until a limit is full',
-    weight: 1,
-    stages: ['signing'],
-    asks: 30,
-    play: burst,
-  },
   'approval-then-signing': {
     about: 'both stages of one transaction',
     weight: 10,
@@ -98,6 +91,13 @@ export const SCENARIOS = {
     stages: ['signing'],
     asks: 1,
     play: (play) => forged(play, GARBAGE),
+  },
+  burst: {
+    about: 'many alike at once, until a limit is full',
+    weight: 1,
+    stages: ['signing'],
+    asks: 30,
+    play: burst,
   },
 } as const satisfies Record<string, Scenario>;
 

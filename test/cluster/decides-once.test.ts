@@ -29,6 +29,9 @@ const WORKERS = 16;
 /** Long enough that nothing leaves it during a test. */
 const WINDOW = '{ rolling: 24h }';
 
+/** How long a run with kills lasts at least: a killed replica needs a second or two to come back. */
+const KILLING_MS = 8_000;
+
 const MINUTE_MS = 60_000;
 
 let cluster: Cluster | undefined;
@@ -100,8 +103,11 @@ interface Outcome {
   readonly tally: Tally;
 }
 
-/** Delivers every transfer one to five times; the deliveries of all of them are shuffled, and neighbours overlap. */
-async function deliverAll(dir: string, transfers: readonly EtherTransfer[]): Promise<Outcome> {
+/**
+ * Delivers every transfer one to five times; their order is random, and neighbours overlap. It takes at least `spreadMs`,
+ * so that something else can happen meanwhile.
+ */
+async function deliverAll(dir: string, transfers: readonly EtherTransfer[], spreadMs = 0): Promise<Outcome> {
   const random = new Random(SEED, 'deliveries');
   const courier = new Courier();
   const tally = new Tally();
@@ -114,12 +120,14 @@ async function deliverAll(dir: string, transfers: readonly EtherTransfer[]): Pro
     signal: new AbortController().signal,
   };
   const settled: (readonly Settled[])[] = transfers.map(() => []);
-  // A request's deliveries start together; the order of requests is random.
+  const started = performance.now();
   const order = random.shuffled(transfers.map((transfer, index) => ({ transfer, index })));
   let next = 0;
   const worker = async () => {
     for (let turn = order[next]; turn !== undefined; turn = order[next]) {
+      const dueMs = started + (spreadMs * next) / order.length - performance.now();
       next += 1;
+      if (dueMs > 0) await sleep(dueMs);
       const { transfer, index } = turn;
       const play = new Play('deliveries', index, theatre);
       const ask = signingAsk(transfer);
@@ -136,7 +144,7 @@ async function deliverAll(dir: string, transfers: readonly EtherTransfer[]): Pro
   return { transfers, settled, tally };
 }
 
-/** Kills one replica after the other until told to stop; tells how many. */
+/** Kills replicas again and again until told to stop; tells how many. */
 function killRandomly({ killReplica, up }: Cluster, random: Random) {
   let stopped = false;
   const killing = (async () => {
@@ -144,8 +152,12 @@ function killRandomly({ killReplica, up }: Cluster, random: Random) {
     while (!stopped) {
       await sleep(random.between(50, 400));
       if (stopped) break;
-      await killReplica(random.below(up.replicas));
-      killed += 1;
+      // One or two of three at a time: somebody is always left to answer.
+      const victims = random
+        .shuffled(up.replicaUrls.map((_, index) => index))
+        .slice(0, random.between(1, up.replicas - 1));
+      await Promise.all(victims.map(killReplica));
+      killed += victims.length;
     }
     return killed;
   })();
@@ -222,7 +234,7 @@ describe.each(['redis', 'embedded'] as const)(`three replicas on the %s ledger (
     async (suite) => {
       cluster = await startCluster({ ledger, policy: policyWith(suite.limit(requests, admitted)) });
       const killer = killRandomly(cluster, new Random(SEED, 'kills'));
-      const outcome = await deliverAll(cluster.dir, transfersOf(suite, requests));
+      const outcome = await deliverAll(cluster.dir, transfersOf(suite, requests), KILLING_MS);
       const killed = await killer.stop();
       // A run in which no kill was felt has shown nothing.
       expect(killed).toBeGreaterThanOrEqual(2);
