@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { createChains } from '../chains/index.js';
 import { CountersignError, ERROR_CODES, messageOf } from '../core/errors.js';
+import { assetsCommand } from './assets.js';
 import { keysCommand } from './keys.js';
 import { ledgerCommand } from './ledger.js';
 import { policyCommand } from './policy.js';
@@ -9,6 +10,7 @@ import { activateCommand } from './policy-activate.js';
 import { serveCommand } from './serve.js';
 import { simulateCommand } from './simulate.js';
 import { upCommand } from './up.js';
+import { verifyTxCommand } from './verify-tx.js';
 
 export async function run(argv: readonly string[]): Promise<void> {
   const program = new Command('countersign')
@@ -20,7 +22,9 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(simulateCommand())
     .addCommand(policyCommand({ chains: createChains, print }).addCommand(activateCommand()))
     .addCommand(ledgerCommand())
-    .addCommand(keysCommand());
+    .addCommand(keysCommand())
+    .addCommand(verifyTxCommand())
+    .addCommand(assetsCommand());
   for (const command of [program, ...descendants(program)]) command.exitOverride();
   try {
     await program.parseAsync([...argv]);
