@@ -23,7 +23,7 @@ const N = "n: { sum: usd, max: '1', window: { rolling: 1h }, per: [source, asset
 
 describe('which counters a limit keeps', () => {
   test('a first document gets new ones for every limit', () => {
-    expect(planInstances(undefined, compiled(N), 17)).toEqual({ instances: { n: 'n.17' }, fresh: ['n'] });
+    expect(planInstances(undefined, compiled(N), '17')).toEqual({ instances: { n: 'n.17' }, fresh: ['n'] });
   });
 
   test.each([
@@ -42,7 +42,7 @@ describe('which counters a limit keeps', () => {
     const { instances, fresh } = planInstances(
       { document: document(N), instances: { n: 'n.3' } },
       compiled(limits),
-      17,
+      '17',
     );
     expect(Object.values(instances)).toEqual([kept ? 'n.3' : expect.stringMatching(/^[nm]\.17$/)]);
     expect(fresh).toHaveLength(kept ? 0 : 1);
@@ -51,8 +51,8 @@ describe('which counters a limit keeps', () => {
   test('the zone of a calendar window is UTC unless it says so', () => {
     const day = (zone: string) => `d: { sum: usd, max: '1', window: { calendar: day${zone} } }`;
     const previous = { document: document(day('')), instances: { d: 'd.3' } };
-    expect(planInstances(previous, compiled(day(', timezone: UTC')), 17).fresh).toEqual([]);
-    expect(planInstances(previous, compiled(day(', timezone: Europe/Zurich')), 17).fresh).toEqual(['d']);
+    expect(planInstances(previous, compiled(day(', timezone: UTC')), '17').fresh).toEqual([]);
+    expect(planInstances(previous, compiled(day(', timezone: Europe/Zurich')), '17').fresh).toEqual(['d']);
   });
 });
 
@@ -91,7 +91,7 @@ function event(
 
 function filled(limits: string, past: readonly Past[], rules?: string) {
   const policy = compiled(limits, rules);
-  const plan = planInstances(undefined, policy, 9);
+  const plan = planInstances(undefined, policy, '9');
   return entriesFor({ policy, plan, nowMs: NOON }, past.map(event));
 }
 
