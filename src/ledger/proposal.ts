@@ -8,7 +8,7 @@ import type { CounterEntry, Proposal } from '../core/ports.js';
 export const CLOCK_TOLERANCE_MS = 2000;
 
 /** Bounds of one proposal and one read: no request may make one atomic step long. */
-const MAX_CHARGES = 256;
+const MAX_CHARGES = 4096;
 const MAX_MEMBERS = 1024;
 const MAX_FACTS = 1024;
 const MAX_KEY_CHARACTERS = 1024;
