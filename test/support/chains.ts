@@ -6,7 +6,13 @@ const ETH: Asset = {
   native: { asset: 'ETH', decimals: 18 },
 };
 const BTC: Asset = {
-  ...{ id: 'BTC', family: 'bitcoin', chain: 'bip122:000000000019d6689c085ae165831e93', decimals: 8, coinType: 0 },
+  ...{
+    id: 'BTC',
+    family: 'bitcoin',
+    chain: 'bip122:000000000019d6689c085ae165831e93',
+    decimals: 8,
+    coinType: 0,
+  },
   native: { asset: 'BTC', decimals: 8 },
 };
 const ASSETS: readonly Asset[] = [

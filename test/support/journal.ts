@@ -1,4 +1,5 @@
 /** The journal of a cluster, read through the ledger's own port, beside everything else that reads it. */
+import { z } from 'zod';
 import type { JournalEvent, Ledger } from '../../src/core/ports.js';
 
 const PAGE = 1_000;
@@ -20,38 +21,26 @@ interface LedgerModule {
   withLedger<T>(options: { readonly config: string }, use: (ledger: Ledger) => Promise<T>): Promise<T>;
 }
 
-/** The factory of ledgers plugs in here: a static import of `withLedger` once the commands are in this tree. */
+/** The built program's own, which is what runs in the cluster; its types are not known before it is built. */
 async function ledgerModule(): Promise<LedgerModule> {
-  const path: string = '../../src/cli/ledger.js';
+  const path: string = '../../dist/cli/ledger.js';
   return (await import(path)) as LedgerModule;
 }
 
-export interface JournalDecision {
-  readonly requestId: string;
-  readonly effect: string;
-  /** What the decision added to each enforced limit, in base units. */
-  readonly added: ReadonlyMap<string, bigint>;
-}
+const baseUnits = z.string().transform(BigInt);
 
-/** The decisions among these events. Throws when one has not the shape the stores document. */
+const bodySchema = z.object({
+  decision: z.object({ effect: z.enum(['approve', 'reject', 'ignore']) }),
+  journal: z.object({ request: z.object({ requestId: z.string() }) }),
+  /** What an approval added to its counters, and how full they were afterwards. */
+  charged: z
+    .array(z.object({ limit: z.string(), mode: z.string(), added: baseUnits, total: baseUnits }))
+    .default([]),
+});
+
+export type JournalDecision = z.infer<typeof bodySchema>;
+
+/** The decisions among these events. Throws when one has not the shape that both stores write. */
 export function decisionsOf(events: readonly JournalEvent[]): readonly JournalDecision[] {
-  return events.filter(({ type }) => type === 'decision').map(({ body }) => decisionOf(body));
-}
-
-function decisionOf(body: JournalEvent['body']): JournalDecision {
-  const {
-    decision,
-    journal,
-    charges = [],
-  } = body as {
-    readonly decision: { readonly effect: string };
-    readonly journal: { readonly request: { readonly requestId: string } };
-    readonly charges?: readonly { readonly limit: string; readonly mode: string; readonly added: string }[];
-  };
-  const enforced = charges.filter(({ mode }) => mode === 'enforce');
-  return {
-    requestId: journal.request.requestId,
-    effect: decision.effect,
-    added: new Map(enforced.map(({ limit, added }) => [limit, BigInt(added)])),
-  };
+  return events.filter(({ type }) => type === 'decision').map(({ body }) => bodySchema.parse(body));
 }
