@@ -1,12 +1,13 @@
 /** The parts of one replica, built from its configuration. Nest carries them (app.module.ts); it does not make them. */
-import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { createChains, loadAssets } from './chains/index.js';
+import { readText } from './config/load.js';
 import type { Config, CosignerConfig, WorkspaceConfig } from './config/schema.js';
 import type { DecisionPorts } from './core/decide.js';
 import { CountersignError } from './core/errors.js';
-import { longestWindowMs } from './core/policy/compile.js';
-import { Rulebook, type Rules } from './core/policy/rulebook.js';
+import type { CompiledPolicy } from './core/policy/compile.js';
+import { Rulebook } from './core/policy/rulebook.js';
+import { longestWindowMs } from './core/policy/windows.js';
 import type { Chains, Ledger, Protocol } from './core/ports.js';
 import type { Request } from './core/request.js';
 import { Answering, type CosignerTiming, type Endpoint, observerOf } from './http/answering.js';
@@ -14,7 +15,7 @@ import { Readiness, type ReadinessCheck } from './http/readiness.js';
 import { loadAnswerKeys } from './keys/answer-keys.js';
 import { loadCosignerKeys } from './keys/cosigner-keys.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
-import { openLedger } from './ledger/index.js';
+import { type LedgerSettings, openLedger } from './ledger/index.js';
 import { fireblocksProtocol } from './protocols/fireblocks/fireblocks.js';
 import { Metrics } from './telemetry/metrics.js';
 
@@ -73,8 +74,8 @@ function openWorkspace(
   const ledger = openLedger(name, ledgerSettings(config));
   const rulebook = new Rulebook(ledger, chains, {
     authenticate: authenticateActivation(operators, name),
-    accept: (rules) => accept(rules, config),
-    adopted: (rules) => metrics.policyActive(name, rules.policy.version, rules.policy.unverifiedRules.length),
+    accept: (rules) => acceptPolicy(rules.policy, config),
+    adopted: (rules) => metrics.policyActive(name, rules.policy.version, unverifiedRules(rules.policy)),
   });
   return {
     name,
@@ -94,39 +95,37 @@ export function chainsOf({ assetsFile }: Pick<WorkspaceConfig, 'assetsFile'>): C
   return createChains(assetsFile === undefined ? {} : { assets: loadAssets(assetsFile) });
 }
 
-/** What only the policy and the configuration together can get wrong. */
-export function accept({ policy }: Pick<Rules, 'policy'>, config: Pick<Config, 'ledger'>): void {
-  if (longestWindowMs(policy) > config.ledger.retention) {
+/** What only the policy and the configuration together can get wrong. Throws POLICY_INVALID. */
+export function acceptPolicy(policy: CompiledPolicy, { ledger }: Pick<Config, 'ledger'>): void {
+  const limits = Object.values(policy.document.limits);
+  if (longestWindowMs(limits) > ledger.retention) {
     throw new CountersignError(
       'POLICY_INVALID',
-      'ledger.retention is shorter than the longest window of the policy',
+      'the longest window of the policy is longer than ledger.retention',
     );
   }
 }
 
+/** Rules that approve without verifying raw bytes. */
+function unverifiedRules({ document }: CompiledPolicy): number {
+  return document.rules.filter(
+    (rule) => rule.effect === 'approve' && rule.mode === 'enforce' && rule.verify === 'off',
+  ).length;
+}
+
 /** Where a ledger lives, with secrets read from their files. */
-export function ledgerSettings({ ledger }: Pick<Config, 'ledger'>): Parameters<typeof openLedger>[1] {
+export function ledgerSettings({ ledger }: Pick<Config, 'ledger'>): LedgerSettings {
   if (ledger.kind === 'embedded') return { kind: 'embedded', file: ledger.embedded.file };
   const { url, username, passwordFile, tls } = ledger.redis;
   return {
     kind: 'redis',
-    url,
-    ...(username === undefined ? {} : { username }),
-    ...(passwordFile === undefined ? {} : { password: readSecret(passwordFile) }),
-    ...(tls === undefined ? {} : { tls: { ca: readSecret(tls.caFile) } }),
+    connection: {
+      url,
+      ...(username === undefined ? {} : { username }),
+      ...(passwordFile === undefined ? {} : { password: readText(passwordFile).trim() }),
+      ...(tls === undefined ? {} : { tls: { ca: readText(tls.caFile) } }),
+    },
   };
-}
-
-function readSecret(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (cause) {
-    throw new CountersignError(
-      'FILE_UNREADABLE',
-      `cannot read ${file}: ${(cause as NodeJS.ErrnoException).code}`,
-      { cause },
-    );
-  }
 }
 
 /** Co-signers that share a path share a protocol: the key that verifies tells them apart. */

@@ -1,10 +1,11 @@
 /** Making a policy document the active one: signed by an operator, switched for all replicas at one point of the log. */
+import { randomBytes } from 'node:crypto';
 import { readText } from '../config/load.js';
 import type { Config, WorkspaceConfig } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
-import { compilePolicy } from '../core/policy/compile.js';
-import { entriesFor, planInstances } from '../core/policy/fill.js';
-import type { Chains, JournalEvent, Ledger, LedgerState } from '../core/ports.js';
+import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
+import { entriesFor, type InstancePlan, planInstances } from '../core/policy/fill.js';
+import type { Chains, JournalEvent, Ledger } from '../core/ports.js';
 import {
   loadOperatorPrivateKey,
   loadOperators,
@@ -12,7 +13,7 @@ import {
   signStatement,
   verifyStatement,
 } from '../keys/statements.js';
-import { accept, chainsOf } from '../replica.js';
+import { acceptPolicy, chainsOf } from '../replica.js';
 
 export interface PolicyFileActivation {
   readonly config: Config;
@@ -46,7 +47,7 @@ export async function activatePolicyFile({
       return statement;
     },
     startEmpty,
-    accept: (policy) => accept({ policy }, config),
+    accept: (policy) => acceptPolicy(policy, config),
   });
 }
 
@@ -60,7 +61,8 @@ export interface ActivationRequest {
   readonly sign: (claims: Statement) => Promise<string>;
   /** New limits whose history the journal no longer holds, and that may start from zero. */
   readonly startEmpty: readonly string[];
-  readonly accept: (policy: ReturnType<typeof compilePolicy>) => void;
+  /** Throws when the document cannot be served under the configuration. */
+  readonly accept: (policy: CompiledPolicy) => void;
 }
 
 export interface ActivationResult {
@@ -77,53 +79,37 @@ const PAGE = 1_000;
 const MAX_ROUNDS = 50;
 
 export async function activatePolicy(request: ActivationRequest): Promise<ActivationResult> {
-  const { ledger, chains, document } = request;
+  const { ledger, chains, document, workspace } = request;
   const next = compilePolicy(document.text, document.source, chains);
   request.accept(next);
-  let state = await ledger.state();
-  if (state.policy?.version === next.version) {
-    return { version: next.version, changed: false, sequence: state.policy.sequence, filled: {} };
+  const { identity, policy: previous } = await ledger.state();
+  if (previous?.version === next.version) {
+    return { version: next.version, changed: false, sequence: previous.sequence, filled: {} };
   }
-  const previous = state.policy;
-  const plan = planInstances(
-    previous === undefined
-      ? undefined
-      : {
-          policy: compilePolicy(previous.document, 'the active policy', chains),
-          instances: previous.instances,
-        },
-    next,
-  );
+  const plan = planInstances(previous, next, randomBytes(6).toString('hex'));
   const statement = await request.sign({
     statement: 'policy-activate',
-    ledger: state.identity,
-    workspace: request.workspace,
+    ledger: identity,
+    workspace,
     version: next.version,
     previous: previous?.version ?? null,
     issuedAt: new Date().toISOString(),
   });
-  const filled: Record<string, number> = {};
-  let covered = 0;
+  const filling = new Filling(request, next, plan);
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    covered = await fillUpTo(request, state, { next, plan, filled, covered });
+    const expectedSequence = await filling.catchUp();
     try {
       const { sequence } = await ledger.activate({
         version: next.version,
         document: document.text,
         instances: plan.instances,
         statement,
-        expectedSequence: covered,
+        expectedSequence,
       });
-      return { version: next.version, changed: true, sequence, filled };
+      return { version: next.version, changed: true, sequence, filled: filling.counts };
     } catch (error) {
       if (!(error instanceof CountersignError && error.code === 'CONCURRENT_CHANGE')) throw error;
-      state = await ledger.state();
-      if (state.policy?.sequence !== previous?.sequence) {
-        throw new CountersignError(
-          'CONCURRENT_CHANGE',
-          'somebody else activated a policy at the same time: run the command again',
-        );
-      }
+      if ((await ledger.state()).policy?.sequence !== previous?.sequence) throw overtaken(error);
     }
   }
   throw new CountersignError(
@@ -132,37 +118,64 @@ export async function activatePolicy(request: ActivationRequest): Promise<Activa
   );
 }
 
-interface Filling {
-  readonly next: ReturnType<typeof compilePolicy>;
-  readonly plan: ReturnType<typeof planInstances>;
-  readonly filled: Record<string, number>;
-  readonly covered: number;
+function overtaken(cause: unknown): CountersignError {
+  return new CountersignError(
+    'CONCURRENT_CHANGE',
+    'somebody else activated a policy at the same time: run the command again',
+    { cause },
+  );
 }
 
-/** Reads the journal from `covered` to its end into the counters of new limits; resolves to the last event read. */
-async function fillUpTo(
-  { ledger, startEmpty }: ActivationRequest,
-  state: LedgerState,
-  { next, plan, filled, covered }: Filling,
-): Promise<number> {
-  const limits = plan.fresh.filter((limit) => !startEmpty.includes(limit));
-  if (limits.length === 0) return state.sequence;
-  let after = covered;
-  for (;;) {
-    const events: readonly JournalEvent[] = await ledger.events(after, PAGE);
-    const first = events[0];
-    if (after === 0 && first !== undefined && first.type !== 'ledger') {
+/** Fills the counters of new limits from the journal, from where the last round ended. */
+class Filling {
+  readonly counts: Record<string, number> = {};
+  #covered = 0;
+
+  constructor(
+    private readonly request: ActivationRequest,
+    private readonly policy: CompiledPolicy,
+    private readonly plan: InstancePlan,
+  ) {}
+
+  /** Resolves to the last event that the counters take account of. */
+  async catchUp(): Promise<number> {
+    const { ledger, startEmpty } = this.request;
+    const fresh = this.plan.fresh.filter((limit) => !startEmpty.includes(limit));
+    if (fresh.length === 0) return (await ledger.state()).sequence;
+    for (;;) {
+      const events = await ledger.events(this.#covered, PAGE);
+      if (this.#covered === 0) refuseLateBeginning(events[0], fresh);
+      await this.#fill(events, fresh);
+      this.#covered = events.at(-1)?.sequence ?? this.#covered;
+      if (events.length < PAGE) return this.#covered;
+    }
+  }
+
+  async #fill(events: readonly JournalEvent[], fresh: readonly string[]): Promise<void> {
+    const { entries, gaps } = entriesFor(
+      { policy: this.policy, plan: { ...this.plan, fresh }, nowMs: Date.now() },
+      events,
+    );
+    const [gap] = gaps;
+    if (gap !== undefined) {
       throw new CountersignError(
         'LIMIT_HISTORY_SHORT',
-        `the journal begins at event ${first.sequence}: too late to fill ${limits.join(', ')}; --start-empty LIMIT accepts that a limit starts from zero`,
+        `limit ${gap.limit} cannot be filled: of the decision at event ${gap.sequence} ${gap.unknown}; --start-empty ${gap.limit} accepts that it starts from zero`,
       );
     }
-    const entries = entriesFor(next, { instances: plan.instances, limits, events });
-    await ledger.fill(entries);
-    for (const { limit } of entries) filled[limit] = (filled[limit] ?? 0) + 1;
-    const last = events.at(-1);
-    if (last === undefined) return Math.max(after, covered);
-    after = last.sequence;
-    if (events.length < PAGE) return after;
+    await this.request.ledger.fill(entries);
+    for (const { counter } of entries) {
+      const limit = fresh.find((name) => counter.startsWith(`${this.plan.instances[name]}|`)) ?? '';
+      this.counts[limit] = (this.counts[limit] ?? 0) + 1;
+    }
   }
+}
+
+/** A journal that was trimmed cannot tell what its older part held. */
+function refuseLateBeginning(first: JournalEvent | undefined, fresh: readonly string[]): void {
+  if (first === undefined || first.type === 'ledger') return;
+  throw new CountersignError(
+    'LIMIT_HISTORY_SHORT',
+    `the journal begins at event ${first.sequence}: too late to fill ${fresh.join(', ')}; --start-empty LIMIT accepts that a limit starts from zero`,
+  );
 }

@@ -1,5 +1,5 @@
 /** What tools need to drive a cluster that `countersign up` started; kept as DIR/up.json. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Config } from '../config/schema.js';
 import type { LedgerKind } from './development-dir.js';
@@ -79,8 +79,11 @@ export function otherHalf(file: string | undefined, from: string, to: string): s
   return existsSync(other) ? other : null;
 }
 
+/** Readers poll this file while replicas come and go: they must never see half of it. */
 export function writeDescription(dir: string, description: UpDescription): void {
-  writeFileSync(join(dir, 'up.json'), `${JSON.stringify(description)}\n`);
+  const file = join(dir, 'up.json');
+  writeFileSync(`${file}.new`, `${JSON.stringify(description)}\n`);
+  renameSync(`${file}.new`, file);
 }
 
 /** For the person at the terminal: where everything is, and what to type next. */

@@ -7,7 +7,7 @@ import { Answering } from './answering.js';
 export class AskController {
   constructor(@Inject(Answering) private readonly answering: Answering) {}
 
-  @Post('*path')
+  @Post('*')
   async ask(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const answer = await this.answering.answer({
       path: request.url.split('?', 1)[0] ?? '',

@@ -2,8 +2,8 @@
  * The promise, on real processes: three replicas, two co-signers, every request delivered one to five times at once in
  * random order to random replicas, limits that admit exactly K of them, with and without replicas being killed.
  *
- * COUNTERSIGN_CLUSTER_REQUESTS sets how many requests a run has (default 1000; the embedded ledger takes a quarter,
- * because each of its commits waits for the disk). COUNTERSIGN_CLUSTER_SEED repeats a run.
+ * COUNTERSIGN_CLUSTER_REQUESTS sets how many requests a run has (default 1000; the embedded ledger takes half,
+ * because its commits wait for the disk). COUNTERSIGN_CLUSTER_SEED repeats a run.
  */
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -150,7 +150,7 @@ function killRandomly({ killReplica, up }: Cluster, random: Random) {
   const killing = (async () => {
     let killed = 0;
     while (!stopped) {
-      await sleep(random.between(100, 700));
+      await sleep(random.between(50, 400));
       if (stopped) break;
       // One or two of three at a time: somebody is always left to answer.
       const victims = random
@@ -214,7 +214,7 @@ function transfersOf(suite: Suite, requests: number): readonly EtherTransfer[] {
 }
 
 describe.each(['redis', 'embedded'] as const)(`three replicas on the %s ledger (seed ${SEED})`, (ledger) => {
-  const requests = Math.max(20, ledger === 'redis' ? REQUESTS : Math.floor(REQUESTS / 4));
+  const requests = Math.max(20, ledger === 'redis' ? REQUESTS : Math.floor(REQUESTS / 2));
   const admitted = Math.floor(requests * 0.4);
   // Each way of counting on Redis; on the embedded ledger, whose commits are slow, the hardest.
   const suites = ledger === 'redis' ? SUITES : SUITES.slice(1, 2);

@@ -1,12 +1,12 @@
 /** The journal of a cluster, read through the ledger's own port, beside everything else that reads it. */
 import { z } from 'zod';
-import type { JournalEvent, Ledger } from '../../src/core/ports.js';
+import { withLedger } from '../../src/cli/ledger.js';
+import type { JournalEvent } from '../../src/core/ports.js';
 
 const PAGE = 1_000;
 
 /** All events of the ledger that this configuration names, oldest first. */
 export async function readJournal(configFile: string): Promise<readonly JournalEvent[]> {
-  const { withLedger } = await ledgerModule();
   return withLedger({ config: configFile }, async (ledger) => {
     const all: JournalEvent[] = [];
     for (;;) {
@@ -15,16 +15,6 @@ export async function readJournal(configFile: string): Promise<readonly JournalE
       all.push(...page);
     }
   });
-}
-
-interface LedgerModule {
-  withLedger<T>(options: { readonly config: string }, use: (ledger: Ledger) => Promise<T>): Promise<T>;
-}
-
-/** The built program's own, which is what runs in the cluster; its types are not known before it is built. */
-async function ledgerModule(): Promise<LedgerModule> {
-  const path: string = '../../dist/cli/ledger.js';
-  return (await import(path)) as LedgerModule;
 }
 
 const baseUnits = z.string().transform(BigInt);

@@ -6,6 +6,7 @@ import type { TransactionRequest } from '../../core/request.js';
 import { checkPath, type DerivationPath, readEntry } from '../raw-entry.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
 import { type Claim, MAX_MONEY, readClaim } from './claim.js';
+import { describePreimage } from './description.js';
 import { checkBitcoinFee } from './fee.js';
 import { type Commitment, proveInputs } from './inputs.js';
 import {
@@ -30,6 +31,7 @@ export function bitcoinDecoder(prevouts?: PrevoutSource): Decoder {
       const script = scriptOf(asset, address);
       return script === undefined ? undefined : addressOf(asset, script);
     },
+    describe: describePreimage,
     async decode(request, asset, settings, signal) {
       const proven = proveEntries(request, asset, settings);
       if (isRefusal(proven)) return proven;

@@ -10,6 +10,7 @@ import { isRefusal, type Refusal, refuse } from '../refusal.js';
 import { readAddress } from './address.js';
 import { type Claim, checkFee, readClaim } from './claim.js';
 import { contractCall } from './contract-call.js';
+import { describeTransaction } from './description.js';
 import { readMessages } from './messages.js';
 import { type Envelope, readTransaction } from './transaction.js';
 import { type Meaning, nativeTransfer, tokenApproval, tokenTransfer } from './transfer.js';
@@ -42,6 +43,7 @@ export function evmDecoder(registry: AssetRegistry, nonces?: NonceSource): Decod
       return isRefusal(canonical) ? undefined : canonical;
     },
     selectorOf,
+    describe: describeTransaction,
     async decode(request, asset, settings, signal) {
       const chainId = CAIP2.exec(asset.chain ?? '')?.[1];
       if (asset.chain === undefined || chainId === undefined)

@@ -225,7 +225,7 @@ const MAX_SENTENCE = 200;
 
 /** One line that is safe to show: details may quote what a stranger wrote. */
 function sentenceOf(text: string): string {
-  const line = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]+/gu, ' ').trim();
+  const line = text.replace(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]+/gu, ' ').trim();
   return line.length < MAX_SENTENCE
     ? `${line.replace(/\.$/, '')}.`
     : `${[...line].slice(0, MAX_SENTENCE - 2).join('')}…`;

@@ -19,13 +19,13 @@ export interface InstancePlan {
 }
 
 /**
- * @param nextSequence a number above that of every event of the ledger; it makes new instances unique, because an
- *   activation that was prepared at an older point of the log is refused
+ * @param mark makes the names of new instances unique: counters that an activation filled and then did not come to
+ *   use must never be charged by another one
  */
 export function planInstances(
   previous: Pick<ActivePolicy, 'document' | 'instances'> | undefined,
   next: CompiledPolicy,
-  nextSequence: number,
+  mark: string,
 ): InstancePlan {
   const before = previous === undefined ? {} : parsePolicy(previous.document, 'the active policy').limits;
   const instances: Record<string, string> = {};
@@ -38,7 +38,7 @@ export function planInstances(
         : undefined;
     if (old !== undefined && kept !== undefined && shapeOf(old) === shapeOf(limit)) instances[name] = kept;
     else {
-      instances[name] = `${name}.${nextSequence}`;
+      instances[name] = `${name}.${mark}`;
       fresh.push(name);
     }
   }

@@ -30,7 +30,8 @@ export function problemsOf(issues: readonly Issue[], document: YamlDocument, abo
       what,
     });
     if (issue.code === 'unrecognized_keys') {
-      const messages = issue.message.split('\n');
+      // strict-object.ts gives each key its line; a schema with zod's own message does not.
+      const messages = issue.message.split('\n').filter((message) => message.startsWith('unknown key'));
       return issue.keys.map((key, index) => at([...path, key], messages[index] ?? 'unknown key'));
     }
     if (issue.code === 'invalid_union') {

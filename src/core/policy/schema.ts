@@ -1,7 +1,7 @@
 /** The shape of a policy document. What the fields mean together is checked in consistency.ts. */
 import { z } from 'zod';
 import { isDecimal } from '../amount.js';
-import { oneOf, strict } from './strict-object.js';
+import { meant, oneOf, strict } from './strict-object.js';
 import { verificationSchema } from './verification.js';
 
 export const MAX_DOCUMENT_BYTES = 1024 * 1024;
@@ -46,7 +46,7 @@ const values = z.union(
     listReference,
     z
       .array(z.union([text, listReference]))
-      .min(1)
+      .min(1, 'must not be empty')
       .max(MAX_LIST_ENTRIES),
   ],
   {
@@ -56,7 +56,10 @@ const values = z.union(
 
 function several<const Values extends readonly [string, ...string[]]>(allowed: Values) {
   const one = oneOf(allowed);
-  return z.union([one, z.array(one).min(1)], { error: `must be one or several of ${allowed.join(', ')}` });
+  return z.union([one, z.array(one).min(1, 'must not be empty')], {
+    error: ({ input }) =>
+      `must be one or several of ${allowed.join(', ')}${typeof input === 'string' ? meant(input, allowed) : ''}`,
+  });
 }
 
 const party = strict({

@@ -7,7 +7,8 @@ const MAX_LENGTH = 64;
 export function nearestOf(word: string, known: readonly string[]): string | undefined {
   if (word.length > MAX_LENGTH) return undefined;
   let nearest: string | undefined;
-  let fewest = Math.max(1, Math.floor(word.length / 3)) + 1;
+  // Of one or two letters every other short word would be near.
+  let fewest = word.length < 3 ? 1 : Math.floor(word.length / 3) + 1;
   for (const candidate of known) {
     if (candidate.length > MAX_LENGTH) continue;
     const edits = distance(word.toLowerCase(), candidate.toLowerCase());

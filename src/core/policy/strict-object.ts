@@ -29,7 +29,8 @@ export function oneOf<const Values extends readonly [string, ...string[]]>(value
   });
 }
 
-function meant(input: string, values: readonly string[]): string {
+/** A question that names the word probably meant; empty when none is near. */
+export function meant(input: string, values: readonly string[]): string {
   const nearest = nearestOf(input, values);
   return nearest === undefined ? '' : `; did you mean ${nearest}?`;
 }

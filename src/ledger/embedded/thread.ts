@@ -1,6 +1,6 @@
 /** The replica's end of the ledger's thread: calls in, outcomes back, and every call settled when the thread dies. */
 import { Worker } from 'node:worker_threads';
-import { CountersignError } from '../../core/errors.js';
+import { CountersignError, messageOf } from '../../core/errors.js';
 import type { Reply, Request } from './call.js';
 import type { StoreSettings } from './store.js';
 
@@ -10,7 +10,10 @@ const MAX_WAITING = 10_000;
 /** The source is TypeScript where tests run it uncompiled: Node strips the types, and imports say `.js` for `.ts`. */
 const SOURCE_EXTENSION = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
 const SOURCE_LOADER = `import { registerHooks } from 'node:module';
-registerHooks({ resolve: (name, context, next) => next(name.replace(/^(\\..*)\\.js$/, '$1.ts'), context) });`;
+registerHooks({
+  resolve: (name, context, next) =>
+    next(context.parentURL?.endsWith('.ts') ? name.replace(/^(\\..*)\\.js$/, '$1.ts') : name, context),
+});`;
 
 interface Waiting {
   readonly resolve: (value: unknown) => void;
@@ -72,7 +75,9 @@ export class StoreThread {
   #abandon(worker: Worker, cause: unknown): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
-    for (const { reject } of this.#waiting.values()) reject(unavailable("the ledger's thread ended", cause));
+    const reason = cause === undefined ? 'it was stopped' : messageOf(cause);
+    for (const { reject } of this.#waiting.values())
+      reject(unavailable(`the ledger's thread ended: ${reason}`, cause));
     this.#waiting.clear();
   }
 }
