@@ -4,7 +4,7 @@ import { CountersignError } from '../core/errors.js';
 import { Courier } from './courier.js';
 import { type Patience, Play, type Theatre } from './play.js';
 import { Random } from './random.js';
-import { SCENARIOS, type Scenario, type ScenarioName } from './scenarios.js';
+import { type Part, SCENARIOS, type Scenario, type ScenarioName } from './scenarios.js';
 import { type ProgressCounts, type Summary, Tally } from './tally.js';
 import type { Target } from './target.js';
 
@@ -24,9 +24,8 @@ export interface RunOptions {
   readonly onProgress?: (asksDone: number, counts: ProgressCounts) => void;
 }
 
-interface Part {
+interface ProgrammePart extends Part {
   readonly name: ScenarioName;
-  readonly asks: number;
 }
 
 export async function run(options: RunOptions): Promise<Summary> {
@@ -56,7 +55,7 @@ export async function run(options: RunOptions): Promise<Summary> {
       const scenario: Scenario = SCENARIOS[part.name];
       const play = new Play(part.name, place, theatre);
       tally.asked(part.name, part.asks);
-      await scenario.play(play, part.asks);
+      await scenario.play(play, part);
       asksDone += part.asks;
       options.onProgress?.(asksDone, tally.progress());
     }
@@ -80,7 +79,7 @@ function isPlayable({ cosigners }: Target, name: ScenarioName): boolean {
 }
 
 /** Each scenario once, then by weight, until there are as many asks as wanted; in seeded order. */
-function programmeOf({ target, scenarios, requests, seed }: RunOptions): Part[] {
+function programmeOf({ target, scenarios, requests, seed }: RunOptions): ProgrammePart[] {
   const names = scenarios.filter((name) => isPlayable(target, name));
   if (names.length === 0) {
     throw new CountersignError(
@@ -90,12 +89,15 @@ function programmeOf({ target, scenarios, requests, seed }: RunOptions): Part[] 
   }
   const random = new Random(seed, 'programme');
   const weighted = names.flatMap((name) => Array.from({ length: SCENARIOS[name].weight }, () => name));
-  const parts: Part[] = [];
+  const parts: ProgrammePart[] = [];
+  const turns = new Map<ScenarioName, number>();
   let asks = 0;
   while (asks < requests) {
     const name = names[parts.length] ?? weighted[random.below(weighted.length)];
     if (name === undefined) break;
-    const part = { name, asks: Math.min(SCENARIOS[name].asks, Math.max(2, requests - asks)) };
+    const turn = turns.get(name) ?? 0;
+    turns.set(name, turn + 1);
+    const part = { name, turn, asks: Math.min(SCENARIOS[name].asks, Math.max(2, requests - asks)) };
     parts.push(part);
     asks += part.asks;
   }

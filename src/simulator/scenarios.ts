@@ -32,7 +32,14 @@ export interface Scenario {
   readonly stages: readonly Stage[];
   /** Different asks in one play. */
   readonly asks: number;
-  readonly play: (play: Play, asks: number) => Promise<void>;
+  readonly play: (play: Play, part: Part) => Promise<void>;
+}
+
+export interface Part {
+  /** How many different asks this play may have. */
+  readonly asks: number;
+  /** How many plays of this scenario the programme has before this one. */
+  readonly turn: number;
 }
 
 export const SCENARIOS = {
@@ -83,14 +90,14 @@ export const SCENARIOS = {
     weight: 4,
     stages: ['signing'],
     asks: 1,
-    play: (play) => forged(play, BAD_SIGNATURES),
+    play: (play, { turn }) => forged(play, BAD_SIGNATURES, turn),
   },
   garbage: {
     about: 'bodies that are no request',
     weight: 4,
     stages: ['signing'],
     asks: 1,
-    play: (play) => forged(play, GARBAGE),
+    play: (play, { turn }) => forged(play, GARBAGE, turn),
   },
   burst: {
     about: 'many alike at once, until a limit is full',
@@ -159,7 +166,7 @@ function contradiction({ random }: Play, transfer: EtherTransfer): Ask {
   }
 }
 
-async function burst(play: Play, asks: number): Promise<void> {
+async function burst(play: Play, { asks }: Part): Promise<void> {
   const { random } = play;
   // 0.05 to 0.25 ETH: together more than one destination should get so quickly, and not so much that nothing else fits.
   const amount = 50_000_000_000_000_000n + random.bigBelow(200_000_000_000_000_000n);
@@ -202,11 +209,12 @@ async function slow(play: Play): Promise<void> {
   play.alike(ask, [await play.settle({ ask, asker, manner }), await play.settle({ ask, asker })]);
 }
 
-async function forged(play: Play, forgeries: readonly [Forgery, ...Forgery[]]): Promise<void> {
+/** Every forgery has its turn. */
+async function forged(play: Play, forgeries: readonly [Forgery, ...Forgery[]], turn: number): Promise<void> {
   const { random } = play;
   const asker = play.asker('signing');
   if (asker === undefined) return;
-  const { name, route, make } = random.pick(forgeries);
+  const { name, route, make } = forgeries[turn % forgeries.length] ?? forgeries[0];
   const ask = signingAsk(etherTransfer(random));
   const { key } = asker.cosigner;
   const payload = ask.payload(asker.signer);

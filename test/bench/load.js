@@ -51,7 +51,7 @@ async function prepare(dir, requests, seed) {
     tokens.push(
       await signToken(signingPayload(etherTransfer(random), cosigner.signers.signing[0]), cosigner.key),
     );
-    if (index % 500 === 499) process.send?.({ type: 'progress', done: index + 1 });
+    if (index % 2_000 === 1_999) process.send?.({ type: 'progress', done: index + 1 });
   }
   return {};
 }

@@ -188,15 +188,16 @@ async function expectExactlyOnce(outcome: Outcome, { suite, admitted, configFile
   expect(approved.size).toBe(admitted);
 
   const decisions = decisionsOf(await readJournal(configFile));
-  const recorded = decisions.filter(({ effect }) => effect === 'approve');
+  const recorded = decisions.filter(({ decision }) => decision.effect === 'approve');
   expect(decisions).toHaveLength(transfers.length);
-  expect(new Set(decisions.map(({ requestId }) => requestId)).size).toBe(transfers.length);
-  expect(new Set(recorded.map(({ requestId }) => requestId))).toEqual(approved);
+  expect(new Set(decisions.map(({ journal }) => journal.request.requestId)).size).toBe(transfers.length);
+  expect(new Set(recorded.map(({ journal }) => journal.request.requestId))).toEqual(approved);
   const expectedSum = transfers
     .filter(({ requestId }) => approved.has(requestId))
     .reduce((sum, { amount }) => sum + suite.counted(amount), 0n);
-  const journalSum = recorded.reduce((sum, { added }) => sum + (added.get('exact') ?? 0n), 0n);
-  expect(journalSum).toBe(expectedSum);
+  const charges = recorded.flatMap(({ charged }) => charged.filter(({ limit }) => limit === 'exact'));
+  expect(charges.reduce((sum, { added }) => sum + added, 0n)).toBe(expectedSum);
+  expect(charges.at(-1)?.total).toBe(expectedSum);
 }
 
 interface Expected {

@@ -1,7 +1,9 @@
 /** What `countersign up` promises to a person with an afternoon, and to the tools that drive it. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Courier } from '../../src/simulator/courier.js';
@@ -122,6 +124,27 @@ describe.each(['redis', 'embedded'] as const)('countersign up --ledger %s', (led
     const rejected = summary.scenarios.reduce((sum, { outcomes }) => sum + outcomes.REJECT, 0);
     expect(approved).toBeGreaterThan(10);
     expect(rejected).toBeGreaterThan(10);
+  });
+
+  it('refuses every forgery and every muddle', async () => {
+    const args = ['--dir', cluster.dir, '--requests', '100', '--scenario', 'bad-signature,garbage', '--json'];
+    const { code, stdout } = await simulate(...args);
+    const summary = JSON.parse(stdout) as Summary;
+    expect({ code, wrong: summary.violationSamples }).toEqual({ code: 0, wrong: [] });
+    expect(summary.scenarios.map(({ outcomes }) => outcomes.refused).every((refused) => refused > 20)).toBe(
+      true,
+    );
+  });
+
+  it('lets the simulator end with its summary on Ctrl-C', async () => {
+    const args = ['simulate', '--dir', cluster.dir, '--rate', '20', '--requests', '10000', '--json'];
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
+    setTimeout(() => child.kill('SIGINT'), 2_000);
+    const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+    const { asks, violations } = JSON.parse(stdout) as Summary;
+    expect({ code, violations }).toEqual({ code: 0, violations: 0 });
+    expect(asks).toBeGreaterThan(3);
+    expect(asks).toBeLessThan(500);
   });
 
   it('goes on when a replica is killed, and starts another in its place', async () => {

@@ -1,4 +1,5 @@
 /** The journal of a cluster, read through the ledger's own port, beside everything else that reads it. */
+import { z } from 'zod';
 import { withLedger } from '../../src/cli/ledger.js';
 import type { JournalEvent } from '../../src/core/ports.js';
 
@@ -16,32 +17,20 @@ export async function readJournal(configFile: string): Promise<readonly JournalE
   });
 }
 
-export interface JournalDecision {
-  readonly requestId: string;
-  readonly effect: string;
-  /** What the decision added to each enforced limit, in base units. */
-  readonly added: ReadonlyMap<string, bigint>;
-}
+const baseUnits = z.string().transform(BigInt);
 
-/** The decisions among these events. Throws when one has not the shape the stores document. */
+const bodySchema = z.object({
+  decision: z.object({ effect: z.enum(['approve', 'reject', 'ignore']) }),
+  journal: z.object({ request: z.object({ requestId: z.string() }) }),
+  /** What an approval added to its counters, and how full they were afterwards. */
+  charged: z
+    .array(z.object({ limit: z.string(), mode: z.string(), added: baseUnits, total: baseUnits }))
+    .default([]),
+});
+
+export type JournalDecision = z.infer<typeof bodySchema>;
+
+/** The decisions among these events. Throws when one has not the shape that both stores write. */
 export function decisionsOf(events: readonly JournalEvent[]): readonly JournalDecision[] {
-  return events.filter(({ type }) => type === 'decision').map(({ body }) => decisionOf(body));
-}
-
-function decisionOf(body: JournalEvent['body']): JournalDecision {
-  const {
-    decision,
-    journal,
-    charged = [],
-  } = body as {
-    readonly decision: { readonly effect: string };
-    readonly journal: { readonly request: { readonly requestId: string } };
-    readonly charged?: readonly { readonly limit: string; readonly mode: string; readonly added: string }[];
-  };
-  const enforced = charged.filter(({ mode }) => mode === 'enforce');
-  return {
-    requestId: journal.request.requestId,
-    effect: decision.effect,
-    added: new Map(enforced.map(({ limit, added }) => [limit, BigInt(added)])),
-  };
+  return events.filter(({ type }) => type === 'decision').map(({ body }) => bodySchema.parse(body));
 }
