@@ -6,6 +6,8 @@ import { CountersignError } from '../core/errors.js';
 import type { Ledger } from '../core/ports.js';
 import { openLedger } from '../ledger/index.js';
 import { ledgerSettings } from '../replica.js';
+import { journalTable, newestEvents } from './ledger-journal.js';
+import { wholeNumber } from './options.js';
 
 interface LedgerOptions {
   readonly config: string;
@@ -26,6 +28,9 @@ export function ledgerCommand(): Command {
       .option('--json', 'print one JSON object');
   withOptions('init', 'write the identity of a new ledger into an empty store, once').action(init);
   withOptions('status', 'identity, active policy, freezes and problems of the store').action(status);
+  withOptions('journal', 'the newest decisions and other events, with the rule and the reason of each')
+    .option('--last <number>', 'how many', (text) => wholeNumber(text, 1, 10_000), 20)
+    .action(journal);
   return command;
 }
 
@@ -98,6 +103,13 @@ async function status(options: LedgerOptions): Promise<void> {
       text,
     );
     if (problems.length > 0) process.exitCode = 1;
+  });
+}
+
+async function journal(options: LedgerOptions & { readonly last: number }): Promise<void> {
+  await withLedger(options, async (ledger) => {
+    const events = await newestEvents(ledger, options.last);
+    print(options, { events }, journalTable(events));
   });
 }
 

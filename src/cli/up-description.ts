@@ -1,6 +1,6 @@
 /** What tools need to drive a cluster that `countersign up` started; kept as DIR/up.json. */
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import type { Config } from '../config/schema.js';
 import type { LedgerKind } from './development-dir.js';
 
@@ -99,7 +99,14 @@ export function summary(description: UpDescription, dir: string): string {
     'Ready. In another terminal:',
     '',
     `  npx countersign simulate${folder}`,
+    `  npx countersign ledger journal --config ${nearest(description.configFile)}`,
     '',
     'Ctrl-C stops everything.',
   ].join('\n');
+}
+
+/** The shorter of the two ways to write a path. */
+function nearest(file: string): string {
+  const path = relative('.', file);
+  return path.length < file.length && !path.startsWith('..') ? path : file;
 }
