@@ -64,11 +64,13 @@ export function checkProposal(proposal: Proposal): void {
   JSON.parse(proposal.journal);
 }
 
-export function checkCounter({
-  counter,
-  window,
-  need,
-}: Pick<CounterEntry, 'counter' | 'window' | 'need'>): void {
+export function checkEntry(entry: CounterEntry): void {
+  checkCounter(entry);
+  checkKey(entry.moneyKey, 'money key');
+  assert(Number.isSafeInteger(entry.atMs), 'an entry is at a whole millisecond');
+}
+
+function checkCounter({ counter, window, need }: Pick<CounterEntry, 'counter' | 'window' | 'need'>): void {
   checkKey(counter, 'counter');
   if (window.kind === 'rolling') assert(isLength(window.lengthMs), 'a window is whole milliseconds long');
   if (window.kind === 'calendar') {
