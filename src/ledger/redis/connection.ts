@@ -33,8 +33,14 @@ export interface Connection {
 
 export function connect(settings: RedisConnection): Connection {
   const redis = new Redis(settings.url, optionsOf(settings));
-  // Every failure reaches the sender of a command; without a listener ioredis prints it too.
-  redis.on('error', () => {});
+  // Why there is no connection now: the command that fails for it says only that there is none.
+  let fault: string | undefined;
+  redis.on('error', (error) => {
+    fault = messageOf(error);
+  });
+  redis.on('ready', () => {
+    fault = undefined;
+  });
   // Commands sent before the first attempt to connect has ended wait for it; later ones fail at once while down.
   const firstAttempt = new Promise<void>((resolve) => {
     redis.once('ready', resolve);
@@ -46,7 +52,7 @@ export function connect(settings: RedisConnection): Connection {
       try {
         return await redis.call(command, [...args]);
       } catch (error) {
-        throw failureOf(error);
+        throw failureOf(fault ?? messageOf(error));
       }
     },
     async close() {
@@ -82,8 +88,7 @@ function optionsOf(settings: RedisConnection) {
 }
 
 /** The error of ioredis carries the command with all its arguments, a password among them: only its message is kept. */
-function failureOf(error: unknown): CountersignError {
-  const message = messageOf(error);
+function failureOf(message: string): CountersignError {
   const cause = new Error(message);
   if (UNREADABLE.test(message)) {
     return new CountersignError('LEDGER_CORRUPT', 'the store holds data that this version did not write', {
