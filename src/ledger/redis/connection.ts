@@ -22,8 +22,8 @@ const LONGEST_PAUSE_MS = 500;
 /** Answers of a server that is not, or no longer, the primary that decides: connect anew. */
 const NOT_THE_PRIMARY = /^(READONLY|LOADING|MASTERDOWN)\b/;
 
-/** Answers that say that the data is not what this version writes. */
-const UNREADABLE = /WRONGTYPE|user_script|equal or smaller than the target stream/;
+/** A script that stopped on what it found. Other refusals inside a script (OOM, NOREPLICAS) pass by themselves. */
+const UNREADABLE = /^(WRONGTYPE\b|ERR .*(user_script|equal or smaller than the target stream))/;
 
 export interface Connection {
   /** Sends one command, once. Rejects with LEDGER_UNAVAILABLE when its outcome is not known. */
@@ -33,13 +33,10 @@ export interface Connection {
 
 export function connect(settings: RedisConnection): Connection {
   const redis = new Redis(settings.url, optionsOf(settings));
-  // Why there is no connection now: the command that fails for it says only that there is none.
+  // Why there is no connection: a command that fails while there is none says only that.
   let fault: string | undefined;
   redis.on('error', (error) => {
     fault = messageOf(error);
-  });
-  redis.on('ready', () => {
-    fault = undefined;
   });
   // Commands sent before the first attempt to connect has ended wait for it; later ones fail at once while down.
   const firstAttempt = new Promise<void>((resolve) => {
@@ -52,7 +49,7 @@ export function connect(settings: RedisConnection): Connection {
       try {
         return await redis.call(command, [...args]);
       } catch (error) {
-        throw failureOf(fault ?? messageOf(error));
+        throw failureOf((redis.status === 'ready' ? undefined : fault) ?? messageOf(error));
       }
     },
     async close() {
