@@ -71,6 +71,11 @@ onEachLedger('counting', (given) => {
       expect(await outcome(commit('fits', { charges: of(1n, total + 1n) }))).toBe('approve APPROVED');
     });
 
+    test('an absurd amount is refused by its limit', async () => {
+      const charges = [charge('c', { amount: `1${'0'.repeat(1100)}` })];
+      expect(await outcome(commit('t', { charges }))).toBe('reject LIMIT_EXCEEDED');
+    });
+
     test('several limits: all are charged or none, and the first full one is named', async () => {
       const charges = (b: string, c: string) => [
         charge('a', { amount: '5' }),
