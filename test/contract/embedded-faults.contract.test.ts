@@ -48,7 +48,7 @@ describe('faults of the embedded ledger', () => {
     expect(await commit('t')).toMatchObject({ kind: 'decided', repeated: false });
   });
 
-  test('removed, or replaced: no ledger any more, not the one that nobody can see', async () => {
+  test('removed: no ledger any more, not the one that nobody can see', async () => {
     await commit('t');
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true });
     await expect(commit('t')).rejects.toMatchObject({ code: 'LEDGER_MISSING' });
