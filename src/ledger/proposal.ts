@@ -14,8 +14,11 @@ const MAX_FACTS = 1024;
 const MAX_KEY_CHARACTERS = 1024;
 export const MAX_EVENTS = 10_000;
 
-/** Canonical decimal text: the stores compare and add digits, and would misread any other form. */
-const NATURAL = /^(0|[1-9]\d{0,199})$/;
+/**
+ * Canonical decimal text: the stores compare and add digits, and would misread any other form. The longest comes
+ * from a JSON number with the greatest exponent that amount.ts reads; it is refused by its limit, not here.
+ */
+const NATURAL = /^(0|[1-9]\d{0,1199})$/;
 
 /** A workspace's name becomes part of keys, and stands between the braces of a Redis hash tag. */
 export function checkWorkspace(workspace: string): void {
@@ -64,11 +67,13 @@ export function checkProposal(proposal: Proposal): void {
   JSON.parse(proposal.journal);
 }
 
-export function checkCounter({
-  counter,
-  window,
-  need,
-}: Pick<CounterEntry, 'counter' | 'window' | 'need'>): void {
+export function checkEntry(entry: CounterEntry): void {
+  checkCounter(entry);
+  checkKey(entry.moneyKey, 'money key');
+  assert(Number.isSafeInteger(entry.atMs), 'an entry is at a whole millisecond');
+}
+
+function checkCounter({ counter, window, need }: Pick<CounterEntry, 'counter' | 'window' | 'need'>): void {
   checkKey(counter, 'counter');
   if (window.kind === 'rolling') assert(isLength(window.lengthMs), 'a window is whole milliseconds long');
   if (window.kind === 'calendar') {
@@ -100,5 +105,5 @@ function checkToken(text: string, what: string): void {
 }
 
 function checkNatural(text: string): void {
-  assert(NATURAL.test(text), 'an amount is canonical decimal text of at most 200 digits');
+  assert(NATURAL.test(text), 'an amount is canonical decimal text of at most 1200 digits');
 }

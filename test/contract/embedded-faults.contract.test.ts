@@ -48,7 +48,7 @@ describe('faults of the embedded ledger', () => {
     expect(await commit('t')).toMatchObject({ kind: 'decided', repeated: false });
   });
 
-  test('removed, or replaced: no ledger any more, not the one that nobody can see', async () => {
+  test('removed: no ledger any more, not the one that nobody can see', async () => {
     await commit('t');
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true });
     await expect(commit('t')).rejects.toMatchObject({ code: 'LEDGER_MISSING' });
@@ -81,6 +81,26 @@ describe('faults of the embedded ledger', () => {
 
   test('its owner alone may read it', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  test('the clock does not step back behind an instant at which entries were dropped', () => {
+    const clock = { ms: Date.now(), now: () => clock.ms };
+    const store = new EmbeddedStore({ file, workspace: 'w', busyTimeoutMs: 100 }, clock);
+    const attempt = (txId: string) => {
+      const charges = [
+        charge('c', { window: { kind: 'rolling', lengthMs: 100 } }),
+        charge('full', { max: '1', whenFull: 'retry' }),
+      ];
+      const made = proposal(txId, { versions: { policy: 2, freezes: 0 }, nowMs: clock.ms, charges });
+      return store.transact([(opened) => opened.commit(made)])[0];
+    };
+    attempt('t');
+    clock.ms += 150;
+    const dropping = attempt('u');
+    expect(dropping).toMatchObject({ value: { kind: 'retry', ledgerNowMs: clock.ms } });
+    clock.ms -= 80;
+    expect(attempt('u')).toMatchObject({ value: { kind: 'retry', ledgerNowMs: clock.ms + 80 } });
+    store.close();
   });
 
   test('steps that share a transaction fail alone', () => {

@@ -154,6 +154,20 @@ describe('faults of one Redis', () => {
     await expect(commit('u')).rejects.toMatchObject({ code: 'CLOCK_SKEW' });
   });
 
+  test('the clock does not step back behind an instant at which entries were dropped', async () => {
+    const window = { kind: 'rolling', lengthMs: 1 } as const;
+    const need = { kind: 'amount', amount: '1' } as const;
+    await current.ledger.fill([{ counter: 'c', window, moneyKey: 'm', atMs: 1, need }]);
+    const charges = [charge('c', { window }), charge('full', { max: '1', whenFull: 'retry' })];
+    const attempt = (txId: string) =>
+      current.ledger.commit(proposal(txId, { versions: current.versions, charges }));
+    await attempt('t');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const dropping = await attempt('u');
+    expect(dropping.kind).toBe('retry');
+    expect(await store.server.command('HGET', await meta(), 'clock')).toBe(String(dropping.ledgerNowMs));
+  });
+
   test('a long log of expired entries is dropped in bounded steps', async () => {
     const window = { kind: 'rolling', lengthMs: 1000 } as const;
     await current.ledger.fill(

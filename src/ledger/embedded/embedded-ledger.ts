@@ -1,7 +1,7 @@
 /** The shared memory of one machine: a SQLite file that its processes share, behind the same port as Redis. */
 import { assert } from '../../core/errors.js';
 import type { Ledger } from '../../core/ports.js';
-import { checkCounter, checkProposal, checkWorkspace, MAX_EVENTS } from '../proposal.js';
+import { checkEntry, checkProposal, checkWorkspace, MAX_EVENTS } from '../proposal.js';
 import type { Request } from './call.js';
 import type { EmbeddedStore } from './store.js';
 import { StoreThread } from './thread.js';
@@ -36,7 +36,7 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       return call({ method: 'commit', proposal });
     },
     async fill(entries) {
-      for (const entry of entries) checkCounter(entry);
+      for (const entry of entries) checkEntry(entry);
       for (let start = 0; start < entries.length; start += FILL_CHUNK) {
         await call({ method: 'fill', entries: entries.slice(start, start + FILL_CHUNK) });
       }

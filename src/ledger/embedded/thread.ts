@@ -37,9 +37,9 @@ export class StoreThread {
       if (this.#waiting.size >= MAX_WAITING) return reject(unavailable('too many calls wait for the ledger'));
       this.#worker ??= this.#start();
       this.#lastId += 1;
-      this.#waiting.set(this.#lastId, { resolve, reject });
-      this.#worker.ref();
       this.#worker.postMessage({ id: this.#lastId, request });
+      this.#worker.ref();
+      this.#waiting.set(this.#lastId, { resolve, reject });
     });
   }
 

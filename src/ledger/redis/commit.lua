@@ -2,7 +2,7 @@
 -- There is no rollback in a script: all checks come first, then the writes, and those cannot fail.
 --
 -- KEYS  meta, journal, asks, conflicts, transactions, bindings, facts, then the keys of each charge
--- ARGV  see commit-arguments.ts, which writes them in the order they are taken here
+-- ARGV  see commit.ts, which writes them in the order they are taken here
 -- Returns { code, ... }, all text:
 --   DECIDED now repeated decision (used near exceeded)...   the decision that stands; use per charge unless repeated
 --   CONFLICT now repeated decision                          a rejection of this content only

@@ -22,8 +22,8 @@ const LONGEST_PAUSE_MS = 500;
 /** Answers of a server that is not, or no longer, the primary that decides: connect anew. */
 const NOT_THE_PRIMARY = /^(READONLY|LOADING|MASTERDOWN)\b/;
 
-/** Answers that say that the data is not what this version writes. */
-const UNREADABLE = /WRONGTYPE|user_script|equal or smaller than the target stream/;
+/** A script that stopped on what it found. Other refusals inside a script (OOM, NOREPLICAS) pass by themselves. */
+const UNREADABLE = /^(WRONGTYPE\b|ERR .*(user_script|equal or smaller than the target stream))/;
 
 export interface Connection {
   /** Sends one command, once. Rejects with LEDGER_UNAVAILABLE when its outcome is not known. */
@@ -33,8 +33,11 @@ export interface Connection {
 
 export function connect(settings: RedisConnection): Connection {
   const redis = new Redis(settings.url, optionsOf(settings));
-  // Every failure reaches the sender of a command; without a listener ioredis prints it too.
-  redis.on('error', () => {});
+  // Why there is no connection: a command that fails while there is none says only that.
+  let fault: string | undefined;
+  redis.on('error', (error) => {
+    fault = messageOf(error);
+  });
   // Commands sent before the first attempt to connect has ended wait for it; later ones fail at once while down.
   const firstAttempt = new Promise<void>((resolve) => {
     redis.once('ready', resolve);
@@ -46,7 +49,7 @@ export function connect(settings: RedisConnection): Connection {
       try {
         return await redis.call(command, [...args]);
       } catch (error) {
-        throw failureOf(error);
+        throw failureOf((redis.status === 'ready' ? undefined : fault) ?? messageOf(error));
       }
     },
     async close() {
@@ -82,8 +85,7 @@ function optionsOf(settings: RedisConnection) {
 }
 
 /** The error of ioredis carries the command with all its arguments, a password among them: only its message is kept. */
-function failureOf(error: unknown): CountersignError {
-  const message = messageOf(error);
+function failureOf(message: string): CountersignError {
   const cause = new Error(message);
   if (UNREADABLE.test(message)) {
     return new CountersignError('LEDGER_CORRUPT', 'the store holds data that this version did not write', {

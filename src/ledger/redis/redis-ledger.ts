@@ -11,7 +11,7 @@ import type {
   Proposal,
 } from '../../core/ports.js';
 import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from '../decision-record.js';
-import { checkCounter, checkProposal, MAX_EVENTS } from '../proposal.js';
+import { checkEntry, checkProposal, MAX_EVENTS } from '../proposal.js';
 import { commitOperands, commitReply, counterOperands } from './commit.js';
 import { type Connection, connect, type RedisConnection } from './connection.js';
 import { type Keys, keysOf } from './keys.js';
@@ -125,7 +125,7 @@ async function commit(connection: Connection, keys: Keys, proposal: Proposal): P
 }
 
 async function fill(connection: Connection, keys: Keys, entries: readonly CounterEntry[]): Promise<void> {
-  for (const entry of entries) checkCounter(entry);
+  for (const entry of entries) checkEntry(entry);
   for (let start = 0; start < entries.length; start += FILL_CHUNK) {
     const chunk = entries.slice(start, start + FILL_CHUNK).map((entry) => {
       const counter = counterOperands(keys.counter({ ...entry, mode: 'enforce' }), entry);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
 
-// The scripts' own arithmetic, asked for many results at once: quotient-free cases, so BigInt is the referee.
+// The scripts' own arithmetic, asked for many results at once; BigInt is the referee.
 const INTEGERS = readFileSync(new URL('../../../src/ledger/redis/integers.lua', import.meta.url), 'utf8');
 const SCRIPT = `#!lua
 ${INTEGERS}
