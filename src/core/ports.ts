@@ -9,7 +9,7 @@ import type {
   VerificationReason,
 } from './decision.js';
 import type { AssetSettings } from './policy/verification.js';
-import type { Request, TransactionRequest } from './request.js';
+import type { RawTransaction, Request, TransactionRequest } from './request.js';
 
 // ── Chains: what the bytes do ────────────────────────────────────────────────────────────────────────────────
 
@@ -85,6 +85,8 @@ export interface Decoder {
   canonicalAddress(asset: Asset, address: string): string | undefined;
   /** Four bytes, `0x…`, of a function signature; absent where calls have no selectors. */
   selectorOf?(signature: string): string | undefined;
+  /** What one entry's bytes show, judged by nobody; for people, never for a decision. Empty when unreadable. */
+  describe?(raw: RawTransaction, asset: Asset): Readonly<Record<string, string>>;
   /**
    * Strict decoding of all raw transactions of one request, with the claim at hand: some formats (BIP-143) show
    * hashes only, and the claim is what they are tested against. Never throws for bad input.
