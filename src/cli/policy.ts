@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Command } from 'commander';
+import { pathText } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
 import { warningsOf } from '../core/policy/consistency.js';
 import { explain, renderExplanation } from '../core/policy/explain.js';
 import type { Rules } from '../core/policy/rulebook.js';
 import type { Limit } from '../core/policy/schema.js';
-import { pathText } from '../core/policy/yaml.js';
 import type { Chains } from '../core/ports.js';
 import { differences, type PolicyCase, parseCase, parseCases, questionOf, usedBy } from './policy-cases.js';
 
@@ -59,7 +59,7 @@ function printLine(text: string): void {
 
 function check(file: string, { json }: Options, { chains, print }: Ports): void {
   const policy = compilePolicy(read(file), basename(file), chains());
-  const warnings = warningsOf(policy.document).map(({ path, what }) => `${pathText(path)}: ${what}`);
+  const warnings = warningsOf(policy.document).map(({ path, message }) => `${pathText(path)}: ${message}`);
   if (json) {
     const { document, version } = policy;
     const rules = document.rules.map(({ name, mode, effect, limits, verify }) => ({

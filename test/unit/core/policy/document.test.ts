@@ -1,11 +1,11 @@
 import { expect, test } from '@jest/globals';
+import { pathText } from '../../../../src/core/document.js';
 import { warningsOf } from '../../../../src/core/policy/consistency.js';
 import { parsePolicy } from '../../../../src/core/policy/document.js';
-import { pathText } from '../../../../src/core/policy/yaml.js';
 
 function warnings(text: string): readonly string[] {
   return warningsOf(parsePolicy(`version: 1\n${text}`, 'policy.yaml')).map(
-    ({ path, what }) => `${pathText(path)}: ${what}`,
+    ({ path, message }) => `${pathText(path)}: ${message}`,
   );
 }
 

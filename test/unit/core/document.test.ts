@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { nearestOf } from '../../../../src/core/policy/spelling.js';
+import { nearestOf } from '../../../src/core/document.js';
 
 test.each([
   ['efect', 'effect'],
