@@ -6,19 +6,17 @@ import { z } from 'zod';
 import { isDecimal, toBaseUnits } from '../core/amount.js';
 import type { Charge } from '../core/decision.js';
 import { REASONS, UNDECIDED, type VerificationReason } from '../core/decision.js';
+import { readDocument } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import type { Question } from '../core/policy/evaluate.js';
 import { unitOf } from '../core/policy/explain.js';
 import { canonicalFormOf } from '../core/policy/facts.js';
-import { invalid, problemsOf } from '../core/policy/problems.js';
 import type { Rules } from '../core/policy/rulebook.js';
 import { oneOf, strict } from '../core/policy/strict-object.js';
-import { readYaml } from '../core/policy/yaml.js';
 import type { Asset, Chains, ContractCall, Movement } from '../core/ports.js';
 import type { Destination, Intent, Request } from '../core/request.js';
 import type { Examination } from '../core/verify.js';
 
-const MAX_CASES_BYTES = 1024 * 1024;
 const MAX_CASES = 2000;
 /** A Monday noon, for cases that do not care. */
 const DEFAULT_CLOCK = '2026-01-05T12:00:00Z';
@@ -107,19 +105,11 @@ export type PolicyCase = z.infer<typeof caseSchema>;
 
 /** Throws POLICY_INVALID naming every problem with its line. */
 export function parseCases(text: string, source: string): readonly PolicyCase[] {
-  return parsed(casesSchema, text, source).cases;
+  return readDocument(text, casesSchema, { source, code: 'POLICY_INVALID' }).value.cases;
 }
 
 export function parseCase(text: string, source: string): PolicyCase {
-  return parsed(caseSchema, text, source);
-}
-
-function parsed<Value>(schema: z.ZodType<Value>, text: string, source: string): Value {
-  const read = readYaml(text, MAX_CASES_BYTES);
-  if ('problems' in read) throw invalid(read.problems, source);
-  const result = schema.safeParse(read.document.value);
-  if (!result.success) throw invalid(problemsOf(result.error.issues, read.document), source);
-  return result.data;
+  return readDocument(text, caseSchema, { source, code: 'POLICY_INVALID' }).value;
 }
 
 export function questionOf(policyCase: PolicyCase, chains: Chains): Question {

@@ -2,27 +2,31 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Command } from 'commander';
+import { pathText } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
 import { warningsOf } from '../core/policy/consistency.js';
 import { explain, renderExplanation } from '../core/policy/explain.js';
 import type { Rules } from '../core/policy/rulebook.js';
 import type { Limit } from '../core/policy/schema.js';
-import { pathText } from '../core/policy/yaml.js';
 import type { Chains } from '../core/ports.js';
 import { differences, type PolicyCase, parseCase, parseCases, questionOf, usedBy } from './policy-cases.js';
 
 export interface PolicyCommandPorts {
   /** The asset registry that conditions on chains and addresses, and amounts, are read with. */
   readonly chains: () => Chains;
-  readonly print: (text: string) => void;
+  /** Where a command's output goes, a line or several at a time; by default standard output. */
+  readonly print?: (text: string) => void;
 }
 
 interface Options {
   readonly json?: true;
 }
 
-export function policyCommand(ports: PolicyCommandPorts): Command {
+type Ports = Required<PolicyCommandPorts>;
+
+export function policyCommand({ chains, print = printLine }: PolicyCommandPorts): Command {
+  const ports: Ports = { chains, print };
   const command = new Command('policy').description('check, test and explain policy documents');
   command
     .command('check')
@@ -49,9 +53,13 @@ export function policyCommand(ports: PolicyCommandPorts): Command {
   return command;
 }
 
-function check(file: string, { json }: Options, { chains, print }: PolicyCommandPorts): void {
+function printLine(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function check(file: string, { json }: Options, { chains, print }: Ports): void {
   const policy = compilePolicy(read(file), basename(file), chains());
-  const warnings = warningsOf(policy.document).map(({ path, what }) => `${pathText(path)}: ${what}`);
+  const warnings = warningsOf(policy.document).map(({ path, message }) => `${pathText(path)}: ${message}`);
   if (json) {
     const { document, version } = policy;
     const rules = document.rules.map(({ name, mode, effect, limits, verify }) => ({
@@ -118,11 +126,7 @@ function limitText({ sum, max, window, per, counts, whenFull }: Limit): string {
   ].join(', ');
 }
 
-function test(
-  file: string,
-  caseFiles: readonly string[],
-  { json, ports }: Options & { ports: PolicyCommandPorts },
-): void {
+function test(file: string, caseFiles: readonly string[], { json, ports }: Options & { ports: Ports }): void {
   const rules = rulesOf(file, ports.chains());
   const results = caseFiles.flatMap((caseFile) =>
     parseCases(read(caseFile), basename(caseFile)).map((policyCase) => ({
@@ -153,11 +157,7 @@ function runCase(policyCase: PolicyCase, rules: Rules): readonly string[] {
   return differences(expect, { effect, rule, reason, limit });
 }
 
-function explainOne(
-  file: string,
-  requestFile: string,
-  { json, ports }: Options & { ports: PolicyCommandPorts },
-): void {
+function explainOne(file: string, requestFile: string, { json, ports }: Options & { ports: Ports }): void {
   const rules = rulesOf(file, ports.chains());
   const policyCase = parseCase(read(requestFile), basename(requestFile));
   const explanation = explain(rules, questionOf(policyCase, rules.policy.chains), usedBy(policyCase, rules));

@@ -4,7 +4,7 @@
  */
 import { isMap, isScalar, LineCounter, type ParsedNode, parseDocument, type YAMLError } from 'yaml';
 import type { z } from 'zod';
-import { CountersignError, type ErrorCode } from './errors.js';
+import { CountersignError, type ErrorCode, messageOf } from './errors.js';
 
 export interface Problem {
   /** The way to the value from the top, e.g. `['rules', 2, 'match']`. */
@@ -21,11 +21,13 @@ export interface DocumentKind {
 /** Documents above this are refused before they are parsed. */
 const MAX_BYTES = 1_048_576;
 /** So that a document with many mistakes stays readable. */
-const MAX_PROBLEMS = 20;
+const MAX_PROBLEMS = 50;
 
 /** A parsed document that can still say where in its text a value stands. */
 export interface OpenDocument {
   readonly value: unknown;
+  /** The line of a value, or of the nearest thing around it that is there; from 1. */
+  lineOf(path: readonly PropertyKey[]): number;
   /** Throws one error that lists all problems; does nothing when there are none. */
   report(problems: readonly Problem[]): void;
 }
@@ -36,24 +38,21 @@ export function openDocument(text: string, { source, code }: DocumentKind): Open
     throw new CountersignError(code, `${source}: larger than ${MAX_BYTES / 1_048_576} MiB`);
   }
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    uniqueKeys: true,
-    strict: true,
-    version: '1.2',
-  });
+  const document = parsed(text, lines, { source, code });
   const lineAt = (offset: number): number => lines.linePos(offset).line;
   const broken: readonly YAMLError[] = [...document.errors, ...document.warnings];
   if (broken.length > 0) {
-    const shown = broken
-      .slice(0, MAX_PROBLEMS)
-      .map((error) => `${source}:${lineAt(error.pos[0])}: ${firstLine(error.message)}`);
-    throw new CountersignError(code, shown.join('\n'));
+    // The parser recurses, and reports an exhausted stack once for each level.
+    if (broken.some(({ message }) => message.startsWith('Maximum call stack')))
+      throw new CountersignError(code, `${source}: nested too deep`);
+    const shown = broken.map((error) => `${source}:${lineAt(error.pos[0])}: ${firstLine(error.message)}`);
+    throw new CountersignError(code, [...new Set(shown)].slice(0, MAX_PROBLEMS).join('\n'));
   }
   const lineOf = (path: readonly PropertyKey[]): number =>
     lineAt(nodeAt(document.contents, path)?.range?.[0] ?? 0);
   return {
     value: toValue(() => document.toJS({ maxAliasCount: 100 }), { source, code }),
+    lineOf,
     report(problems) {
       if (problems.length === 0) return;
       const shown = problems
@@ -69,6 +68,15 @@ export function openDocument(text: string, { source, code }: DocumentKind): Open
   };
 }
 
+function parsed(text: string, lineCounter: LineCounter, { source, code }: DocumentKind) {
+  try {
+    return parseDocument(text, { lineCounter, uniqueKeys: true, strict: true, version: '1.2' });
+  } catch (cause) {
+    const why = cause instanceof RangeError ? 'nested too deep' : firstLine(messageOf(cause));
+    throw new CountersignError(code, `${source}: ${why}`, { cause });
+  }
+}
+
 /** Text → value of the schema's type, or one error that lists every problem. */
 export function readDocument<S extends z.ZodType>(
   text: string,
@@ -76,9 +84,18 @@ export function readDocument<S extends z.ZodType>(
   kind: DocumentKind,
 ): { readonly value: z.output<S>; readonly document: OpenDocument } {
   const document = openDocument(text, kind);
-  const parsed = schema.safeParse(document.value, { error: knownKeysAsMessage });
-  if (!parsed.success) document.report(problemsOf(parsed.error.issues, document.value));
-  return { value: parsed.data as z.output<S>, document };
+  const checked = checkValue(document.value, schema);
+  if ('problems' in checked) document.report(checked.problems);
+  return { value: ('value' in checked ? checked.value : undefined) as z.output<S>, document };
+}
+
+/** Like {@link readDocument} without throwing, for documents of which more can be said than the schema does. */
+export function checkValue<S extends z.ZodType>(
+  value: unknown,
+  schema: S,
+): { readonly value: z.output<S> } | { readonly problems: readonly Problem[] } {
+  const checked = schema.safeParse(value, { error: knownKeysAsMessage });
+  return checked.success ? { value: checked.data } : { problems: problemsOf(checked.error.issues, value) };
 }
 
 /** `rules[2].match.asset` */
@@ -116,6 +133,8 @@ function problemsOf(issues: readonly z.core.$ZodIssue[], value: unknown): Proble
             message: issue.input === undefined && isMissing(value, issue.path) ? 'is missing' : issue.message,
           },
         ];
+      case 'invalid_key':
+        return [{ path: issue.path, message: issue.issues[0]?.message ?? issue.message }];
       default:
         return [{ path: issue.path, message: issue.message }];
     }
@@ -146,16 +165,27 @@ const knownKeysAsMessage: z.core.$ZodErrorMap = (issue) => {
 
 function siblingHint(key: string, issue: z.core.$ZodIssueUnrecognizedKeys): string {
   const known = issue.message.split(' ').filter((name) => name !== '');
-  const near = known
-    .map((name) => ({ name, distance: editDistance(key, name) }))
-    .sort((one, other) => one.distance - other.distance)[0];
-  if (near !== undefined && near.distance <= Math.max(1, Math.floor(near.name.length / 3))) {
-    return `; did you mean ${near.name}?`;
-  }
+  const near = nearestOf(key, known);
+  if (near !== undefined) return `; did you mean ${near}?`;
   return known.length > 0 ? `; known keys are ${known.join(', ')}` : '';
 }
 
-/** Levenshtein distance; both texts are keys, so they are short. */
+/** Text longer than this is nobody's typing error. */
+const MAX_WORD = 64;
+
+/** The known word that a misspelled one was probably meant to be. */
+export function nearestOf(word: string, known: readonly string[]): string | undefined {
+  if (word.length > MAX_WORD) return undefined;
+  const near = known
+    .filter((name) => name.length <= MAX_WORD)
+    .map((name) => ({ name, distance: editDistance(word.toLowerCase(), name.toLowerCase()) }))
+    .sort((one, other) => one.distance - other.distance)[0];
+  // Of one or two letters every other short word would be near.
+  const allowed = near === undefined || word.length < 3 ? 0 : Math.max(1, Math.floor(near.name.length / 3));
+  return near !== undefined && near.distance <= allowed ? near.name : undefined;
+}
+
+/** Levenshtein distance of two short texts. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i += 1) {

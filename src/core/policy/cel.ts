@@ -38,11 +38,14 @@ class Decimal {
 }
 
 class CelRecord {
+  [member: string]: unknown;
+
   constructor(members: Readonly<Record<string, unknown>>) {
     // A member that is absent is an error when it is read, which is what makes the expression unknown.
-    for (const [key, value] of Object.entries(members))
-      if (value !== null && value !== undefined)
-        Object.defineProperty(this, key, { value, enumerable: true });
+    for (const key in members) {
+      const value = members[key];
+      if (value !== null && value !== undefined) this[key] = value;
+    }
   }
 }
 class CelParty extends CelRecord {}

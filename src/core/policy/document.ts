@@ -1,12 +1,12 @@
 /** A policy document as text → the checked document, or one error that lists everything wrong with it. */
 import type { z } from 'zod';
-import { type Discrepancy, discrepanciesOf, type Pieces } from './consistency.js';
-import { invalid, problemsOf } from './problems.js';
+import { checkValue, openDocument, readDocument } from '../document.js';
+import { assert } from '../errors.js';
+import { discrepanciesOf, type Pieces } from './consistency.js';
 import {
   type Limit,
   limitSchema,
   listSchema,
-  MAX_DOCUMENT_BYTES,
   type Match,
   matchSchema,
   type PolicyDocument,
@@ -14,40 +14,32 @@ import {
   type Rule,
   ruleSchema,
 } from './schema.js';
-import { pathText, readYaml } from './yaml.js';
 
 /**
- * Throws POLICY_INVALID; its message names every problem as `<source>:<line>: <path>: <what is wrong>`.
+ * Throws POLICY_INVALID; its message names every problem as `<source>:<line>: <path>: <what is wrong>`, in the order of
+ * the document.
  * @param source what the document is called in messages, usually the file's name
  */
 export function parsePolicy(text: string, source: string): PolicyDocument {
-  const read = readYaml(text, MAX_DOCUMENT_BYTES);
-  if ('problems' in read) throw invalid(read.problems, source);
-  const { document } = read;
-  const parsed = policySchema.safeParse(document.value);
-  const problems = parsed.success ? [] : problemsOf(parsed.error.issues, document);
-  for (const { path, what } of discrepanciesOf(parsed.success ? parsed.data : piecesOf(document.value)))
-    problems.push({ line: document.lineOf(path), path: pathText(path), what });
-  if (!parsed.success || problems.length > 0) throw invalid(problems, source);
-  return parsed.data;
+  const document = openDocument(text, { source, code: 'POLICY_INVALID' });
+  const checked = checkValue(document.value, policySchema);
+  const problems =
+    'value' in checked
+      ? discrepanciesOf(checked.value)
+      : [...checked.problems, ...discrepanciesOf(piecesOf(document.value))];
+  document.report([...problems].sort((a, b) => document.lineOf(a.path) - document.lineOf(b.path)));
+  assert('value' in checked, 'a document with problems was reported');
+  return checked.value;
 }
 
 /** The scope of a freeze: JSON text of a `match` block. Named lists belong to a document and cannot be used. */
 export function parseScope(text: string, source: string): Match {
-  const read = readYaml(text, MAX_DOCUMENT_BYTES);
-  if ('problems' in read) throw invalid(read.problems, source);
-  const parsed = matchSchema.safeParse(read.document.value);
-  if (!parsed.success) throw invalid(problemsOf(parsed.error.issues, read.document), source);
-  const rule: Rule = {
-    ...{ name: 'freeze', mode: 'enforce', match: parsed.data, limits: [], effect: 'approve' },
-  };
-  const found: readonly Discrepancy[] = discrepanciesOf({ lists: {}, limits: {}, rules: [rule] });
-  if (found.length > 0)
-    throw invalid(
-      found.map(({ path, what }) => ({ line: 1, path: pathText(path.slice(3)), what })),
-      source,
-    );
-  return parsed.data;
+  const { value: match, document } = readDocument(text, matchSchema, { source, code: 'POLICY_INVALID' });
+  const rule: Rule = { ...{ name: 'freeze', mode: 'enforce', match, limits: [], effect: 'approve' } };
+  const found = discrepanciesOf({ lists: {}, limits: {}, rules: [rule] });
+  // What is said about the match of the only rule is said about the scope.
+  document.report(found.map(({ path, message }) => ({ path: path.slice(3), message })));
+  return match;
 }
 
 /** Whatever of a faulty document is sound by itself, so that its other faults are named in the same breath. */

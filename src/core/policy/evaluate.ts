@@ -2,7 +2,7 @@
  * The policy's opinion of one request. Pure: the same rules, request, examination and instant give the same
  * verdict. Replica, `policy test` and `policy explain` all call this function.
  */
-import { type Charge, type Opinion, REASONS, type Verdict } from '../decision.js';
+import { type Charge, MAX_CHARGES, type Opinion, REASONS, type Verdict } from '../decision.js';
 import { CountersignError, unreachable } from '../errors.js';
 import type { Request } from '../request.js';
 import type { Examination } from '../verify.js';
@@ -75,7 +75,7 @@ function verdictOf(context: Context, trace: RuleTrace[] | undefined): Verdict {
       shadow ??= opinionOf(compiled, 'shadow', context);
       continue;
     }
-    return { ...opinionOf(compiled, 'enforce', context), ...(shadow && { shadow }) };
+    return withShadow(opinionOf(compiled, 'enforce', context), shadow);
   }
   return {
     opinion: {
@@ -86,6 +86,13 @@ function verdictOf(context: Context, trace: RuleTrace[] | undefined): Verdict {
     charges: [],
     ...(shadow && { shadow }),
   };
+}
+
+/** Shadow is the first to go when there are too many charges: it must not change an answer. */
+function withShadow(judgement: Judgement, shadow: Verdict['shadow']): Verdict {
+  if (shadow === undefined) return judgement;
+  const fits = judgement.charges.length + shadow.charges.length <= MAX_CHARGES;
+  return { ...judgement, shadow: fits ? shadow : { ...shadow, charges: [] } };
 }
 
 interface Judgement {
@@ -144,6 +151,11 @@ function approvalOf(compiled: CompiledRule, mode: Charge['mode'], context: Conte
     const decimalsOf = (asset: string) => decimalsIn(policy, context.occasion.facts, asset);
     charges.push(...chargesOf(limit, needed.needs, { prefix, mode, instantMs, decimalsOf }));
   }
+  if (charges.length > MAX_CHARGES)
+    return without({
+      ...{ rule, effect: 'reject', reason: 'CHARGES_TOO_MANY' },
+      sentence: `The limits of rule ${rule} would be charged for too many destinations at once.`,
+    });
   return {
     opinion: { rule, effect: 'approve', reason: 'APPROVED', sentence: `Approved by rule ${rule}.` },
     charges,

@@ -189,7 +189,10 @@ function movedValue(intent: Intent, claimed: readonly DestinationFacts[], effect
   const received = new Map<string, bigint>();
   const unnamed = new Map<string, DestinationFacts>();
   const moves: MoveFacts[] = [];
-  let known = effects.calls.every(({ understood }) => understood);
+  // A signature over something that neither moves nor calls (a message) may allow anything.
+  let known =
+    effects.movements.length + effects.calls.length > 0 &&
+    effects.calls.every(({ understood }) => understood);
   let elsewhere = false;
   for (const { asset, to, amount } of effects.movements) {
     const key = byAddress.get(to)?.key ?? addressKey(to);

@@ -24,8 +24,19 @@ export function unreachableBecause(rule: Rule, earlier: readonly (Rule | undefin
   return undefined;
 }
 
+/** Every rule is compared with every other: their forms are made once. */
+const FORMS = new WeakMap<Rule, ReadonlyMap<string, string>>();
+
+function conditionsOf(rule: Rule): ReadonlyMap<string, string> {
+  const known = FORMS.get(rule);
+  if (known !== undefined) return known;
+  const made = formOf(rule);
+  FORMS.set(rule, made);
+  return made;
+}
+
 /** One entry for each condition, in a form that is equal when the condition is. */
-function conditionsOf({ match, when }: Rule): ReadonlyMap<string, string> {
+function formOf({ match, when }: Rule): ReadonlyMap<string, string> {
   const conditions = new Map<string, string>();
   for (const [key, value] of Object.entries(match))
     if (value !== undefined) conditions.set(key, canonical(value));

@@ -16,12 +16,19 @@ export function scheduleTest({ days, from, to, timezone }: ScheduleMatch): (inst
   const allowed = new Set((days ?? DAYS).map((day) => DAYS.indexOf(day)));
   const start = minutesOf(from);
   const end = minutesOf(to);
-  return (instantMs) => {
+  const testAt = (instantMs: number): Truth => {
     const wall = new Date(zone.wallAt(instantMs));
     const today = (wall.getUTCDay() + 6) % 7;
     const yesterday = (today + 6) % 7;
     const minute = wall.getUTCHours() * 60 + wall.getUTCMinutes();
     if (start < end) return truthOf(allowed.has(today) && minute >= start && minute < end);
     return truthOf((allowed.has(today) && minute >= start) || (allowed.has(yesterday) && minute < end));
+  };
+  // Spans begin and end on whole minutes, and so do all changes of clocks since 1972.
+  let last: { readonly minute: number; readonly truth: Truth } = { minute: Number.NaN, truth: 'unknown' };
+  return (instantMs) => {
+    const minute = Math.floor(instantMs / 60_000);
+    if (minute !== last.minute) last = { minute, truth: testAt(instantMs) };
+    return last.truth;
   };
 }

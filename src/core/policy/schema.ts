@@ -4,7 +4,6 @@ import { isDecimal } from '../amount.js';
 import { meant, oneOf, strict } from './strict-object.js';
 import { verificationSchema } from './verification.js';
 
-export const MAX_DOCUMENT_BYTES = 1024 * 1024;
 const MAX_RULES = 1000;
 const MAX_LIMITS = 200;
 const MAX_LISTS = 500;

@@ -1,23 +1,17 @@
 /** Building blocks of schemas for documents that people write. */
 import { z } from 'zod';
-import { nearestOf } from './spelling.js';
+import { nearestOf } from '../document.js';
 
-/** An object without other keys; a misspelled one is told what was probably meant. */
+/** An object without other keys. */
 export function strict<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, {
-    error: (issue) => {
-      if (issue.code === 'invalid_type')
-        return issue.input === undefined ? 'is missing' : 'must be a mapping of keys to values';
-      if (issue.code !== 'unrecognized_keys') return undefined;
-      // One line for each key: document.ts gives each its own place.
-      return issue.keys.map((key) => `unknown key${suggestion(key, Object.keys(shape))}`).join('\n');
-    },
+    error: ({ code, input }) =>
+      code !== 'invalid_type'
+        ? undefined
+        : input === undefined
+          ? 'is missing'
+          : 'must be a mapping of keys to values',
   });
-}
-
-function suggestion(key: string, known: readonly string[]): string {
-  const nearest = nearestOf(key, known);
-  return nearest === undefined ? `; known are ${known.join(', ')}` : `; did you mean ${nearest}?`;
 }
 
 export function oneOf<const Values extends readonly [string, ...string[]]>(values: Values) {

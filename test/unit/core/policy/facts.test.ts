@@ -66,6 +66,7 @@ test.each<[string, Change, Partial<TransactionFacts>]>([
     { effects: { calls: [call({ understood: false })] } },
     { amount: null, usd: null, moves: null },
   ],
+  ['a signed message', { effects: { movements: [] } }, { amount: null, usd: null, moves: null }],
   [
     'an asset nobody knows',
     { effects: { movements: [movement({ asset: undefined })] } },
