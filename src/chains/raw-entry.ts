@@ -33,7 +33,8 @@ export function readEntry(raw: RawTransaction): RawEntry | Refusal {
   const digest = readDigest(raw);
   if (isRefusal(digest)) return digest;
   if (typeof raw.bytes !== 'string') return refuse('RAWTX_MALFORMED', 'a raw transaction is not text');
-  if (raw.bytes.length > 2 * MAX_RAW_BYTES + HEX_PREFIX_LENGTH)
+  const length = raw.bytes.length - (/^0x/i.test(raw.bytes) ? HEX_PREFIX_LENGTH : 0);
+  if (length > 2 * MAX_RAW_BYTES)
     return refuse('RAWTX_TOO_LARGE', `a raw transaction is longer than ${MAX_RAW_BYTES} bytes`);
   const hex = hexDigits(raw.bytes);
   if (hex === undefined) return refuse('RAWTX_MALFORMED', 'a raw transaction is not hex of whole bytes');
