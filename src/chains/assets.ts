@@ -58,17 +58,23 @@ export function builtinAssets(): readonly Asset[] {
 /** Entries of `imported` replace built-in ones of the same id. Lookup is by Map: `__proto__` is no asset. */
 export function createRegistry(imported: readonly Asset[] = []): AssetRegistry {
   const byId = new Map<string, Asset>();
-  for (const asset of [...builtinAssets(), ...imported]) byId.set(asset.id, asset);
+  for (const asset of [...builtinAssets(), ...imported]) byId.set(asset.id, canonical(asset));
   const byContract = new Map<string, Asset>();
   for (const asset of byId.values()) {
     if (asset.chain === undefined || asset.contract === undefined) continue;
-    const place = `${asset.chain} ${asset.contract.toLowerCase()}`;
+    const place = `${asset.chain} ${asset.contract}`;
     if (!byContract.has(place)) byContract.set(place, asset);
   }
   return {
     asset: (id) => byId.get(id),
     token: (chain, contract) => byContract.get(`${chain} ${contract}`),
   };
+}
+
+/** Contracts of EVM chains compare without their checksum case. */
+function canonical(asset: Asset): Asset {
+  if (asset.family !== 'evm' || asset.contract === undefined) return asset;
+  return { ...asset, contract: asset.contract.toLowerCase() };
 }
 
 const assetSchema = z.strictObject({

@@ -11,7 +11,8 @@ const HEX = /^(?:0x)?((?:[0-9a-f]{2})+)$/i;
 const HEX_PREFIX_LENGTH = 2;
 
 const PATH_LENGTH = 5;
-const PATH_TEXT = /^\s*\[\s*(\d{1,10}(?:\s*,\s*\d{1,10}){4})\s*\]\s*$/;
+const PATH_INDEX = /^(0|[1-9]\d{0,9})$/;
+const PATH_TEXT = /^\s{0,8}\[([\d\s,]{9,100})\]\s{0,8}$/;
 const MAX_PATH_INDEX = 2 ** 31 - 1;
 const PURPOSE = 44;
 
@@ -33,7 +34,8 @@ export function readEntry(raw: RawTransaction): RawEntry | Refusal {
   const digest = readDigest(raw);
   if (isRefusal(digest)) return digest;
   if (typeof raw.bytes !== 'string') return refuse('RAWTX_MALFORMED', 'a raw transaction is not text');
-  if (raw.bytes.length > 2 * MAX_RAW_BYTES + HEX_PREFIX_LENGTH)
+  const length = raw.bytes.length - (/^0x/i.test(raw.bytes) ? HEX_PREFIX_LENGTH : 0);
+  if (length > 2 * MAX_RAW_BYTES)
     return refuse('RAWTX_TOO_LARGE', `a raw transaction is longer than ${MAX_RAW_BYTES} bytes`);
   const hex = hexDigits(raw.bytes);
   if (hex === undefined) return refuse('RAWTX_MALFORMED', 'a raw transaction is not hex of whole bytes');
@@ -80,17 +82,19 @@ export function checkPath(value: Json | undefined, asset: Asset, source: Party):
 }
 
 function readPath(value: Json | undefined): DerivationPath | undefined {
-  const numbers = typeof value === 'string' ? PATH_TEXT.exec(value)?.[1]?.split(',') : listed(value);
-  if (numbers?.length !== PATH_LENGTH) return undefined;
-  const [purpose = NaN, coin = NaN, vault = NaN, change = NaN, index = NaN] = numbers.map((text) =>
-    Number(text),
-  );
+  const texts =
+    typeof value === 'string' ? PATH_TEXT.exec(value)?.[1]?.split(',').map(trimmed) : listed(value);
+  if (texts?.length !== PATH_LENGTH || !texts.every((text) => PATH_INDEX.test(text))) return undefined;
+  const [purpose = NaN, coin = NaN, vault = NaN, change = NaN, index = NaN] = texts.map(Number);
   const path: DerivationPath = [purpose, coin, vault, change, index];
   return path.every((part) => part <= MAX_PATH_INDEX) ? path : undefined;
 }
 
+function trimmed(text: string): string {
+  return text.trim();
+}
+
 function listed(value: Json | undefined): readonly string[] | undefined {
-  if (!Array.isArray(value) || value.length !== PATH_LENGTH) return undefined;
-  const texts = value.map((part: Json) => (part instanceof JsonNumber ? part.text : ''));
-  return texts.every((text) => /^\d{1,10}$/.test(text)) ? texts : undefined;
+  if (!Array.isArray(value)) return undefined;
+  return value.map((part: Json) => (part instanceof JsonNumber ? part.text : ''));
 }

@@ -44,7 +44,7 @@ function importAssets(options: ImportOptions): void {
   const lines = [
     ...listings.leftOut.map(({ id, why }) => `left out  ${id}: ${why}`),
     ...listings.changed.map((change) => `changed   ${change}`),
-    `${listings.assets.length} assets in ${options.out}, ${listings.leftOut.length} left out, ${listings.changed.length} changes to the built-in table`,
+    `${listings.assets.length} assets in ${options.out}; left out: ${listings.leftOut.length}; changes to the built-in table: ${listings.changed.length}`,
     `SHA-256 ${sha256Of(text)}`,
     '',
   ];

@@ -4,8 +4,12 @@ import { createChains, type Prevout } from '../chains/index.js';
 import { isObject, type JsonObject } from '../chains/json.js';
 import { isRefusal } from '../chains/refusal.js';
 import type { LedgerFact } from '../core/decision.js';
-import { CountersignError } from '../core/errors.js';
-import { type VerificationSettings, verificationSchema } from '../core/policy/verification.js';
+import { CountersignError, messageOf } from '../core/errors.js';
+import {
+  DEFAULT_SETTINGS,
+  type VerificationSettings,
+  verificationSchema,
+} from '../core/policy/verification.js';
 import type { Chains } from '../core/ports.js';
 import { type Json, JsonNumber } from '../core/request.js';
 import { examine } from '../core/verify.js';
@@ -47,10 +51,14 @@ async function judgeCase(item: JsonObject, defaults: Json | undefined): Promise<
       id: steps.length > 1 ? `${textOf(item.id)} step ${index + 1}` : textOf(item.id),
       title: textOf(item.title),
       expected: readExpected(expected),
-      got: await judge(payload),
+      got: await judge(payload).catch(undecided),
     });
   }
   return judged;
+}
+
+function undecided(error: unknown): Judgement {
+  return { action: 'UNDECIDED', code: 'INTERNAL', detail: messageOf(error) };
 }
 
 function readExpected(expected: Json | undefined): JudgedStep['expected'] {
@@ -143,19 +151,19 @@ function objectOr(value: Json | undefined): JsonObject {
 function settingsOf({ evm, btc }: CasePolicy, chains: Chains, assetId: string): VerificationSettings {
   const asset = chains.asset(assetId);
   const { fee: feeMode, maxFeeWei, gross: evmGross, ...evmRest } = evm;
-  const { unsupported, gross: btcGross, prevouts: _prevouts, ...btcRest } = btc;
+  const { unsupported, gross: btcGross, ...btcRest } = btc;
   const ceilings = objectOr(maxFeeWei);
   const ceiling = ceilings[asset?.chain?.replace('eip155:', '') ?? ''] ?? ceilings.default;
-  const settings = verificationSchema.safeParse({
-    defaults: plain({
-      ...evmRest,
-      ...btcRest,
-      feeMode,
-      maxFeeWei: ceiling,
-      gross: asset?.family === 'evm' ? evmGross : btcGross,
-      unsupported: typeof unsupported === 'string' ? unsupported.toLowerCase() : unsupported,
-    }),
-  });
+  const named = {
+    ...evmRest,
+    ...btcRest,
+    feeMode,
+    maxFeeWei: ceiling,
+    gross: asset?.family === 'evm' ? evmGross : btcGross,
+    unsupported: typeof unsupported === 'string' ? unsupported.toLowerCase() : unsupported,
+  };
+  const known = Object.entries(named).filter(([key]) => Object.hasOwn(DEFAULT_SETTINGS, key));
+  const settings = verificationSchema.safeParse({ defaults: plain(Object.fromEntries(known)) });
   if (settings.success) return settings.data;
   throw new CountersignError('USAGE', `a case's policy cannot be read: ${settings.error.message}`);
 }
@@ -166,9 +174,7 @@ function plain(value: { readonly [key: string]: Json | undefined } | Json): unkn
     return Number.isSafeInteger(Number(value.text)) ? Number(value.text) : value.text;
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).filter(
-    ([key, member]) => member !== undefined && key !== '_comments',
-  );
+  const entries = Object.entries(value).filter(([, member]) => member !== undefined);
   return Object.fromEntries(entries.map(([key, member]) => [key, plain(member ?? null)]));
 }
 

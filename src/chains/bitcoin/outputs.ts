@@ -10,7 +10,7 @@ import { isDataOutput } from './script.js';
 const MAX_PERMUTED = 6;
 
 /** Bounds the time of a reconstruction with a wide fee window. */
-const MAX_CANDIDATES = 100_000;
+const MAX_CANDIDATES = 50_000;
 
 export interface Settlement {
   /** All outputs, in any order. */
@@ -109,9 +109,11 @@ function* candidates(inputTotal: bigint, context: OutputContext): Generator<Sett
   for (const rest of rests) {
     if (rest === 0n) yield { outputs: payments, payments };
     if (rest <= 0n || settings.maxChange === 0) continue;
-    for (const script of changeScripts)
+    for (const script of changeScripts) {
+      const change = { value: rest, script };
       for (let place = payments.length; place >= 0; place -= 1)
-        yield { outputs: payments.toSpliced(place, 0, { value: rest, script }), payments };
+        yield { outputs: payments.toSpliced(place, 0, change), payments };
+    }
   }
   for (const rest of rests) {
     const changes =
@@ -135,11 +137,18 @@ export function hashOf(outputs: readonly Output[]): string {
   return doubleSha256(Buffer.concat(outputs.map(serialise))).toString('hex');
 }
 
-function serialise({ value, script }: Output): Buffer {
-  const bytes = Buffer.from(script, 'hex');
-  const head = Buffer.alloc(8);
-  head.writeBigUInt64LE(value);
-  return Buffer.concat([head, lengthOf(bytes), bytes]);
+/** The same payments are hashed in many orders. */
+const serialised = new WeakMap<Output, Buffer>();
+
+function serialise(output: Output): Buffer {
+  const known = serialised.get(output);
+  if (known !== undefined) return known;
+  const script = Buffer.from(output.script, 'hex');
+  const value = Buffer.alloc(8);
+  value.writeBigUInt64LE(output.value);
+  const bytes = Buffer.concat([value, lengthOf(script), script]);
+  serialised.set(output, bytes);
+  return bytes;
 }
 
 function lengthOf({ length }: Buffer): Buffer {

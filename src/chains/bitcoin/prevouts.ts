@@ -84,9 +84,9 @@ export function rpcPrevouts(options: RpcOptions): PrevoutSource {
     const answers = await post(options, JSON.stringify(calls), signal);
     const found = new Map<string, Prevout>();
     for (const answer of answers) {
-      const prevout = readAnswer(answer);
-      const outpoint = prevout === undefined ? undefined : outpoints[prevout.index];
-      if (prevout !== undefined && outpoint !== undefined) found.set(outpoint, prevout);
+      const read = readAnswer(answer);
+      const outpoint = read === undefined ? undefined : outpoints[read.index];
+      if (read !== undefined && outpoint !== undefined) found.set(outpoint, read.prevout);
     }
     return found;
   };
@@ -114,7 +114,7 @@ async function post(options: RpcOptions, body: string, signal: AbortSignal): Pro
 }
 
 /** Undefined: the node does not know the output, or it is spent. An error of the node is no answer. */
-function readAnswer(answer: Json): (Prevout & { readonly index: number }) | undefined {
+function readAnswer(answer: Json): { readonly index: number; readonly prevout: Prevout } | undefined {
   if (
     !isObject(answer) ||
     (answer.error !== null && answer.error !== undefined) ||
@@ -127,5 +127,5 @@ function readAnswer(answer: Json): (Prevout & { readonly index: number }) | unde
   const units = value instanceof JsonNumber ? toBaseUnits(value.text, BITCOIN_DECIMALS) : undefined;
   if (units?.ok !== true || typeof script !== 'string' || !SCRIPT.test(script))
     throw new Error('the node answers with an output that cannot be read');
-  return { index: Number(answer.id), value: units.units, script };
+  return { index: Number(answer.id), prevout: { value: units.units, script } };
 }

@@ -17,6 +17,9 @@ const STANDARD =
   /^(76a914[0-9a-f]{40}88ac|a914[0-9a-f]{40}87|0014[0-9a-f]{40}|0020[0-9a-f]{64}|5120[0-9a-f]{64})$/;
 const OP_RETURN = '6a';
 
+/** BIP-173 allows 90 characters. */
+const MAX_ADDRESS_LENGTH = 90;
+
 /** The key hash of a P2PKH script, which is also what BIP-143 signs for P2WPKH. */
 export function keyHashIn(script: string): string | undefined {
   return P2PKH.exec(script)?.[1];
@@ -43,7 +46,11 @@ export function keyHashOf(publicKey: Uint8Array): string {
  */
 export function scriptOf(asset: Asset, address: string): string | undefined {
   const network = NETWORKS[asset.chain ?? ''];
-  if (network === undefined || address.length > 100 || isLaterWitnessVersion(address)) return undefined;
+  return network === undefined ? undefined : standardScript(network, address);
+}
+
+export function standardScript(network: Network, address: string): string | undefined {
+  if (address.length > MAX_ADDRESS_LENGTH || isLaterWitnessVersion(address)) return undefined;
   try {
     const script = Buffer.from(addresses.toOutputScript(address, network)).toString('hex');
     return STANDARD.test(script) ? script : undefined;

@@ -61,8 +61,6 @@ export function readTypedData(content: Json | undefined): TypedData | Refusal {
     const mutable = Object.fromEntries(
       Object.entries(messageTypes).map(([name, members]) => [name, [...members]]),
     );
-    if (TypedDataEncoder.getPrimaryType(mutable) !== primaryType)
-      return malformed('the primary type is not the root of the types');
     return {
       digest: TypedDataEncoder.hash(signedDomain, mutable, signedMessage as Record<string, Plain>),
       primaryType,
@@ -125,9 +123,10 @@ function readDomain(domain: JsonObject, declared: readonly TypedDataField[] | un
     : refuse('TYPED_DOMAIN_MISMATCH', 'EIP712Domain does not name exactly the domain given');
 }
 
-/** The types under the root form no cycle, are not deep, and do not multiply. */
+/** One root type, which is the primary one; no cycle; not deep; and the types do not multiply. */
 function checkTypes(root: string, types: Types): Refusal | undefined {
   const paths = new Map<string, number>();
+  const inner = new Set<string>();
   const visit = (name: string, depth: number): number | Refusal => {
     if (depth > MAX_DEPTH) return malformed(`types are nested more than ${MAX_DEPTH} deep, or in a circle`);
     const known = paths.get(name);
@@ -136,6 +135,7 @@ function checkTypes(root: string, types: Types): Refusal | undefined {
     for (const { type } of types[name] ?? []) {
       const base = type.replace(/(\[\d{0,6}\])+$/, '');
       if (!Object.hasOwn(types, base)) continue;
+      inner.add(base);
       const below = visit(base, depth + 1);
       if (isRefusal(below)) return below;
       total += below;
@@ -149,7 +149,10 @@ function checkTypes(root: string, types: Types): Refusal | undefined {
     const counted = visit(name, 0);
     if (isRefusal(counted)) return counted;
   }
-  return undefined;
+  const roots = Object.keys(types).filter((name) => !inner.has(name));
+  return roots.length === 1 && roots[0] === root
+    ? undefined
+    : malformed('the primary type is not the one root of the types');
 }
 
 interface Position {

@@ -8,12 +8,6 @@ import { type Allowance, type DecodedCall, permit2Allowances } from './known-fun
 const MAY_FAIL = 0x80;
 const MAX_COMMANDS = 64;
 
-/** Stand for the sender and for the router itself, which the commands after it must empty again. */
-const PLACEHOLDERS: readonly string[] = [
-  '0x0000000000000000000000000000000000000001',
-  '0x0000000000000000000000000000000000000002',
-];
-
 type Parties = { readonly recipients: readonly string[]; readonly allowances: readonly Allowance[] };
 
 interface Command {
@@ -71,7 +65,11 @@ const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   ],
 ]);
 
-/** Everybody but the sender and the router who receives something, and every allowance given. */
+/**
+ * Everybody who receives something, and every allowance given. The router's own stand-ins, 0x…01 for the sender and
+ * 0x…02 for itself, are recipients like others: inside a wrapper the sender is the wrapper, and what is left in the
+ * router belongs to whoever comes next. Who wants them lists them.
+ */
 export function readRouter({ known, args }: DecodedCall): Parties | Refusal {
   assert(known?.role.kind === 'router', 'only router calls are read as such');
   const commands = Buffer.from(text(args[0]).slice(2), 'hex');
@@ -96,7 +94,7 @@ export function readRouter({ known, args }: DecodedCall): Parties | Refusal {
     const values = decodeArguments(command.types, text(inputs[index]), 'a router command');
     if (isRefusal(values)) return values;
     const parties = command.read(values);
-    recipients.push(...parties.recipients.filter((recipient) => !PLACEHOLDERS.includes(recipient)));
+    recipients.push(...parties.recipients);
     allowances.push(...parties.allowances);
   }
   return { recipients, allowances };

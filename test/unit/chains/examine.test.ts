@@ -3,7 +3,7 @@ import { createChains } from '../../../src/chains/index.js';
 import { verificationSchema } from '../../../src/core/policy/verification.js';
 import type { TransactionRequest } from '../../../src/core/request.js';
 import { type Examination, examine } from '../../../src/core/verify.js';
-import { signingRequest, VENDOR_ADDRESS, vendorRaw } from './requests.js';
+import { signingRequest, VENDOR_ADDRESS, vendorRaw } from '../../support/signing-requests.js';
 
 const chains = createChains();
 const settings = verificationSchema.parse(undefined);

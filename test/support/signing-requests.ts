@@ -1,5 +1,5 @@
 /** Requests for tests, in our words. Constants are the vendor's published documentation example. */
-import type { Intent, RawTransaction, TransactionRequest } from '../../../src/core/request.js';
+import type { Intent, RawTransaction, TransactionRequest } from '../../src/core/request.js';
 
 export const VENDOR_ADDRESS = '0x5dC69B1Fbb13Bafd09af88a782F0F285772Ad5f8';
 export const VENDOR_BYTES =
