@@ -176,7 +176,7 @@ export interface Charge {
 }
 
 /** The most charges of one verdict, those in shadow included: one atomic step must stay short. */
-export const MAX_CHARGES = 256;
+export const MAX_CHARGES = 4096;
 
 /** Something the ledger must not contradict, and remembers when the request is approved: e.g. outpoint → amount. */
 export interface LedgerFact {

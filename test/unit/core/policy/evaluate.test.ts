@@ -253,23 +253,24 @@ rules: [{ name: change, match: { kind: config-change }, effect: approve }]`;
 
   test('an approval that would be charged to too many counters is refused, and shadow gives way first', () => {
     const many = question({
-      intent: { destinations: Array.from({ length: 200 }, (_, id) => destination({ id: String(id) })) },
+      intent: { destinations: Array.from({ length: 256 }, (_, id) => destination({ id: String(id) })) },
       examination: 'skipped',
     });
-    const one = "sum: count, max: '9', window: lifetime, per: [destination]";
-    const pay = '{ name: pay, match: { kind: transaction }, limits: [a], effect: approve }';
-    const both = pay.replace('[a]', '[a, b]');
-    const tried = pay.replace('name: pay', 'name: tried, mode: shadow');
+    const names = Array.from({ length: 17 }, (_, index) => `n${index}`);
+    const limits = names.map(
+      (name) => `${name}: { sum: count, max: '9', window: lifetime, per: [destination] }`,
+    );
+    const rule = (name: string, count: number) =>
+      `{ name: ${name}, match: { kind: transaction }, limits: [${names.slice(0, count).join(', ')}], effect: approve }`;
     const verdict = (rules: string) =>
-      evaluate(rulesOf(`limits: { a: { ${one} }, b: { ${one} } }\nrules: [${rules}]`), many).verdict;
-    expect(verdict(both)).toMatchObject({
-      opinion: { effect: 'reject', reason: 'CHARGES_TOO_MANY' },
-      charges: [],
+      evaluate(rulesOf(`limits: { ${limits.join(', ')} }\nrules: [${rules}]`), many).verdict;
+    expect(verdict(rule('pay', 17))).toMatchObject({
+      ...{ opinion: { effect: 'reject', reason: 'CHARGES_TOO_MANY' }, charges: [] },
     });
-    const { opinion, charges, shadow } = verdict(`${tried}, ${pay}`);
-    expect(opinion).toMatchObject({ effect: 'approve', rule: 'pay' });
-    expect(charges).toHaveLength(200);
-    expect(shadow).toMatchObject({ opinion: { effect: 'approve', rule: 'tried' }, charges: [] });
+    const shadowed = verdict(`${rule('tried, mode: shadow', 1)}, ${rule('pay', 16)}`);
+    expect(shadowed.opinion).toMatchObject({ effect: 'approve', rule: 'pay' });
+    expect(shadowed.charges).toHaveLength(4096);
+    expect(shadowed.shadow).toMatchObject({ opinion: { effect: 'approve', rule: 'tried' }, charges: [] });
   });
 
   test('a limit without counters in the ledger is a defect, not an answer', () => {
