@@ -53,7 +53,7 @@ export function openReplica(config: Config, logger: Logger): Replica {
       metrics,
       logger,
     }),
-    readiness: new Readiness(workspaces.flatMap(readinessOf)),
+    readiness: new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics))),
     async close() {
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
     },
@@ -113,7 +113,7 @@ function unverifiedRules({ document }: CompiledPolicy): number {
   ).length;
 }
 
-/** Where a ledger lives, with secrets read from their files. */
+/** Where a ledger lives. Throws FILE_UNREADABLE when a file of secrets cannot be read. */
 export function ledgerSettings({ ledger }: Pick<Config, 'ledger'>): LedgerSettings {
   if (ledger.kind === 'embedded') return { kind: 'embedded', file: ledger.embedded.file };
   const { url, username, passwordFile, tls } = ledger.redis;
@@ -122,7 +122,7 @@ export function ledgerSettings({ ledger }: Pick<Config, 'ledger'>): LedgerSettin
     connection: {
       url,
       ...(username === undefined ? {} : { username }),
-      ...(passwordFile === undefined ? {} : { password: readText(passwordFile).trim() }),
+      ...(passwordFile === undefined ? {} : { password: () => readText(passwordFile).trim() }),
       ...(tls === undefined ? {} : { tls: { ca: readText(tls.caFile) } }),
     },
   };
@@ -187,9 +187,16 @@ function timingOf(config: Config): (request: Request) => CosignerTiming {
     timings.get(`${workspace} ${cosigner}`) ?? { deadlineMs: config.deadline, retrySupported: true };
 }
 
-function readinessOf({ name, ledger, ports }: Workspace): ReadinessCheck[] {
+function readinessOf({ name, ledger, ports }: Workspace, metrics: Metrics): ReadinessCheck[] {
   return [
-    { name: `ledger:${name}`, problem: async () => (await ledger.check()).at(0) },
+    {
+      name: `ledger:${name}`,
+      async problem() {
+        const problems = await ledger.check();
+        metrics.ledgerChecked(name, problems);
+        return problems.find(({ blocks }) => blocks)?.text;
+      },
+    },
     {
       name: `policy:${name}`,
       async problem() {

@@ -80,6 +80,7 @@ async function status(options: LedgerOptions): Promise<void> {
   await withLedger(options, async (ledger, { name }) => {
     const state = await ledger.state();
     const problems = await ledger.check();
+    const fence = await ledger.fence?.state();
     const policy = state.policy;
     const text = [
       `workspace   ${name}`,
@@ -87,7 +88,10 @@ async function status(options: LedgerOptions): Promise<void> {
       `events      ${state.sequence}`,
       `policy      ${policy === undefined ? 'none is active' : `${policy.version} since event ${policy.sequence}`}`,
       `freezes     ${state.freezes.length === 0 ? 'none' : state.freezes.map((freeze) => `${freeze.id} (${freeze.reason})`).join(', ')}`,
-      `problems    ${problems.length === 0 ? 'none' : problems.join('\n            ')}`,
+      ...(fence === undefined
+        ? []
+        : [`restarts    ${fence.restartsAlone ? 'go on by themselves' : 'need an operator'}`]),
+      `problems    ${problems.length === 0 ? 'none' : problems.map(({ text }) => text).join('\n            ')}`,
     ].join('\n');
     print(
       options,
@@ -98,11 +102,12 @@ async function status(options: LedgerOptions): Promise<void> {
         sequence: state.sequence,
         policy: policy === undefined ? null : { version: policy.version, sequence: policy.sequence },
         freezes: state.freezes,
+        ...(fence === undefined ? {} : { fence }),
         problems,
       },
       text,
     );
-    if (problems.length > 0) process.exitCode = 1;
+    if (problems.some(({ blocks }) => blocks)) process.exitCode = 1;
   });
 }
 

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   accessSync,
+  closeSync,
   constants,
   existsSync,
   mkdirSync,
@@ -14,16 +15,16 @@ import {
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CountersignError } from '../core/errors.js';
+import { CountersignError, messageOf } from '../core/errors.js';
 import { listen } from './balancer.js';
 
 export interface PrivateRedis {
   readonly url: string;
   readonly passwordFile: string;
-  readonly process: ChildProcess;
   stop(): Promise<void>;
 }
 
+const RESTART_PAUSE_MS = 300;
 const START_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 10_000;
 
@@ -35,7 +36,12 @@ export function findRedisServer(): string | undefined {
     .find(isExecutable);
 }
 
-export async function startPrivateRedis(executable: string, dir: string): Promise<PrivateRedis> {
+/** Starts it, and starts it again on the same port and file when it dies. `onExit` is told how it died. */
+export async function startPrivateRedis(
+  executable: string,
+  dir: string,
+  onExit: (how: string) => void,
+): Promise<PrivateRedis> {
   const folder = join(dir, 'redis');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   await stopLeftover(folder);
@@ -47,25 +53,70 @@ export async function startPrivateRedis(executable: string, dir: string): Promis
   writeFileSync(configFile, redisConf({ port, folder, password: readFileSync(passwordFile, 'utf8') }), {
     mode: 0o600,
   });
+  let stopping = false;
+  let server = spawnServer(executable, folder, configFile);
+  const run = async (): Promise<void> => {
+    await untilUp(server, executable, folder);
+    server.ended.then((how) => {
+      if (stopping) return;
+      onExit(how);
+      again();
+    });
+  };
+  const again = (): void => {
+    sleep(RESTART_PAUSE_MS).then(async () => {
+      if (stopping) return;
+      server = spawnServer(executable, folder, configFile);
+      await run().catch(again);
+    });
+  };
+  await run();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    passwordFile,
+    async stop() {
+      stopping = true;
+      await stop(server);
+    },
+  };
+}
+
+interface Server {
+  readonly child: ChildProcess;
+  /** How it ended, or that it could not be started. */
+  readonly ended: Promise<string>;
+}
+
+function spawnServer(executable: string, folder: string, configFile: string): Server {
+  rmSync(join(folder, 'redis.pid'), { force: true });
   const log = openSync(join(folder, 'redis.log'), 'a', 0o600);
   // In a process group of its own: Ctrl-C in the terminal must reach the replicas first, Redis last, and through us.
   const child = spawn(executable, [configFile], { stdio: ['ignore', log, log], detached: true });
-  const failed = new Promise<never>((_, reject) => {
-    child.once('error', (cause) =>
-      reject(new CountersignError('ENVIRONMENT', `cannot start ${executable}`, { cause })),
-    );
-    child.once('exit', (code) =>
-      reject(
-        new CountersignError(
-          'ENVIRONMENT',
-          `${executable} ended with code ${code}; see ${join(folder, 'redis.log')}`,
-        ),
-      ),
-    );
+  closeSync(log);
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(messageOf(error)));
+    child.once('exit', (code, signal) => resolve(signal ?? `code ${code}`));
   });
-  failed.catch(() => undefined);
-  await Promise.race([untilWritten(join(folder, 'redis.pid')), failed]);
-  return { url: `redis://127.0.0.1:${port}`, passwordFile, process: child, stop: () => stop(child) };
+  return { child, ended };
+}
+
+/** Resolves when it listens; one that does not is stopped. */
+async function untilUp(server: Server, executable: string, folder: string): Promise<void> {
+  const endsAt = performance.now() + START_TIMEOUT_MS;
+  let how: string | undefined;
+  server.ended.then((known) => {
+    how = known;
+  });
+  while (!existsSync(join(folder, 'redis.pid'))) {
+    if (how !== undefined || performance.now() > endsAt) {
+      await stop(server);
+      throw new CountersignError(
+        'ENVIRONMENT',
+        `${executable} did not start (${how ?? `not within ${START_TIMEOUT_MS} ms`}); see ${join(folder, 'redis.log')}`,
+      );
+    }
+    await sleep(20);
+  }
 }
 
 /** Every write is on disk before it is acknowledged: an answer that left a replica survives a power cut. */
@@ -116,18 +167,8 @@ function commandOf(pid: number): string {
   }
 }
 
-async function untilWritten(file: string): Promise<void> {
-  const endsAt = performance.now() + START_TIMEOUT_MS;
-  while (!existsSync(file)) {
-    if (performance.now() > endsAt)
-      throw new CountersignError('ENVIRONMENT', `Redis did not start within ${START_TIMEOUT_MS} ms`);
-    await sleep(20);
-  }
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+async function stop({ child, ended }: Server): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   child.kill('SIGTERM');
   await Promise.race([
     ended,

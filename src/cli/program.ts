@@ -5,6 +5,7 @@ import { CountersignError, ERROR_CODES, messageOf } from '../core/errors.js';
 import { assetsCommand } from './assets.js';
 import { keysCommand } from './keys.js';
 import { ledgerCommand } from './ledger.js';
+import { activateLedgerCommand } from './ledger-activate.js';
 import { policyCommand } from './policy.js';
 import { activateCommand } from './policy-activate.js';
 import { serveCommand } from './serve.js';
@@ -21,7 +22,7 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(serveCommand())
     .addCommand(simulateCommand())
     .addCommand(policyCommand({ chains: createChains, print }).addCommand(activateCommand()))
-    .addCommand(ledgerCommand())
+    .addCommand(ledgerCommand().addCommand(activateLedgerCommand()))
     .addCommand(keysCommand())
     .addCommand(verifyTxCommand())
     .addCommand(assetsCommand());

@@ -156,7 +156,9 @@ async function generateConfig(
       'neither redis-server nor valkey-server is on the PATH: install one (apt install redis-server, brew install redis), or use --ledger embedded',
     );
   }
-  const redis = await startPrivateRedis(executable, directory.dir);
+  const redis = await startPrivateRedis(executable, directory.dir, (how) =>
+    say(`Redis ended (${how}); starting it again`),
+  );
   cleanup.push(() => redis.stop());
   say(
     `Ledger     Redis: a private ${basename(executable)} at ${redis.url}, append-only file in ${join(directory.dir, 'redis')}`,

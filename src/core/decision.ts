@@ -119,6 +119,7 @@ const UNDECIDED_REASONS = {
   DEADLINE: 'no decision could be recorded in time',
   LEDGER_UNAVAILABLE: 'the ledger cannot be reached',
   LEDGER_MISSING: 'the store holds no ledger',
+  LEDGER_FENCED: 'the store may have lost decisions',
   LEDGER_CORRUPT: 'the ledger holds something this version cannot read',
   LEDGER_UNSAFE: 'the store could lose or evict decisions',
   POLICY_MISSING: 'no policy is active',

@@ -25,6 +25,10 @@ export const ERROR_CODES = {
   LEDGER_UNAVAILABLE: { exit: 4, meaning: 'the ledger cannot be reached, or did not answer in time' },
   LEDGER_MISSING: { exit: 4, meaning: 'the store holds no ledger; `countersign ledger init` makes one' },
   LEDGER_EXISTS: { exit: 1, meaning: 'the store already holds a ledger' },
+  LEDGER_FENCED: {
+    exit: 4,
+    meaning: 'the store may have lost decisions; `countersign ledger activate` states that it may go on',
+  },
   LEDGER_CORRUPT: { exit: 4, meaning: 'the ledger holds something this version cannot read' },
   LEDGER_UNSAFE: { exit: 4, meaning: 'the store is configured in a way that could lose or evict decisions' },
   CLOCK_SKEW: { exit: 4, meaning: "this replica's clock and the ledger's differ by more than the tolerance" },

@@ -8,8 +8,11 @@ import type {
   UndecidedReason,
   VerificationReason,
 } from './decision.js';
+import type { Fence, LedgerProblem } from './fence.js';
 import type { AssetSettings } from './policy/verification.js';
 import type { RawTransaction, Request, TransactionRequest } from './request.js';
+
+export { type Clock, DEADLINE_PASSED, type Deadline } from './time.js';
 
 // ── Chains: what the bytes do ────────────────────────────────────────────────────────────────────────────────
 
@@ -264,7 +267,7 @@ export interface LedgerState {
 export interface JournalEvent {
   readonly sequence: number;
   readonly atMs: number;
-  readonly type: 'ledger' | 'policy' | 'decision' | 'conflict' | 'freeze' | 'unfreeze';
+  readonly type: 'ledger' | 'policy' | 'decision' | 'conflict' | 'freeze' | 'unfreeze' | 'activation';
   /** Parsed JSON; amounts are text. */
   readonly body: Readonly<Record<string, unknown>>;
 }
@@ -312,28 +315,9 @@ export interface Ledger {
   usage(charges: readonly Charge[]): Promise<readonly string[]>;
   /** The standing decision of an ask, for people; no part of deciding. */
   lookup(askKey: string): Promise<Decision | undefined>;
-  /** Named problems with the store's own settings; empty when it is safe. Rejects when it cannot be reached. */
-  check(): Promise<readonly string[]>;
+  /** Absent when the store cannot come back with less than it acknowledged. */
+  readonly fence?: Fence;
+  /** Whether anything is decided, and problems with the store's own settings. Rejects when it cannot be reached. */
+  check(): Promise<readonly LedgerProblem[]>;
   close(): Promise<void>;
-}
-
-// ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-export interface Clock {
-  /** Unix milliseconds. */
-  now(): number;
-}
-
-export const DEADLINE_PASSED = Symbol('deadline passed');
-
-/** How long one request may take. */
-export interface Deadline {
-  /** Milliseconds left; zero or less when it has passed. */
-  remainingMs(): number;
-  /** Aborts when it passes. */
-  readonly signal: AbortSignal;
-  /** Resolves after `ms`, or at the deadline, whichever is first. */
-  pause(ms: number): Promise<void>;
-  /** The work's own outcome, or DEADLINE_PASSED when the time is up first; the work's late outcome is dropped. */
-  within<T>(work: Promise<T>): Promise<T | typeof DEADLINE_PASSED>;
 }

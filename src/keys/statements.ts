@@ -39,6 +39,18 @@ const statementSchema = z.discriminatedUnion('statement', [
     freeze: name,
     issuedAt: z.iso.datetime(),
   }),
+  z.strictObject({
+    statement: z.literal('ledger-activate'),
+    ledger: name,
+    workspace: name,
+    /** The history of the store that may decide: after the next restart or fail-over this statement says nothing. */
+    history: name,
+    /** The number of the event that the statement becomes: it cannot become another one later. */
+    sequence: z.int().positive(),
+    /** What the operator has made sure of. */
+    oldPrimary: z.literal('stopped'),
+    issuedAt: z.iso.datetime(),
+  }),
 ]);
 
 export type Statement = Readonly<z.infer<typeof statementSchema>>;

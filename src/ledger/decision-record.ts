@@ -35,7 +35,7 @@ const policySchema = z.object({
 const eventSchema = z.object({
   sequence: z.int(),
   atMs: z.int(),
-  type: z.enum(['ledger', 'policy', 'decision', 'conflict', 'freeze', 'unfreeze']),
+  type: z.enum(['ledger', 'policy', 'decision', 'conflict', 'freeze', 'unfreeze', 'activation']),
   body: z.record(z.string(), z.unknown()),
 });
 

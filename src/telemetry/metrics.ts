@@ -4,6 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Outcome } from '../core/decision.js';
+import type { LedgerProblem } from '../core/fence.js';
 import type { CounterUse } from '../core/ports.js';
 import type { Request } from '../core/request.js';
 
@@ -90,6 +91,12 @@ export class Metrics {
     help: 'Requests that are being decided now.',
     registers: [this.registry],
   });
+  readonly #ledgerProblem = new Gauge({
+    name: 'countersign_ledger_problem',
+    help: '1 while the ledger has this problem, as readiness last saw it; FENCED: nothing is decided until an operator activates it.',
+    labelNames: ['workspace', 'problem'],
+    registers: [this.registry],
+  });
   readonly #policy = new Gauge({
     name: 'countersign_policy_info',
     help: 'Always 1; the active policy by the start of its SHA-256, as this replica last knew it.',
@@ -104,6 +111,7 @@ export class Metrics {
   });
 
   readonly #versions = new Map<string, string>();
+  readonly #ledgerProblems = new Map<string, ReadonlySet<LedgerProblem['code']>>();
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
@@ -152,6 +160,14 @@ export class Metrics {
       if (near) this.#limitNear.inc({ workspace, limit, mode });
       if (exceeded) this.#shadowExceeded.inc({ workspace, limit });
     }
+  }
+
+  ledgerChecked(workspace: string, problems: readonly LedgerProblem[]): void {
+    const codes = new Set(problems.map(({ code }) => code));
+    for (const problem of this.#ledgerProblems.get(workspace) ?? [])
+      if (!codes.has(problem)) this.#ledgerProblem.remove({ workspace, problem });
+    for (const problem of codes) this.#ledgerProblem.set({ workspace, problem }, 1);
+    this.#ledgerProblems.set(workspace, codes);
   }
 
   policyActive(workspace: string, version: string, unverifiedRules: number): void {

@@ -14,6 +14,7 @@ import { type Summary, Tally } from '../../src/simulator/tally.js';
 import { targetOfDirectory } from '../../src/simulator/target.js';
 import type { EtherTransfer } from '../../src/simulator/transaction.js';
 import { type Cluster, MAIN, startCluster } from '../support/cluster.js';
+import { readJournal } from '../support/journal.js';
 
 const REPLICAS = 3;
 const START_MS = 90_000;
@@ -160,6 +161,17 @@ describe.each(['redis', 'embedded'] as const)('countersign up --ledger %s', (led
       'happy,duplicate',
     );
     expect(code).toBe(0);
+  });
+
+  (ledger === 'redis' ? it : it.skip)('goes on when its Redis is killed, and forgets nothing', async () => {
+    const before = await readJournal(cluster.up.configFile);
+    process.kill(Number(readFileSync(join(cluster.dir, 'redis', 'redis.pid'), 'utf8')), 'SIGKILL');
+    const { code, stderr } = await simulate('--dir', cluster.dir, '--requests', '20', '--scenario', 'happy');
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const after = await readJournal(cluster.up.configFile);
+    expect(after.slice(0, before.length)).toEqual(before);
+    expect(after.length).toBeGreaterThan(before.length);
+    expect((await fetch(`${cluster.up.ops}/readyz`)).status).toBe(200);
   });
 
   it('stops on Ctrl-C and leaves no process behind', async () => {

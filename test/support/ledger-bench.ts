@@ -16,8 +16,11 @@ export interface RedisStore extends Store {
   readonly server: RedisServer;
 }
 
-export async function redisStore(): Promise<RedisStore> {
-  const server = await startRedis();
+export async function redisStore(settings: Readonly<Record<string, string>> = {}): Promise<RedisStore> {
+  return storeOn(await startRedis({ settings }));
+}
+
+export function storeOn(server: RedisServer): RedisStore {
   return {
     server,
     open: (workspace) => createRedisLedger({ workspace, connection: { url: server.url } }),
@@ -34,6 +37,7 @@ export async function embeddedStore(): Promise<Store> {
 }
 
 export interface Bench {
+  readonly workspace: string;
   readonly ledger: Ledger;
   readonly versions: Versions;
   /** Another replica of the same workspace. */
@@ -57,6 +61,7 @@ export async function bench(store: Store): Promise<Bench> {
   await ledger.init();
   const { sequence } = await activate(ledger);
   return {
+    workspace,
     ledger,
     versions: { policy: sequence, freezes: 0 },
     another,

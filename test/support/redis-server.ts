@@ -16,19 +16,27 @@ export interface RedisOptions {
 export interface RedisServer {
   readonly url: string;
   readonly port: number;
+  /** Where its append-only file is. */
+  readonly directory: string;
   /** Of the running process; changes with a restart. */
   readonly pid: number;
   /** Ends it and removes its directory. */
   stop(): Promise<void>;
   /** Sends a signal; with one that ends the process, resolves when it has ended. */
   kill(signal: NodeJS.Signals): Promise<void>;
-  /** Starts it again on the same port and data. */
-  restart(): Promise<void>;
+  /** Starts it again on the same port and data, with these settings changed. */
+  restart(settings?: Readonly<Record<string, string>>): Promise<void>;
   /** One command of a connection of its own. */
   command(...words: readonly [string, ...string[]]): Promise<unknown>;
 }
 
-const DEFAULTS = { appendonly: 'yes', appendfsync: 'everysec', save: '', 'maxmemory-policy': 'noeviction' };
+const DEFAULTS = {
+  appendonly: 'yes',
+  appendfsync: 'always',
+  save: '',
+  'maxmemory-policy': 'noeviction',
+  'repl-backlog-ttl': '0',
+};
 
 const STARTUP_MS = 10_000;
 
@@ -36,9 +44,10 @@ export async function startRedis({ settings = {} }: RedisOptions = {}): Promise<
   const binary = findBinary();
   const port = await freePort();
   const directory = mkdtempSync(join(tmpdir(), 'countersign-redis-'));
-  const flags = Object.entries({ ...DEFAULTS, ...settings }).flatMap(([name, value]) => [`--${name}`, value]);
   const password = settings.requirepass === undefined ? {} : { password: settings.requirepass };
-  const start = async () => {
+  const start = async (changed: Readonly<Record<string, string>> = {}) => {
+    const all = Object.entries({ ...DEFAULTS, ...settings, ...changed });
+    const flags = all.flatMap(([name, value]) => [`--${name}`, value]);
     const child = spawn(
       binary,
       ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, ...flags],
@@ -63,13 +72,14 @@ export async function startRedis({ settings = {} }: RedisOptions = {}): Promise<
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
+    directory,
     get pid() {
       return child.pid ?? 0;
     },
     kill,
-    async restart() {
+    async restart(changed) {
       await kill('SIGKILL');
-      child = await start();
+      child = await start(changed);
     },
     async stop() {
       await kill('SIGKILL');

@@ -9,6 +9,7 @@ import { statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Charge, Decision } from '../../core/decision.js';
 import { CountersignError } from '../../core/errors.js';
+import type { LedgerProblem } from '../../core/fence.js';
 import type {
   Activation,
   Clock,
@@ -190,7 +191,7 @@ export class EmbeddedStore {
     return row && decisionOf(String(row.decision));
   }
 
-  check(): readonly string[] {
+  check(): readonly LedgerProblem[] {
     const problems: string[] = [];
     if (this.#database.prepare('PRAGMA journal_mode').get()?.journal_mode !== 'wal') {
       problems.push(
@@ -200,7 +201,7 @@ export class EmbeddedStore {
     if (Number(this.#database.prepare('PRAGMA synchronous').get()?.synchronous) < 2) {
       problems.push('The ledger file is not written through to the disk (PRAGMA synchronous is below FULL).');
     }
-    return problems;
+    return problems.map((text) => ({ code: 'FILE', text, blocks: true }));
   }
 
   close(): void {

@@ -1,10 +1,11 @@
 -- Switches all replicas to a policy at one point of the log.
 --
 -- KEYS  meta, journal, policy
--- ARGV  expected sequence, policy record
--- Returns { 'DONE', sequence } | { 'CHANGED', sequence } | { 'MISSING' } | { 'CORRUPT', detail }
+-- ARGV  identity served before or empty text, highest event seen, expected sequence, policy record
+-- Returns { 'DONE', sequence } | { 'CHANGED', sequence } | { 'FENCED', why, sequence, seen } | { 'MISSING' }
+--   | { 'CORRUPT', detail }
 
-local ledger, refusal = open(takeKey())
+local ledger, refusal = enter(takeKey())
 if refusal then return refusal end
 local journal, policy = takeKey(), takeKey()
 local expected, record = take(), take()

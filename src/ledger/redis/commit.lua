@@ -2,7 +2,7 @@
 -- There is no rollback in a script: all checks come first, then the writes, and those cannot fail.
 --
 -- KEYS  meta, journal, asks, conflicts, transactions, bindings, facts, then the keys of each charge
--- ARGV  see commit.ts, which writes them in the order they are taken here
+-- ARGV  identity served before or empty text, highest event seen, then see commit.ts: the order they are taken in here
 -- Returns { code, ... }, all text:
 --   DECIDED now repeated decision (used near exceeded)...   the decision that stands; unless repeated, the use of
 --                                                           every charge, or of those in shadow if it is no approval
@@ -10,9 +10,9 @@
 --   RETRY now reason charge                                 nothing recorded; number of the full charge, or 0
 --   STALE now | WINDOW_MOVED now                            nothing recorded; evaluate again
 --   TRIM_AGAIN                                              expired entries were dropped and some are left
---   MISSING | CORRUPT detail | CLOCK_SKEW now
+--   MISSING | CORRUPT detail | FENCED why sequence seen | CLOCK_SKEW now
 
-local ledger, refusal = open(takeKey())
+local ledger, refusal = enter(takeKey())
 if refusal then return refusal end
 local journal, asks, conflicts, transactions, bindings, factValues =
   takeKey(), takeKey(), takeKey(), takeKey(), takeKey(), takeKey()

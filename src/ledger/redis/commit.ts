@@ -101,7 +101,7 @@ function memberJson(name: string, value: unknown): string {
 
 /** Undefined: expired entries are left, call again. */
 export function commitReply(
-  { code, fields }: Reply<(typeof SCRIPTS.commit.codes)[number]>,
+  { code, fields }: Reply<Exclude<(typeof SCRIPTS.commit.codes)[number], 'FENCED'>>,
   proposal: Proposal,
 ): CommitReply | undefined {
   if (code === 'TRIM_AGAIN') return undefined;

@@ -2,12 +2,12 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import { CountersignError, messageOf } from '../../core/errors.js';
 
-/** Plain data: files are read by whoever loads the configuration. */
 export interface RedisConnection {
   /** `redis://host:port` or `rediss://host:port`. */
   readonly url: string;
   readonly username?: string;
-  readonly password?: string;
+  /** Asked for each connection, so that a password may change while we run. */
+  readonly password?: () => string;
   /** PEM text; an empty object is TLS with the system's authorities. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   readonly connectTimeoutMs?: number;
@@ -31,8 +31,17 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-export function connect(settings: RedisConnection): Connection {
+/** @param onReady called each time there is a connection; whether it succeeds is nobody's concern */
+export function connect(settings: RedisConnection, onReady: () => Promise<unknown>): Connection {
   const redis = new Redis(settings.url, optionsOf(settings));
+  redis.on('close', () => {
+    try {
+      redis.options.password = settings.password?.() ?? redis.options.password;
+    } catch {
+      // The one that was known may still be right; if it is not, Redis says so.
+    }
+  });
+  redis.on('ready', () => void onReady().catch(() => undefined));
   // Why there is no connection: a command that fails while there is none says only that.
   let fault: string | undefined;
   redis.on('error', (error) => {
@@ -63,7 +72,8 @@ export function connect(settings: RedisConnection): Connection {
  * while disconnected wait in a queue past any deadline.
  */
 function optionsOf(settings: RedisConnection) {
-  const { username, password, tls } = settings;
+  const { username, tls } = settings;
+  const password = settings.password?.();
   const commandTimeout = settings.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
   return {
     ...(username === undefined ? {} : { username }),

@@ -2,10 +2,12 @@
 -- that one certainly outside the window of the other gives way to the later one, as it would have by being charged.
 --
 -- KEYS  meta, then the keys of each entry's counter
--- ARGV  number of entries, then for each: the counter and its need, money key, at (ms)
--- Returns { 'FILLED' } | { 'MISSING' } | { 'CORRUPT', detail }
+-- ARGV  identity served before or empty text, highest event seen, number of entries, then for each: the counter and
+--       its need, money key, at (ms)
+-- Returns { 'FILLED' } | { 'FENCED', why, sequence, seen } | { 'MISSING' }
+--   | { 'CORRUPT', detail }
 
-local ledger, refusal = open(takeKey())
+local ledger, refusal = enter(takeKey())
 if refusal then return refusal end
 
 local function fillAmount(counter, moneyKey, at)

@@ -1,10 +1,11 @@
 -- Adds a freeze. The same freeze again changes nothing; its id never stands for another one, which could be narrower.
 --
 -- KEYS  meta, journal, freezes
--- ARGV  id, freeze
--- Returns { 'DONE', sequence } | { 'TAKEN' } | { 'MISSING' } | { 'CORRUPT', detail }
+-- ARGV  identity served before or empty text, highest event seen, id, freeze
+-- Returns { 'DONE', sequence } | { 'TAKEN' } | { 'FENCED', why, sequence, seen } | { 'MISSING' }
+--   | { 'CORRUPT', detail }
 
-local ledger, refusal = open(takeKey())
+local ledger, refusal = enter(takeKey())
 if refusal then return refusal end
 local journal, freezes = takeKey(), takeKey()
 local id, freeze = take(), take()

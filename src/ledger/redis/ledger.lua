@@ -9,7 +9,8 @@ end
 
 -- Returns the ledger, or nil and the reply that refuses. The clock never steps back behind the stored mark.
 local function open(meta)
-  local fields = redis.call('HMGET', meta, 'identity', 'format', 'sequence', 'clock', 'policy', 'freezes')
+  local fields = redis.call('HMGET', meta, 'identity', 'format', 'sequence', 'clock', 'policy', 'freezes',
+    'fence', 'synced', 'seen')
   if not fields[1] then return nil, { 'MISSING' } end
   if fields[2] ~= FORMAT then return nil, { 'CORRUPT', 'its format is ' .. tostring(fields[2]) } end
   local time = redis.call('TIME')
@@ -23,6 +24,9 @@ local function open(meta)
     now = math.max(now, mark),
     policy = fields[5],
     freezes = fields[6],
+    fence = fields[7],
+    synced = fields[8] == '1',
+    seen = tonumber(fields[9] or '0'),
   }
 end
 

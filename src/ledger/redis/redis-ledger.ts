@@ -14,9 +14,10 @@ import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from 
 import { checkEntry, checkProposal, MAX_EVENTS } from '../proposal.js';
 import { commitOperands, commitReply, counterOperands } from './commit.js';
 import { type Connection, connect, type RedisConnection } from './connection.js';
+import { createFence, fenced, type RedisFence } from './fence.js';
 import { type Keys, keysOf } from './keys.js';
 import { run, SCRIPTS } from './scripts.js';
-import { serverProblems } from './server-check.js';
+import { keepsWhatItSaid, readServer, serverProblems } from './server-check.js';
 
 export interface RedisLedgerSettings {
   readonly workspace: string;
@@ -29,15 +30,30 @@ const FILL_CHUNK = 200;
 /** Connects in the background; until that succeeds, every method rejects with LEDGER_UNAVAILABLE. */
 export function createRedisLedger({ workspace, connection: settings }: RedisLedgerSettings): Ledger {
   const keys = keysOf(workspace);
-  const connection = connect(settings);
+  const connection = connect(settings, () => fence.meet());
+  const fence = createFence(connection, keys);
+  const written = (fields: readonly string[]) => {
+    const sequence = Number(fields[0]);
+    fence.saw({ sequence });
+    return { sequence };
+  };
   return {
     kind: 'redis',
-    init: () => init(connection, keys),
-    state: () => state(connection, keys),
-    commit: (proposal) => commit(connection, keys, proposal),
-    fill: (entries) => fill(connection, keys, entries),
+    fence,
+    async init() {
+      const { identity } = await init(connection, keys);
+      fence.began(identity);
+      return { identity };
+    },
+    async state() {
+      const current = await state(connection, keys);
+      fence.saw(current);
+      return current;
+    },
+    commit: (proposal) => commit(fence, keys, proposal),
+    fill: (entries) => fill(fence, keys, entries),
     async activate({ expectedSequence, ...policy }) {
-      const { code, fields } = await run(connection, SCRIPTS.activate, {
+      const { code, fields } = await fence.write(SCRIPTS.activate, {
         keys: [keys.meta, keys.journal, keys.policy],
         args: [String(expectedSequence), policyText(policy)],
       });
@@ -47,27 +63,27 @@ export function createRedisLedger({ workspace, connection: settings }: RedisLedg
           `the ledger is at event ${fields[0]} and the change was prepared at event ${expectedSequence}`,
         );
       }
-      return { sequence: Number(fields[0]) };
+      return written(fields);
     },
     async freeze(freeze) {
-      const { code, fields } = await run(connection, SCRIPTS.freeze, {
+      const { code, fields } = await fence.write(SCRIPTS.freeze, {
         keys: [keys.meta, keys.journal, keys.freezes],
         args: [freeze.id, freezeText(freeze)],
       });
       if (code === 'TAKEN') {
         throw new CountersignError('CONCURRENT_CHANGE', `another freeze named ${freeze.id} is in force`);
       }
-      return { sequence: Number(fields[0]) };
+      return written(fields);
     },
     async unfreeze(id, statements) {
-      const { code, fields } = await run(connection, SCRIPTS.unfreeze, {
+      const { code, fields } = await fence.write(SCRIPTS.unfreeze, {
         keys: [keys.meta, keys.journal, keys.freezes],
         args: [id, JSON.stringify({ id, statements })],
       });
       if (code === 'UNKNOWN') {
         throw new CountersignError('CONCURRENT_CHANGE', `no freeze named ${id} is in force`);
       }
-      return { sequence: Number(fields[0]) };
+      return written(fields);
     },
     events: (after, limit) => events(connection, keys, after, limit),
     usage: (charges) => usage(connection, keys, charges),
@@ -78,17 +94,25 @@ export function createRedisLedger({ workspace, connection: settings }: RedisLedg
       });
       return fields[0] === undefined ? undefined : decisionOf(fields[0]);
     },
-    check: () => serverProblems(connection),
+    async check() {
+      const problems = serverProblems(await readServer(connection));
+      // A replica runs no script of ours, so it cannot be asked.
+      if (problems.some(({ code }) => code === 'ROLE')) return problems;
+      const problem = await fence.problem();
+      return problem === undefined ? problems : [problem, ...problems];
+    },
     close: () => connection.close(),
   };
 }
 
 async function init(connection: Connection, keys: Keys): Promise<{ readonly identity: string }> {
   const identity = randomUUID();
-  const { code } = await run(connection, SCRIPTS.init, {
+  const server = await readServer(connection);
+  const { code, fields } = await run(connection, SCRIPTS.init, {
     keys: [keys.meta, keys.journal],
-    args: [identity, JSON.stringify({ identity })],
+    args: [identity, JSON.stringify({ identity }), keepsWhatItSaid(server) ? '1' : '0'],
   });
+  if (code === 'FENCED') throw fenced({ fields });
   if (code === 'EXISTS') throw new CountersignError('LEDGER_EXISTS', 'the store already holds a ledger');
   return { identity };
 }
@@ -114,24 +138,26 @@ async function state(connection: Connection, keys: Keys): Promise<LedgerState> {
   };
 }
 
-async function commit(connection: Connection, keys: Keys, proposal: Proposal): Promise<CommitReply> {
+async function commit(fence: RedisFence, keys: Keys, proposal: Proposal): Promise<CommitReply> {
   checkProposal(proposal);
   const operands = commitOperands(keys, proposal);
   for (;;) {
-    const reply = commitReply(await run(connection, SCRIPTS.commit, operands), proposal);
+    const reply = commitReply(await fence.write(SCRIPTS.commit, operands), proposal);
     // Each call drops some of the expired entries, so the loop ends.
-    if (reply !== undefined) return reply;
+    if (reply === undefined) continue;
+    if ('decision' in reply) fence.saw(reply.decision);
+    return reply;
   }
 }
 
-async function fill(connection: Connection, keys: Keys, entries: readonly CounterEntry[]): Promise<void> {
+async function fill(fence: RedisFence, keys: Keys, entries: readonly CounterEntry[]): Promise<void> {
   for (const entry of entries) checkEntry(entry);
   for (let start = 0; start < entries.length; start += FILL_CHUNK) {
     const chunk = entries.slice(start, start + FILL_CHUNK).map((entry) => {
       const counter = counterOperands(keys.counter({ ...entry, mode: 'enforce' }), entry);
       return { keys: counter.keys, args: [...counter.args, entry.moneyKey, String(entry.atMs)] };
     });
-    await run(connection, SCRIPTS.fill, {
+    await fence.write(SCRIPTS.fill, {
       keys: [keys.meta, ...chunk.flatMap((entry) => entry.keys)],
       args: [String(chunk.length), ...chunk.flatMap((entry) => entry.args)],
     });

@@ -27,6 +27,9 @@ const REPLY_CODES = [
   'USAGE',
   'FOUND',
   'NONE',
+  'OPEN',
+  'FENCE',
+  'FENCED',
   // every one
   'MISSING',
   'CORRUPT',
@@ -51,10 +54,13 @@ export interface Script<Code extends ReplyCode> {
  * Without the first line Redis would also run a script that only reads on a replica, or on a primary that has lost
  * its replicas, and would let a script that writes begin when memory is full.
  */
-const SHARED = `#!lua\n${['integers', 'ledger', 'counters', 'arguments'].map(fileOf).join('\n')}`;
+const SHARED = `#!lua\n${['integers', 'ledger', 'counters', 'arguments', 'fence'].map(fileOf).join('\n')}`;
 
 export const SCRIPTS = {
-  init: script('init', ['CREATED', 'EXISTS']),
+  init: script('init', ['CREATED', 'EXISTS', 'FENCED']),
+  inspect: script('inspect', ['FENCE']),
+  reopen: script('reopen', ['OPEN', 'FENCED']),
+  unfence: script('unfence', ['DONE', 'CHANGED', 'FENCED']),
   state: script('state', ['STATE']),
   commit: script('commit', [
     'DECIDED',
@@ -64,11 +70,12 @@ export const SCRIPTS = {
     'WINDOW_MOVED',
     'TRIM_AGAIN',
     'CLOCK_SKEW',
+    'FENCED',
   ]),
-  fill: script('fill', ['FILLED']),
-  activate: script('activate', ['DONE', 'CHANGED']),
-  freeze: script('freeze', ['DONE', 'TAKEN']),
-  unfreeze: script('unfreeze', ['DONE', 'UNKNOWN']),
+  fill: script('fill', ['FILLED', 'FENCED']),
+  activate: script('activate', ['DONE', 'CHANGED', 'FENCED']),
+  freeze: script('freeze', ['DONE', 'TAKEN', 'FENCED']),
+  unfreeze: script('unfreeze', ['DONE', 'UNKNOWN', 'FENCED']),
   events: script('events', ['EVENTS']),
   usage: script('usage', ['USAGE']),
   lookup: script('lookup', ['FOUND', 'NONE']),

@@ -1,10 +1,11 @@
 -- Lifts a freeze.
 --
 -- KEYS  meta, journal, freezes
--- ARGV  id, body of the event
--- Returns { 'DONE', sequence } | { 'UNKNOWN' } | { 'MISSING' } | { 'CORRUPT', detail }
+-- ARGV  identity served before or empty text, highest event seen, id, body of the event
+-- Returns { 'DONE', sequence } | { 'UNKNOWN' } | { 'FENCED', why, sequence, seen } | { 'MISSING' }
+--   | { 'CORRUPT', detail }
 
-local ledger, refusal = open(takeKey())
+local ledger, refusal = enter(takeKey())
 if refusal then return refusal end
 local journal, freezes = takeKey(), takeKey()
 local id, body = take(), take()

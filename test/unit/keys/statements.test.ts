@@ -50,6 +50,26 @@ describe('a signed statement', () => {
     expect(await verifyStatement(operators, jws)).toMatchObject({ operator, statement });
   });
 
+  test('that the old primary is stopped says nothing else, and names one history and one event', async () => {
+    const activation = {
+      statement: 'ledger-activate',
+      ledger: 'ledger-1',
+      workspace: 'main',
+      history: 'a'.repeat(40),
+      sequence: 8,
+      oldPrimary: 'stopped',
+      issuedAt: statement.issuedAt,
+    } satisfies Statement;
+    const jws = await signStatement(bob.privateKey, activation);
+    expect(await verifyStatement(operators, jws)).toMatchObject({ operator: 'bob', statement: activation });
+    for (const wrong of [{ oldPrimary: 'running' }, { sequence: 0 }, { history: '' }, { more: 1 }]) {
+      const said = written(JSON.stringify({ ...activation, ...wrong }));
+      expect(await rejectionOf(verifyStatement(operators, await said))).toMatchObject({
+        code: 'STATEMENT_INVALID',
+      });
+    }
+  });
+
   const NOBODY = 'no configured operator signed it';
   const UNCLEAR = 'it says nothing this version understands';
   const text = JSON.stringify(statement);

@@ -1,0 +1,44 @@
+/**
+ * What stands between a ledger and a server that may have forgotten: a store that restarts or fails over begins a new
+ * history, and nothing is decided on it until it is certain, or an operator has said, that nothing was lost.
+ */
+
+/** Where the fence of a ledger stands. */
+export interface FenceState {
+  /** Names the present history of the store; another one after every restart and fail-over. */
+  readonly history: string;
+  /** Sequence number of the newest event. */
+  readonly sequence: number;
+  /** The highest event that a replica is known to have seen; above `sequence` when events were lost. */
+  readonly seen: number;
+  /** A restart of the store as it is now will not need an operator. */
+  readonly restartsAlone: boolean;
+  /** Why nothing is decided, in a sentence that says what to do; absent while decisions are made. */
+  readonly problem?: string;
+}
+
+/** An operator's word that the store of this history alone holds the ledger. */
+export interface FenceActivation {
+  readonly identity: string;
+  readonly history: string;
+  /** The number of the event; above everything that anybody has seen. */
+  readonly sequence: number;
+  /** The signed statement (compact JWS), kept in the event; whose it is is checked before. */
+  readonly statement: string;
+}
+
+export interface Fence {
+  /** Lets a restarted store that cannot have lost anything go on before it looks. */
+  state(): Promise<FenceState>;
+  /** CONCURRENT_CHANGE when the history or the log is not the one of the activation any more. */
+  activate(activation: FenceActivation): Promise<{ readonly sequence: number }>;
+}
+
+/** Something about a store that people must know of. */
+export interface LedgerProblem {
+  readonly code: 'FENCED' | 'VERSION' | 'ROLE' | 'APPEND_ONLY' | 'EVICTION' | 'RESTART' | 'BACKLOG' | 'FILE';
+  /** What is wrong, and what to change. */
+  readonly text: string;
+  /** A replica on this store should be sent no questions; otherwise it is a warning. */
+  readonly blocks: boolean;
+}

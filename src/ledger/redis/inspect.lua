@@ -1,0 +1,13 @@
+-- Where the fence stands, for people.
+--
+-- KEYS  meta
+-- ARGV  identity served before or empty text, highest event seen
+-- Returns { 'FENCE', why or empty text, sequence, highest event that any replica has seen, history, '1' if a restart
+--   may be trusted } | { 'MISSING' } | { 'CORRUPT', detail }
+
+local ledger, refusal = open(takeKey())
+if refusal then return refusal end
+local here = server()
+local why = barrier(ledger, here, take(), tonumber(take()))
+return { 'FENCE', why or '', whole(ledger.sequence), whole(ledger.seen), here and here.history or '',
+  ledger.synced and '1' or '0' }
