@@ -168,6 +168,24 @@ describe('freezes', () => {
       [{ scope: '{"destination":{"id":"9","addressType":"WHITELISTED"}}' }],
       { frozen: true },
     ],
+    [
+      'a rejection because of an unknown fact alone would be for good',
+      APPROVAL,
+      [{ scope: '{"contract":[{"selector":"0xa9059cbb"}]}', answers: 'reject' }],
+      { frozen: true, effect: 'retry', reason: 'FREEZE_RETRIES' },
+    ],
+    [
+      'a rejection of one destination of two',
+      TWO_DESTINATIONS(),
+      [{ scope: '{"destination":{"id":"9"}}', answers: 'reject' }],
+      { frozen: true, effect: 'reject', reason: 'FROZEN' },
+    ],
+    [
+      'a rejection that no single destination deserves',
+      TWO_DESTINATIONS(),
+      [{ scope: '{"destination":{"id":"9","addressType":"WHITELISTED"}}', answers: 'reject' }],
+      { frozen: true, effect: 'retry' },
+    ],
     ['one that has expired', { instantMs: 1000 }, [{ expiresAtMs: 1000 }], { frozen: false }],
     ['one about to expire', { instantMs: 999 }, [{ expiresAtMs: 1000 }], { frozen: true }],
   ])('%s', (_, change, freezes, expected) => expect(frozenBy(change, ...freezes)).toMatchObject(expected));
