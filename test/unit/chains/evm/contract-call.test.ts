@@ -294,7 +294,10 @@ test('a list of thousands of calls is refused before it is decoded', async () =>
       Array.from({ length: 1_500 }, () => '0x'),
     ),
   });
-  expect(await verify(request)).toMatchObject({ reason: 'CALL_COUNT', detail: expect.stringContaining('items') });
+  expect(await verify(request)).toMatchObject({
+    reason: 'CALL_COUNT',
+    detail: expect.stringContaining('items'),
+  });
 });
 
 describe('the effects of a contract call', () => {
