@@ -11,6 +11,7 @@ const DECISION_REASONS = {
   RULE_IGNORES: 'a rule leaves it to other approvers',
   LIMIT_EXCEEDED: 'a limit has no room for it',
   AMOUNT_UNKNOWN: 'a limit must be charged and the amount is not known',
+  CHARGES_TOO_MANY: 'it would be charged to more counters than one decision can hold',
   FROZEN: 'a freeze covers it',
   CONFLICT_CONTENT: 'the same request id came with other content before',
   CONFLICT_TRANSACTION: 'the same transaction came with other content before',
@@ -173,6 +174,9 @@ export interface Charge {
   /** The sentence of a refusal by this limit. */
   readonly sentence: string;
 }
+
+/** The most charges of one verdict, those in shadow included: one atomic step must stay short. */
+export const MAX_CHARGES = 4096;
 
 /** Something the ledger must not contradict, and remembers when the request is approved: e.g. outpoint → amount. */
 export interface LedgerFact {

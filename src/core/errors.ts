@@ -45,13 +45,11 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 /** A failure with a stable code and, where another error led to it, that error as `cause`. */
 export class CountersignError extends Error {
   override readonly name = 'CountersignError';
+  readonly code: ErrorCode;
 
-  constructor(
-    readonly code: ErrorCode,
-    message: string,
-    options?: { readonly cause?: unknown },
-  ) {
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
     super(message, options);
+    this.code = code;
   }
 }
 

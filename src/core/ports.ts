@@ -140,10 +140,13 @@ export interface Protocol {
 
 /** The public keys of the co-signers that share a path. Algorithms are pinned by the key, never by the message. */
 export interface CosignerKeys {
-  /** Which co-signer signed this compact JWS, and what; undefined when no configured key verifies it. */
+  /**
+   * Whose key signed this compact JWS, and what; undefined when no configured key verifies it. There is more than one
+   * name when one machine serves several workspaces: the signer inside the message then tells them apart.
+   */
   verify(
     compactJws: string,
-  ): Promise<{ readonly cosigner: string; readonly payload: Uint8Array } | undefined>;
+  ): Promise<{ readonly cosigners: readonly string[]; readonly payload: Uint8Array } | undefined>;
 }
 
 /** The keys that answers are signed with. */

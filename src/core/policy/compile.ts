@@ -1,22 +1,64 @@
-/** Placeholder of the compiled policy's shape until the policy part lands. */
+/** A checked document, made ready to be asked thousands of times a second. */
+import { createHash } from 'node:crypto';
 import type { Chains, Freeze } from '../ports.js';
+import { compileExpression } from './cel.js';
+import { type CompiledLimit, compileLimit } from './charges.js';
+import { type Conditions, compileConditions } from './conditions.js';
+import { parsePolicy, parseScope } from './document.js';
+import type { PolicyDocument, Rule } from './schema.js';
 import type { VerificationSettings } from './verification.js';
 
 export interface CompiledPolicy {
   /** SHA-256 of the document's bytes, hex. */
   readonly version: string;
+  readonly document: PolicyDocument;
   readonly verification: VerificationSettings;
+  /** In order; rules that are off are among them. */
+  readonly rules: readonly CompiledRule[];
+  readonly limits: ReadonlyMap<string, CompiledLimit>;
+  readonly chains: Chains;
+}
+
+export interface CompiledRule {
+  readonly rule: Rule;
+  readonly conditions: Conditions;
+  /** What an approval by this rule is charged to: the limits it names, and those that count everything. */
+  readonly limits: readonly CompiledLimit[];
 }
 
 export interface CompiledFreeze {
   readonly freeze: Freeze;
+  readonly conditions: Conditions;
 }
 
 /** Parses, validates and compiles; throws POLICY_INVALID naming path and line. */
-export function compilePolicy(_document: string, _source: string, _chains: Chains): CompiledPolicy {
-  return { version: '', verification: { defaults: {}, assets: {} } };
+export function compilePolicy(text: string, source: string, chains: Chains): CompiledPolicy {
+  const document = parsePolicy(text, source);
+  const limits = new Map(
+    Object.entries(document.limits).map(([name, limit]) => [name, compileLimit(name, limit)]),
+  );
+  const countsAll = [...limits.values()].filter(({ limit }) => limit.counts === 'all');
+  return {
+    version: createHash('sha256').update(text).digest('hex'),
+    document,
+    verification: document.verification,
+    rules: document.rules.map((rule) => {
+      const named = rule.limits.flatMap((name) => limits.get(name) ?? []);
+      const expression =
+        rule.when === undefined ? undefined : { ...compileExpression(rule.when), text: rule.when };
+      return {
+        rule,
+        conditions: compileConditions(rule.match, expression, { lists: document.lists, chains }),
+        limits: rule.effect === 'approve' ? [...new Set([...named, ...countsAll])] : [],
+      };
+    }),
+    limits,
+    chains,
+  };
 }
 
-export function compileFreeze(freeze: Freeze, _chains: Chains): CompiledFreeze {
-  return { freeze };
+/** Throws POLICY_INVALID when the freeze's scope is no `match` block. */
+export function compileFreeze(freeze: Freeze, chains: Chains): CompiledFreeze {
+  const scope = parseScope(freeze.scope, `freeze ${freeze.id}`);
+  return { freeze, conditions: compileConditions(scope, undefined, { lists: {}, chains }) };
 }

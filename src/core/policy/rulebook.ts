@@ -14,13 +14,21 @@ export interface Rules {
 /** Rejects with POLICY_UNTRUSTED unless an operator signed the activation of this very document. */
 export type Authenticate = (policy: ActivePolicy, ledgerIdentity: string) => Promise<void>;
 
+export interface RulebookHooks {
+  readonly authenticate: Authenticate;
+  /** Throws when the document cannot be served under this replica's configuration. */
+  accept(rules: Rules): void;
+  /** Told each time rules were read from the ledger. */
+  adopted(rules: Rules): void;
+}
+
 export class Rulebook {
   #rules: Promise<Rules> | undefined;
 
   constructor(
     private readonly ledger: Pick<Ledger, 'state'>,
     private readonly chains: Chains,
-    private readonly authenticate: Authenticate,
+    private readonly hooks: RulebookHooks,
   ) {}
 
   /** One read of the ledger serves all requests that wait for it; a failed one serves nobody. */
@@ -44,12 +52,15 @@ export class Rulebook {
     const active = state.policy;
     if (active === undefined)
       throw new CountersignError('POLICY_MISSING', 'no policy is active in this ledger');
-    await this.authenticate(active, state.identity);
-    return {
+    await this.hooks.authenticate(active, state.identity);
+    const rules: Rules = {
       policy: compilePolicy(active.document, 'the active policy', this.chains),
       instances: active.instances,
       freezes: state.freezes.map((freeze) => compileFreeze(freeze, this.chains)),
       versions: state.versions,
     };
+    this.hooks.accept(rules);
+    this.hooks.adopted(rules);
+    return rules;
   }
 }

@@ -1,0 +1,115 @@
+/** The folder of `countersign up`: development keys, a policy to start from, and a configuration. */
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { generateKeyFiles } from '../keys/generate.js';
+
+export type LedgerKind = 'redis' | 'embedded';
+
+export interface DevelopmentDir {
+  readonly dir: string;
+  readonly configFile: string;
+  readonly policyFile: string;
+  readonly operatorKeyFile: string;
+  readonly logFolder: string;
+  /** The kind of ledger this folder was made with; undefined when it has just been made. */
+  readonly ledgerKind: LedgerKind | undefined;
+}
+
+export const OPERATOR = 'development';
+
+/** API users of the development co-signers: one for signing and one for approving each, as one should have it. */
+const COSIGNERS = [
+  {
+    name: 'cosigner-a',
+    signers: [
+      { id: 'a0000000-0000-4000-8000-000000000001', stages: ['signing'] },
+      { id: 'a0000000-0000-4000-8000-000000000002', stages: ['approval'] },
+    ],
+  },
+  {
+    name: 'cosigner-b',
+    signers: [
+      { id: 'b0000000-0000-4000-8000-000000000001', stages: ['signing'] },
+      { id: 'b0000000-0000-4000-8000-000000000002', stages: ['approval'] },
+    ],
+  },
+] as const;
+
+const EXAMPLE_POLICY = fileURLToPath(new URL('../../deploy/examples/policy.yaml', import.meta.url));
+
+const CONFIG_HEADER = `# Written by \`countersign up\` at every start. For production, copy it, replace the keys, and run \`countersign serve\`.
+`;
+
+/** Makes what is missing and leaves what is there. */
+export function prepareDirectory(folder: string, policyFile: string | undefined): DevelopmentDir {
+  const dir = resolve(folder);
+  const keys = join(dir, 'keys');
+  const logFolder = join(dir, 'log');
+  for (const each of [dir, keys, logFolder]) mkdirSync(each, { recursive: true, mode: 0o700 });
+  generateIfMissing(join(keys, 'answer.pem'), 'rsa');
+  generateIfMissing(join(keys, 'operator.pem'), 'ed25519');
+  for (const { name } of COSIGNERS) generateIfMissing(join(keys, `${name}.pem`), 'rsa');
+  const ownPolicy = join(dir, 'policy.yaml');
+  if (policyFile === undefined && !existsSync(ownPolicy)) copyFileSync(EXAMPLE_POLICY, ownPolicy);
+  return {
+    dir,
+    configFile: join(dir, 'config.yaml'),
+    policyFile: policyFile === undefined ? ownPolicy : resolve(policyFile),
+    operatorKeyFile: join(keys, 'operator.pem'),
+    logFolder,
+    ledgerKind: readLedgerKind(dir),
+  };
+}
+
+/** Remembered, because the other kind of ledger would be an empty one: everything decided so far would be forgotten. */
+export function rememberLedgerKind(dir: string, kind: LedgerKind): void {
+  writeFileSync(join(dir, 'ledger.kind'), `${kind}\n`);
+}
+
+export function writeConfig(
+  { dir, configFile, policyFile }: DevelopmentDir,
+  ledger:
+    | { readonly kind: 'embedded' }
+    | { readonly kind: 'redis'; readonly url: string; readonly passwordFile: string },
+  ports: { readonly http: number; readonly ops: number },
+): void {
+  const config = {
+    http: { host: '127.0.0.1', port: ports.http },
+    ops: { host: '127.0.0.1', port: ports.ops },
+    deadline: '20s',
+    ledger:
+      ledger.kind === 'embedded'
+        ? { kind: 'embedded', embedded: { file: 'ledger.db' } }
+        : { kind: 'redis', redis: { url: ledger.url, passwordFile: relative(dir, ledger.passwordFile) } },
+    workspaces: [
+      {
+        name: 'main',
+        policyFile: relative(dir, policyFile),
+        cosigners: COSIGNERS.map(({ name, signers }) => ({
+          name,
+          protocol: 'fireblocks',
+          mode: 'jwt',
+          path: '/fireblocks',
+          publicKeys: [{ file: `keys/${name}.pub.pem` }],
+          signers,
+          answerKey: { file: 'keys/answer.pem', algorithm: 'RS256' },
+        })),
+      },
+    ],
+    operators: [{ name: OPERATOR, publicKeyFile: 'keys/operator.pub.pem' }],
+    logging: { level: 'info' },
+  };
+  writeFileSync(configFile, CONFIG_HEADER + stringify(config), { mode: 0o600 });
+}
+
+function generateIfMissing(file: string, type: 'rsa' | 'ed25519'): void {
+  if (!existsSync(file)) generateKeyFiles(type, file);
+}
+
+function readLedgerKind(dir: string): LedgerKind | undefined {
+  const file = join(dir, 'ledger.kind');
+  if (!existsSync(file)) return undefined;
+  return readFileSync(file, 'utf8').trim() === 'embedded' ? 'embedded' : 'redis';
+}

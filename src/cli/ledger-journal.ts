@@ -1,0 +1,70 @@
+/** `countersign ledger journal`: what was decided, newest last, and why. */
+import { fromBaseUnits } from '../core/amount.js';
+import type { JournalEvent, Ledger } from '../core/ports.js';
+
+interface Decided {
+  readonly ask?: { readonly askKey?: string };
+  readonly decision?: {
+    readonly effect?: string;
+    readonly rule?: string;
+    readonly reason?: string;
+    readonly limit?: string;
+  };
+  readonly journal?: {
+    readonly request?: { readonly requestId?: string; readonly stage?: string };
+    readonly facts?: {
+      readonly transaction?: {
+        readonly asset: string;
+        readonly decimals: number | null;
+        readonly amount: string | null;
+      } | null;
+      readonly change?: { readonly type: string } | null;
+    };
+  };
+}
+
+/** The newest events of the log, oldest first. */
+export async function newestEvents(ledger: Ledger, count: number): Promise<readonly JournalEvent[]> {
+  const { sequence } = await ledger.state();
+  return ledger.events(Math.max(0, sequence - count), count);
+}
+
+/** One line per event, in columns. */
+export function journalTable(events: readonly JournalEvent[]): string {
+  const rows = events.map(rowOf);
+  const head = ['event', 'time', 'what', 'effect', 'stage', 'amount', 'rule', 'reason', 'request'];
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
+  return [head, ...rows].map(line).join('\n');
+}
+
+function rowOf({ sequence, atMs, type, body }: JournalEvent): readonly string[] {
+  const { decision, journal } = body as Decided;
+  return [
+    String(sequence),
+    new Date(atMs).toISOString().slice(0, 19).replace('T', ' '),
+    type,
+    decision?.effect ?? '',
+    journal?.request?.stage ?? '',
+    amountOf(journal),
+    decision?.rule ?? '',
+    [decision?.reason, decision?.limit].filter((part) => part !== undefined).join(' '),
+    journal?.request?.requestId ?? '',
+  ];
+}
+
+function amountOf(journal: Decided['journal']): string {
+  const { transaction, change } = journal?.facts ?? {};
+  if (change != null) return change.type;
+  if (transaction == null) return '';
+  const { asset, amount, decimals } = transaction;
+  return amount === null || decimals === null
+    ? `? ${asset}`
+    : `${fromBaseUnits(BigInt(amount), decimals)} ${asset}`;
+}

@@ -1,0 +1,118 @@
+/** `countersign ledger`: making a ledger and looking at one. */
+import { Command } from 'commander';
+import { loadConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
+import { CountersignError } from '../core/errors.js';
+import type { Ledger } from '../core/ports.js';
+import { openLedger } from '../ledger/index.js';
+import { ledgerSettings } from '../replica.js';
+import { journalTable, newestEvents } from './ledger-journal.js';
+import { wholeNumber } from './options.js';
+
+interface LedgerOptions {
+  readonly config: string;
+  readonly workspace?: string;
+  readonly json?: boolean;
+}
+
+export function ledgerCommand(): Command {
+  const command = new Command('ledger').description(
+    'the shared memory of a workspace: make one, look at one',
+  );
+  const withOptions = (name: string, description: string): Command =>
+    command
+      .command(name)
+      .description(description)
+      .requiredOption('--config <file>', 'configuration document')
+      .option('--workspace <name>', 'when the configuration has several')
+      .option('--json', 'print one JSON object');
+  withOptions('init', 'write the identity of a new ledger into an empty store, once').action(init);
+  withOptions('status', 'identity, active policy, freezes and problems of the store').action(status);
+  withOptions('journal', 'the newest decisions and other events, with the rule and the reason of each')
+    .option('--last <number>', 'how many', (text) => wholeNumber(text, 1, 10_000), 20)
+    .action(journal);
+  return command;
+}
+
+/** Opens the ledger of one workspace for the time of a command. */
+export async function withLedger<T>(
+  options: Pick<LedgerOptions, 'config' | 'workspace'>,
+  use: (ledger: Ledger, workspace: Config['workspaces'][number], config: Config) => Promise<T>,
+): Promise<T> {
+  const config = loadConfig(options.config);
+  const workspace = workspaceNamed(config, options.workspace);
+  const ledger = openLedger(workspace.name, ledgerSettings(config));
+  try {
+    return await use(ledger, workspace, config);
+  } finally {
+    await ledger.close();
+  }
+}
+
+function workspaceNamed(config: Config, name: string | undefined): Config['workspaces'][number] {
+  const names = config.workspaces.map((workspace) => workspace.name);
+  const found =
+    name === undefined && names.length === 1
+      ? config.workspaces[0]
+      : config.workspaces.find((workspace) => workspace.name === name);
+  if (found === undefined) {
+    const problem =
+      name === undefined
+        ? 'the configuration has several workspaces'
+        : `there is no workspace ${JSON.stringify(name)}`;
+    throw new CountersignError('USAGE', `${problem}: choose with --workspace ${names.join('|')}`);
+  }
+  return found;
+}
+
+async function init(options: LedgerOptions): Promise<void> {
+  await withLedger(options, async (ledger, { name }) => {
+    const { identity } = await ledger.init();
+    print(
+      options,
+      { workspace: name, identity },
+      `New ledger ${identity} for workspace ${name}. Next: countersign policy activate.`,
+    );
+  });
+}
+
+async function status(options: LedgerOptions): Promise<void> {
+  await withLedger(options, async (ledger, { name }) => {
+    const state = await ledger.state();
+    const problems = await ledger.check();
+    const policy = state.policy;
+    const text = [
+      `workspace   ${name}`,
+      `ledger      ${state.identity} (${ledger.kind})`,
+      `events      ${state.sequence}`,
+      `policy      ${policy === undefined ? 'none is active' : `${policy.version} since event ${policy.sequence}`}`,
+      `freezes     ${state.freezes.length === 0 ? 'none' : state.freezes.map((freeze) => `${freeze.id} (${freeze.reason})`).join(', ')}`,
+      `problems    ${problems.length === 0 ? 'none' : problems.join('\n            ')}`,
+    ].join('\n');
+    print(
+      options,
+      {
+        workspace: name,
+        identity: state.identity,
+        kind: ledger.kind,
+        sequence: state.sequence,
+        policy: policy === undefined ? null : { version: policy.version, sequence: policy.sequence },
+        freezes: state.freezes,
+        problems,
+      },
+      text,
+    );
+    if (problems.length > 0) process.exitCode = 1;
+  });
+}
+
+async function journal(options: LedgerOptions & { readonly last: number }): Promise<void> {
+  await withLedger(options, async (ledger) => {
+    const events = await newestEvents(ledger, options.last);
+    print(options, { events }, journalTable(events));
+  });
+}
+
+function print(options: LedgerOptions, json: unknown, text: string): void {
+  process.stdout.write(`${options.json === true ? JSON.stringify(json) : text}\n`);
+}

@@ -1,0 +1,15 @@
+/** Options that several commands share. */
+import { InvalidArgumentError, Option } from 'commander';
+
+export function portOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => wholeNumber(text, 0, 65_535));
+}
+
+/** For commander: a whole number in a range, or a message that says so. */
+export function wholeNumber(text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < min || value > max) {
+    throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}.`);
+  }
+  return value;
+}

@@ -1,0 +1,173 @@
+/** The Redis of `countersign up`: a child of ours on a loopback port, with a password and an append-only file. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CountersignError } from '../core/errors.js';
+import { listen } from './balancer.js';
+
+export interface PrivateRedis {
+  readonly url: string;
+  readonly passwordFile: string;
+  readonly process: ChildProcess;
+  stop(): Promise<void>;
+}
+
+const START_TIMEOUT_MS = 10_000;
+const STOP_TIMEOUT_MS = 10_000;
+
+/** Redis or Valkey on the PATH; undefined when there is neither. */
+export function findRedisServer(): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  return ['redis-server', 'valkey-server']
+    .flatMap((name) => folders.map((folder) => join(folder, name)))
+    .find(isExecutable);
+}
+
+export async function startPrivateRedis(executable: string, dir: string): Promise<PrivateRedis> {
+  const folder = join(dir, 'redis');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  await stopLeftover(folder);
+  const passwordFile = join(folder, 'password');
+  if (!existsSync(passwordFile))
+    writeFileSync(passwordFile, randomBytes(32).toString('hex'), { mode: 0o600 });
+  const port = await freePort();
+  const configFile = join(folder, 'redis.conf');
+  writeFileSync(configFile, redisConf({ port, folder, password: readFileSync(passwordFile, 'utf8') }), {
+    mode: 0o600,
+  });
+  const log = openSync(join(folder, 'redis.log'), 'a', 0o600);
+  // In a process group of its own: Ctrl-C in the terminal must reach the replicas first, Redis last, and through us.
+  const child = spawn(executable, [configFile], { stdio: ['ignore', log, log], detached: true });
+  const failed = new Promise<never>((_, reject) => {
+    child.once('error', (cause) =>
+      reject(new CountersignError('ENVIRONMENT', `cannot start ${executable}`, { cause })),
+    );
+    child.once('exit', (code) =>
+      reject(
+        new CountersignError(
+          'ENVIRONMENT',
+          `${executable} ended with code ${code}; see ${join(folder, 'redis.log')}`,
+        ),
+      ),
+    );
+  });
+  failed.catch(() => undefined);
+  await Promise.race([untilWritten(join(folder, 'redis.pid')), failed]);
+  return { url: `redis://127.0.0.1:${port}`, passwordFile, process: child, stop: () => stop(child) };
+}
+
+/** Every write is on disk before it is acknowledged: an answer that left a replica survives a power cut. */
+function redisConf({ port, folder, password }: { port: number; folder: string; password: string }): string {
+  return [
+    'bind 127.0.0.1',
+    `port ${port}`,
+    `dir "${folder}"`,
+    `pidfile "${join(folder, 'redis.pid')}"`,
+    `requirepass ${password}`,
+    'daemonize no',
+    'appendonly yes',
+    'appendfsync always',
+    'save ""',
+    'maxmemory-policy noeviction',
+    'repl-backlog-ttl 0',
+    '',
+  ].join('\n');
+}
+
+/** A supervisor that was killed outright leaves its Redis behind; two servers on one append-only file would ruin it. */
+async function stopLeftover(folder: string): Promise<void> {
+  const pidFile = join(folder, 'redis.pid');
+  if (!existsSync(pidFile)) return;
+  const pid = Number(readFileSync(pidFile, 'utf8').trim());
+  if (Number.isSafeInteger(pid) && pid > 1 && commandOf(pid).includes(join(folder, 'redis.conf'))) {
+    signalIfAlive(pid, 'SIGTERM');
+    const endsAt = performance.now() + STOP_TIMEOUT_MS;
+    while (isAlive(pid)) {
+      if (performance.now() > endsAt) {
+        throw new CountersignError(
+          'ENVIRONMENT',
+          `an earlier Redis (process ${pid}) still uses ${folder} and does not stop`,
+        );
+      }
+      await sleep(50);
+    }
+  }
+  rmSync(pidFile, { force: true });
+}
+
+/** Linux only; elsewhere the pid file alone is no proof and the process is left alone. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+}
+
+async function untilWritten(file: string): Promise<void> {
+  const endsAt = performance.now() + START_TIMEOUT_MS;
+  while (!existsSync(file)) {
+    if (performance.now() > endsAt)
+      throw new CountersignError('ENVIRONMENT', `Redis did not start within ${START_TIMEOUT_MS} ms`);
+    await sleep(20);
+  }
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  await Promise.race([
+    ended,
+    sleep(STOP_TIMEOUT_MS, undefined, { ref: false }).then(() => child.kill('SIGKILL')),
+  ]);
+  await ended;
+}
+
+function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It ended in the meantime.
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await listen(server, '127.0.0.1', 0);
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (typeof address !== 'object' || address === null)
+    throw new CountersignError('ENVIRONMENT', 'no free port');
+  return address.port;
+}

@@ -1,0 +1,56 @@
+/** The command line as a whole: which commands there are, and how a command ends. */
+import { Command, CommanderError } from 'commander';
+import { createChains } from '../chains/index.js';
+import { CountersignError, ERROR_CODES, messageOf } from '../core/errors.js';
+import { assetsCommand } from './assets.js';
+import { keysCommand } from './keys.js';
+import { ledgerCommand } from './ledger.js';
+import { policyCommand } from './policy.js';
+import { activateCommand } from './policy-activate.js';
+import { serveCommand } from './serve.js';
+import { simulateCommand } from './simulate.js';
+import { upCommand } from './up.js';
+import { verifyTxCommand } from './verify-tx.js';
+
+export async function run(argv: readonly string[]): Promise<void> {
+  const program = new Command('countersign')
+    .description('The approval cluster for MPC co-signers.')
+    .version('0.1.0')
+    .showHelpAfterError('(countersign --help lists the commands)')
+    .addCommand(upCommand())
+    .addCommand(serveCommand())
+    .addCommand(simulateCommand())
+    .addCommand(policyCommand({ chains: createChains, print }).addCommand(activateCommand()))
+    .addCommand(ledgerCommand())
+    .addCommand(keysCommand())
+    .addCommand(verifyTxCommand())
+    .addCommand(assetsCommand());
+  for (const command of [program, ...descendants(program)]) command.exitOverride();
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    // Servers and connections that the command had opened must not keep a failed one alive.
+    process.exit(report(error));
+  }
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function descendants(command: Command): readonly Command[] {
+  return command.commands.flatMap((child) => [child, ...descendants(child)]);
+}
+
+/** Says what went wrong on standard error; the exit code tells scripts which kind of thing it was. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ERROR_CODES.USAGE.exit;
+  if (error instanceof CountersignError && error.code !== 'INTERNAL') {
+    process.stderr.write(`countersign: ${error.message}\n`);
+    return ERROR_CODES[error.code].exit;
+  }
+  process.stderr.write(
+    `countersign: unexpected fault: ${error instanceof Error ? error.stack : messageOf(error)}\n`,
+  );
+  return ERROR_CODES.INTERNAL.exit;
+}

@@ -1,0 +1,68 @@
+/** `countersign serve`: one replica, for production. */
+import { Command } from 'commander';
+import { AppModule, OpsModule } from '../app.module.js';
+import { loadConfig } from '../config/load.js';
+import { startAskServer, startOpsServer } from '../http/servers.js';
+import { openReplica } from '../replica.js';
+import { createLogger } from '../telemetry/logging.js';
+import { portOption } from './options.js';
+import type { ReplicaReady } from './replica-process.js';
+
+interface ServeOptions {
+  readonly config: string;
+  readonly replica?: string;
+  readonly httpPort?: number;
+  readonly opsPort?: number;
+}
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('run one replica')
+    .requiredOption('--config <file>', 'configuration document')
+    .option('--replica <name>', 'name of this replica in its log lines', process.env.HOSTNAME)
+    .addOption(portOption('--http-port <port>', 'instead of http.port of the configuration'))
+    .addOption(portOption('--ops-port <port>', 'instead of ops.port of the configuration'))
+    .action(serve);
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  const config = loadConfig(options.config);
+  const logger = createLogger(config.logging.level, options.replica);
+  const replica = openReplica(config, logger);
+  const ops = await startOpsServer(OpsModule.of(replica), {
+    host: config.ops.host,
+    port: options.opsPort ?? config.ops.port,
+  });
+  const ask = await startAskServer(AppModule.of(replica), {
+    host: config.http.host,
+    port: options.httpPort ?? config.http.port,
+    bodyLimitBytes: config.http.bodyLimit,
+    tls: config.http.tls,
+  });
+  logger.info({ http: ask.port, ops: ops.port, ledger: config.ledger.kind }, 'replica listens');
+  stopOnSignal(async () => {
+    logger.info('draining');
+    await ask.app.close();
+    await ops.app.close();
+    await replica.close();
+    logger.info('stopped');
+  });
+  const ready: ReplicaReady = { type: 'ready', httpPort: ask.port, opsPort: ops.port };
+  process.send?.(ready);
+}
+
+/** SIGTERM, SIGINT, or the end of the `up` that started us: finish what is in flight, exit 0. */
+function stopOnSignal(stop: () => Promise<void>): void {
+  let stopping = false;
+  const once = (): void => {
+    if (stopping) return;
+    stopping = true;
+    stop().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+  };
+  process.on('SIGTERM', once);
+  process.on('SIGINT', once);
+  process.on('disconnect', once);
+}

@@ -1,0 +1,61 @@
+/** Reads a configuration document; relative file names in it are relative to the document's own folder. */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type Problem, readDocument } from '../core/document.js';
+import { CountersignError } from '../core/errors.js';
+import { type Config, configSchema } from './schema.js';
+
+/** Throws CONFIG_INVALID that lists every problem with its line and path, FILE_UNREADABLE when there is no document. */
+export function loadConfig(file: string): Config {
+  const schema = configSchema(dirname(resolve(file)));
+  const { value, document } = readDocument(readText(file), schema, { source: file, code: 'CONFIG_INVALID' });
+  document.report(contradictions(value));
+  return value;
+}
+
+/** The text of a file an operator named. */
+export function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new CountersignError(
+      'FILE_UNREADABLE',
+      `cannot read ${file}: ${(cause as NodeJS.ErrnoException).code}`,
+      { cause },
+    );
+  }
+}
+
+/** What a schema cannot say: names that must differ, keys that need one another. */
+function contradictions(config: Config): Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Set<string>();
+  const mustDiffer = (kind: string, name: string, path: readonly PropertyKey[]): void => {
+    const id = `${kind} ${name}`;
+    if (seen.has(id))
+      problems.push({ path, message: `the ${kind} ${JSON.stringify(name)} is already defined` });
+    seen.add(id);
+  };
+  config.operators.forEach((operator, index) => {
+    mustDiffer('operator', operator.name, ['operators', index, 'name']);
+  });
+  config.workspaces.forEach((workspace, index) => {
+    mustDiffer('workspace', workspace.name, ['workspaces', index, 'name']);
+    workspace.cosigners.forEach((cosigner, position) => {
+      const at = ['workspaces', index, 'cosigners', position];
+      mustDiffer('co-signer', cosigner.name, [...at, 'name']);
+      const listed = cosigner.signers?.map((signer) => signer.id);
+      if (new Set(listed).size !== (listed?.length ?? 0)) {
+        problems.push({ path: [...at, 'signers'], message: 'lists a signer twice' });
+      }
+      const answered = cosigner.answerKeys.flatMap((key) => key.signers);
+      if (new Set(answered).size !== answered.length) {
+        problems.push({ path: [...at, 'answerKeys'], message: 'gives a signer two answer keys' });
+      }
+    });
+  });
+  if (config.http.port !== 0 && config.http.port === config.ops.port) {
+    problems.push({ path: ['ops', 'port'], message: 'must differ from http.port' });
+  }
+  return problems;
+}

@@ -1,0 +1,293 @@
+/**
+ * What conditions, expressions, limits and the journal see of a request. Facts come from the bytes wherever bytes
+ * were read, and from the co-signer's word otherwise. `null` is *unknown*: the request does not carry the fact, or
+ * what it carries cannot be trusted to be the whole of it. Plain JSON; amounts are integers in decimal text.
+ */
+import { ceilJsonNumber, toBaseUnits, USD_DECIMALS } from '../amount.js';
+import type { Asset, Chains, ContractCall, Effects } from '../ports.js';
+import {
+  type ConfigChangeRequest,
+  canonicalJson,
+  type Destination,
+  type Intent,
+  type Request,
+  type Stage,
+  type TransactionRequest,
+} from '../request.js';
+import type { Examination } from '../verify.js';
+
+/** More destinations than any decoder accepts: beyond it they are unknown. */
+export const MAX_DESTINATIONS = 256;
+const MAX_EXTRA_ENTRIES = 64;
+/** Longer values are unknown: facts are kept in the journal. */
+const MAX_VALUE_LENGTH = 1024;
+
+export interface Facts {
+  readonly kind: Request['kind'];
+  readonly stage: Stage;
+  readonly cosigner: string;
+  readonly signer: string | null;
+  readonly requestId: string;
+  readonly transaction: TransactionFacts | null;
+  readonly change: { readonly type: string; readonly extraInfo: Readonly<Record<string, string>> } | null;
+}
+
+export interface TransactionFacts {
+  readonly txId: string;
+  readonly externalTxId: string | null;
+  readonly operation: string;
+  readonly asset: string;
+  readonly decimals: number | null;
+  /** CAIP-2. */
+  readonly chain: string | null;
+  readonly source: { readonly type: string; readonly id: string; readonly subType: string | null };
+  /** Null: none is named, or too many. */
+  readonly destinations: readonly DestinationFacts[] | null;
+  /** Base units of the asset, over all destinations. */
+  readonly amount: string | null;
+  /** Units of 10^-18 dollar, over all destinations. */
+  readonly usd: string | null;
+  readonly fee: FeeFacts | null;
+  /** Value that leaves, by asset and destination. Null: not all of it is known. */
+  readonly moves: readonly MoveFacts[] | null;
+  /** What the bytes call. Null: no bytes were read. */
+  readonly calls: readonly CallFacts[] | null;
+}
+
+export interface DestinationFacts {
+  readonly type: string | null;
+  readonly id: string | null;
+  readonly subType: string | null;
+  /** Canonical where the chain has a decoder. */
+  readonly address: string | null;
+  readonly addressType: string | null;
+  readonly amount: string | null;
+  readonly usd: string | null;
+  /** What limits tell destinations apart by: type and id, or the address where there is no id. */
+  readonly key: string | null;
+}
+
+export interface FeeFacts {
+  readonly asset: string;
+  readonly decimals: number;
+  readonly amount: string;
+}
+
+export interface MoveFacts {
+  readonly asset: string;
+  readonly destination: string | null;
+  readonly amount: string;
+}
+
+export interface CallFacts {
+  readonly address: string;
+  readonly selector: string;
+  readonly signature: string | null;
+  readonly args: readonly string[] | null;
+}
+
+export function factsOf(request: Request, examination: Examination, chains: Chains): Facts {
+  return {
+    kind: request.kind,
+    stage: request.stage,
+    cosigner: request.cosigner,
+    signer: request.signer ?? null,
+    requestId: request.requestId,
+    transaction: request.kind === 'transaction' ? transactionFacts(request, examination, chains) : null,
+    change: request.kind === 'config-change' ? changeFacts(request) : null,
+  };
+}
+
+function changeFacts(request: ConfigChangeRequest): Facts['change'] {
+  const extraInfo: [string, string][] = [];
+  for (const [key, value] of Object.entries(request.extraInfo).slice(0, MAX_EXTRA_ENTRIES)) {
+    const text = typeof value === 'string' ? value : canonicalJson(value);
+    if (key.length <= MAX_VALUE_LENGTH && text.length <= MAX_VALUE_LENGTH) extraInfo.push([key, text]);
+  }
+  return { type: request.type, extraInfo: Object.fromEntries(extraInfo) };
+}
+
+function transactionFacts(
+  { txId, intent }: TransactionRequest,
+  examination: Examination,
+  chains: Chains,
+): TransactionFacts {
+  const asset = chains.asset(intent.asset);
+  const effects = examination.kind === 'agrees' ? examination.effects : undefined;
+  const claimed = claimedDestinations(intent, asset, chains);
+  return {
+    txId,
+    externalTxId: intent.externalTxId ?? null,
+    operation: intent.operation,
+    asset: intent.asset,
+    decimals: asset?.decimals ?? null,
+    chain: effects?.chain ?? asset?.chain ?? null,
+    source: { type: intent.source.type, id: intent.source.id, subType: intent.source.subType ?? null },
+    ...(effects === undefined || claimed === null
+      ? claimedValue(intent, claimed, asset)
+      : movedValue(intent, claimed, effects)),
+    fee: asset === undefined ? null : feeOf(intent, asset, effects),
+    calls: effects === undefined ? null : effects.calls.map(callFacts),
+  };
+}
+
+type Value = Pick<TransactionFacts, 'destinations' | 'amount' | 'usd' | 'moves'>;
+
+const NOTHING_KNOWN: Value = { destinations: null, amount: null, usd: null, moves: null };
+
+function claimedDestinations(
+  { destinations, amount, asset: assetId }: Intent,
+  asset: Asset | undefined,
+  chains: Chains,
+): readonly DestinationFacts[] | null {
+  if (destinations.length === 0 || destinations.length > MAX_DESTINATIONS) return null;
+  const canonical = canonicalFormOf(asset ?? assetId, chains);
+  return destinations.map((destination) => {
+    const stated = destination.amount ?? (destinations.length === 1 ? amount : undefined);
+    const address = destination.address === undefined ? null : (canonical(destination.address) ?? null);
+    return {
+      type: destination.type,
+      id: destination.id,
+      subType: destination.subType ?? null,
+      address,
+      addressType: destination.addressType ?? null,
+      amount: unitsOf(stated, asset),
+      usd: dollarsOf(destination),
+      key: destination.id === '' ? addressKey(address) : partyKey(destination),
+    };
+  });
+}
+
+/** By the co-signer's word: the stage carries no bytes, or they say nothing. */
+function claimedValue(
+  intent: Intent,
+  destinations: readonly DestinationFacts[] | null,
+  asset: Asset | undefined,
+): Value {
+  if (destinations === null) return NOTHING_KNOWN;
+  const sum = sumOf(destinations.map(({ amount }) => amount));
+  // When the parts and the whole disagree, nobody knows which of them will be signed.
+  const amount = intent.amount === undefined || unitsOf(intent.amount, asset) === sum ? sum : null;
+  return {
+    destinations,
+    amount,
+    usd: usdOf(destinations, amount !== null),
+    moves:
+      amount === null
+        ? null
+        : destinations.map(({ key, amount: part }) => ({
+            asset: intent.asset,
+            destination: key,
+            amount: part ?? '0',
+          })),
+  };
+}
+
+/** By the bytes. Whoever receives without being named as a destination becomes one of which only the address is known. */
+function movedValue(intent: Intent, claimed: readonly DestinationFacts[], effects: Effects): Value {
+  const byAddress = new Map(claimed.map((destination) => [destination.address, destination]));
+  const received = new Map<string, bigint>();
+  const unnamed = new Map<string, DestinationFacts>();
+  const moves: MoveFacts[] = [];
+  // A signature over something that neither moves nor calls (a message) may allow anything.
+  let known =
+    effects.movements.length + effects.calls.length > 0 &&
+    effects.calls.every(({ understood }) => understood);
+  let elsewhere = false;
+  for (const { asset, to, amount } of effects.movements) {
+    const key = byAddress.get(to)?.key ?? addressKey(to);
+    if (!byAddress.has(to)) unnamed.set(to, unnamedDestination(to));
+    if (asset === undefined || amount === undefined) {
+      known = false;
+      continue;
+    }
+    moves.push({ asset, destination: key, amount: amount.toString() });
+    if (asset === intent.asset) received.set(to, (received.get(to) ?? 0n) + amount);
+    else if (amount !== 0n) elsewhere = true;
+  }
+  if (unnamed.size + claimed.length > MAX_DESTINATIONS) return NOTHING_KNOWN;
+  const destinations = [...claimed, ...unnamed.values()].map((each) => ({
+    ...each,
+    amount: known ? (received.get(each.address ?? '') ?? 0n).toString() : null,
+  }));
+  // What moves in another asset is no part of an amount in this one: the amount is then not the whole.
+  const whole = known && !elsewhere;
+  return {
+    destinations,
+    amount: whole ? [...received.values()].reduce((sum, amount) => sum + amount, 0n).toString() : null,
+    usd: usdOf(destinations, whole),
+    moves: known ? moves : null,
+  };
+}
+
+function unnamedDestination(address: string): DestinationFacts {
+  const key = addressKey(address);
+  return { type: null, id: null, subType: null, address, addressType: null, amount: null, usd: null, key };
+}
+
+function usdOf(destinations: readonly DestinationFacts[], amountsKnown: boolean): string | null {
+  if (!amountsKnown) return null;
+  // Zero dollars for something is a missing price, not a price.
+  return sumOf(destinations.map(({ usd, amount }) => (usd === '0' && amount !== '0' ? null : usd)));
+}
+
+function dollarsOf({ usd }: Destination): string | null {
+  return usd === undefined ? null : (ceilJsonNumber(usd, USD_DECIMALS)?.toString() ?? null);
+}
+
+function sumOf(parts: readonly (string | null)[]): string | null {
+  let sum = 0n;
+  for (const part of parts) {
+    if (part === null) return null;
+    sum += BigInt(part);
+  }
+  return sum.toString();
+}
+
+function unitsOf(text: string | undefined, asset: Asset | undefined): string | null {
+  if (text === undefined || asset === undefined) return null;
+  const units = toBaseUnits(text, asset.decimals);
+  return units.ok ? units.units.toString() : null;
+}
+
+function feeOf(intent: Intent, { native }: Asset, effects: Effects | undefined): FeeFacts | null {
+  const asset = native.asset;
+  const { decimals } = native;
+  if (effects !== undefined)
+    return effects.maxFee === undefined ? null : { asset, decimals, amount: effects.maxFee.toString() };
+  if (intent.fee === undefined) return null;
+  const units = toBaseUnits(intent.fee, decimals);
+  return units.ok ? { asset, decimals, amount: units.units.toString() } : null;
+}
+
+function callFacts({ address, selector, signature, args }: ContractCall): CallFacts {
+  const bounded = args?.every((arg) => arg.length <= MAX_VALUE_LENGTH) === true ? args : null;
+  return { address, selector, signature: signature ?? null, args: bounded };
+}
+
+const HEX_ADDRESS = /^0x[0-9a-f]{40}$/i;
+
+/** The form in which addresses of one asset are compared; undefined: the text is no address of its chain. */
+export function canonicalFormOf(
+  asset: Asset | string,
+  chains: Chains,
+): (address: string) => string | undefined {
+  const entry = typeof asset === 'string' ? chains.asset(asset) : asset;
+  const decoder = entry === undefined ? undefined : chains.decoder(entry.family);
+  if (entry === undefined || decoder === undefined)
+    return (address) => (HEX_ADDRESS.test(address) ? address.toLowerCase() : address);
+  return (address) => decoder.canonicalAddress(entry, address);
+}
+
+/** Type and id as one word; they cannot run into one another, because `/` is escaped inside them. */
+export function partyKey({ type, id }: { readonly type: string; readonly id: string }): string {
+  return `${escapePart(type)}/${escapePart(id)}`;
+}
+
+function addressKey(address: string | null): string | null {
+  return address === null || address === '' ? null : `@/${escapePart(address)}`;
+}
+
+function escapePart(text: string): string {
+  return text.replace(/[~/@]/g, (character) => `~${'~/@'.indexOf(character)}`);
+}

@@ -1,0 +1,149 @@
+/**
+ * An operator's signed word. Whatever loosens the cluster needs one: a statement names what it allows, on which ledger,
+ * and is worth nothing for anything else. It is a compact JWS of its own type, so that no other token signed with the
+ * same key can pass for one (RFC 8725 section 3.11), and its payload has exactly one spelling.
+ */
+import { createHash, type KeyObject } from 'node:crypto';
+import { CompactSign, compactVerify, errors } from 'jose';
+import { z } from 'zod';
+import { assert, CountersignError } from '../core/errors.js';
+import type { Authenticate } from '../core/policy/rulebook.js';
+import { algorithmOf, invalid, readPrivateKeyFile, readPublicKeyFile } from './key-file.js';
+import { spkiSha256 } from './published-keys.js';
+
+const TYPE = 'countersign-statement+jws';
+const MAX_STATEMENT_LENGTH = 16_384;
+const ALGORITHMS = ['EdDSA', 'ES256', 'RS256'] as const;
+
+const name = z.string().min(1).max(256);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** The order of the members is the order of the signed text. */
+const statementSchema = z.discriminatedUnion('statement', [
+  z.strictObject({
+    statement: z.literal('policy-activate'),
+    /** The identity of the ledger: a statement for one ledger says nothing about another. */
+    ledger: name,
+    workspace: name,
+    /** SHA-256 of the document's bytes, hex. */
+    version: sha256,
+    /** The version that was active when the operator signed; null when none was. */
+    previous: sha256.nullable(),
+    issuedAt: z.iso.datetime(),
+  }),
+  z.strictObject({
+    statement: z.literal('unfreeze'),
+    ledger: name,
+    workspace: name,
+    /** The freeze's id. */
+    freeze: name,
+    issuedAt: z.iso.datetime(),
+  }),
+]);
+
+export type Statement = Readonly<z.infer<typeof statementSchema>>;
+
+export interface Operator {
+  readonly name: string;
+  readonly publicKey: KeyObject;
+}
+
+/** Throws FILE_UNREADABLE or KEY_INVALID; published keys and keys shared by two operators are refused. */
+export function loadOperators(
+  operators: readonly { readonly name: string; readonly publicKeyFile: string }[],
+): readonly Operator[] {
+  const owners = new Map<string, string>();
+  return operators.map(({ name, publicKeyFile }) => {
+    const { key, spkiSha256: id } = readPublicKeyFile(publicKeyFile, ALGORITHMS);
+    const owner = owners.get(id);
+    if (owner !== undefined) {
+      throw invalid(
+        publicKeyFile,
+        `operators ${JSON.stringify(owner)} and ${JSON.stringify(name)} share it; two people need two keys`,
+      );
+    }
+    owners.set(id, name);
+    return { name, publicKey: key };
+  });
+}
+
+/** An operator's private key. Throws FILE_UNREADABLE or KEY_INVALID. */
+export function loadOperatorPrivateKey(file: string): KeyObject {
+  return readPrivateKeyFile(file, ALGORITHMS).key;
+}
+
+/** The statement as a compact JWS, signed with an operator's private key. */
+export async function signStatement(privateKey: KeyObject, statement: Statement): Promise<string> {
+  const algorithm = algorithmOf(privateKey);
+  assert(algorithm !== undefined, 'an operator key of an unsupported kind');
+  return new CompactSign(Buffer.from(JSON.stringify(statementSchema.parse(statement))))
+    .setProtectedHeader({ alg: algorithm, typ: TYPE })
+    .sign(privateKey);
+}
+
+/** Who said it, and what. Throws STATEMENT_INVALID when no operator did, or when it is not understood. */
+export async function verifyStatement(
+  operators: readonly Operator[],
+  compactJws: string,
+): Promise<{ readonly operator: string; readonly publicKeySha256: string; readonly statement: Statement }> {
+  if (compactJws.length > MAX_STATEMENT_LENGTH) throw untrue('it is too long');
+  for (const { name, publicKey } of operators) {
+    const payload = await payloadIfSignedBy(publicKey, compactJws);
+    if (payload === undefined) continue;
+    return { operator: name, publicKeySha256: spkiSha256(publicKey), statement: readStatement(payload) };
+  }
+  throw untrue('no configured operator signed it');
+}
+
+/** For the rulebook: the active document is one that an operator activated, in this workspace and on this ledger. */
+export function authenticateActivation(operators: readonly Operator[], workspace: string): Authenticate {
+  return async (policy, ledgerIdentity) => {
+    const { statement } = await verifyStatement(operators, policy.statement).catch((cause: unknown) => {
+      throw untrusted('its statement cannot be trusted', cause);
+    });
+    if (statement.statement !== 'policy-activate') throw untrusted('its statement is about something else');
+    if (statement.ledger !== ledgerIdentity) throw untrusted('its statement is for another ledger');
+    if (statement.workspace !== workspace) throw untrusted('its statement is for another workspace');
+    const digest = createHash('sha256').update(policy.document).digest('hex');
+    if (statement.version !== digest || policy.version !== digest) {
+      throw untrusted('its statement is about another document');
+    }
+  };
+}
+
+async function payloadIfSignedBy(publicKey: KeyObject, compactJws: string): Promise<string | undefined> {
+  const algorithm = algorithmOf(publicKey);
+  if (algorithm === undefined) return undefined;
+  try {
+    const { payload, protectedHeader } = await compactVerify(compactJws, publicKey, {
+      algorithms: [algorithm],
+    });
+    return protectedHeader.typ === TYPE ? Buffer.from(payload).toString('utf8') : undefined;
+  } catch (error) {
+    if (error instanceof errors.JOSEError) return undefined;
+    throw error;
+  }
+}
+
+function readStatement(text: string): Statement {
+  let parsed: z.ZodSafeParseResult<Statement>;
+  try {
+    parsed = statementSchema.safeParse(JSON.parse(text));
+  } catch (cause) {
+    throw untrue('it is not JSON', cause);
+  }
+  if (!parsed.success) throw untrue('it says nothing this version understands', parsed.error);
+  // Only the spelling that signStatement produces: no repeated members, no escapes, no blanks to disagree about.
+  if (JSON.stringify(parsed.data) !== text) throw untrue('it is not in its canonical form');
+  return parsed.data;
+}
+
+function untrue(problem: string, cause?: unknown): CountersignError {
+  return new CountersignError('STATEMENT_INVALID', `the signed statement is not accepted: ${problem}`, {
+    cause,
+  });
+}
+
+function untrusted(problem: string, cause?: unknown): CountersignError {
+  return new CountersignError('POLICY_UNTRUSTED', `the active policy is not trusted: ${problem}`, { cause });
+}

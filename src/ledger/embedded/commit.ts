@@ -1,0 +1,248 @@
+/**
+ * The one atomic step of the embedded ledger: decide once, check and charge every limit, record, append to the
+ * journal. It says the same as commit.lua, in the same order; the contract and model tests hold them together.
+ */
+import type { Charge, Decision, FinalEffect } from '../../core/decision.js';
+import { CountersignError } from '../../core/errors.js';
+import type { CommitReply, CounterUse, Proposal } from '../../core/ports.js';
+import { decisionOf } from '../decision-record.js';
+import { askOf, chargeOf, factsOf } from '../journal-body.js';
+import { CLOCK_TOLERANCE_MS, freezeSentence, type LedgerReason, ledgerSentence } from '../proposal.js';
+import type { Measure } from './counters.js';
+import type { EmbeddedStore, Head } from './store.js';
+
+/** One step: the store, its head at this instant, and what is proposed. */
+interface Step {
+  readonly store: EmbeddedStore;
+  readonly head: Head;
+  readonly proposal: Proposal;
+}
+
+/** What is known of a transaction, whichever asks were about it. */
+interface Transaction {
+  readonly core: string | undefined;
+  readonly approved: boolean;
+  readonly rejected: boolean;
+  readonly amount: string | undefined;
+}
+
+type Opinion = Pick<Decision, 'reason' | 'sentence'> & { readonly effect: FinalEffect } & {
+  readonly rule?: string;
+  readonly limit?: string;
+};
+
+export function commit(store: EmbeddedStore, head: Head, proposal: Proposal): CommitReply {
+  const step = { store, head, proposal };
+  const { ask, versions, opinion } = proposal;
+  const ledgerNowMs = head.nowMs;
+  const skewMs = Math.abs(ledgerNowMs - proposal.nowMs);
+  if (skewMs > CLOCK_TOLERANCE_MS) {
+    throw new CountersignError('CLOCK_SKEW', `the ledger's clock and this replica's differ by ${skewMs} ms`);
+  }
+  if (versions.policy !== head.policy || versions.freezes !== head.freezes)
+    return { kind: 'stale', ledgerNowMs };
+
+  if (ask.binding !== undefined) {
+    const bound = store.rows.one(
+      'SELECT tx FROM bindings WHERE workspace = ? AND request = ?',
+      ask.binding.requestKey,
+    );
+    if (bound !== undefined && bound.tx !== ask.binding.txId) return conflict(step, 'CONFLICT_BINDING');
+  }
+
+  const standing = store.rows.one('SELECT * FROM asks WHERE workspace = ? AND ask = ?', ask.askKey);
+  if (standing !== undefined) {
+    if (standing.fingerprint !== ask.fingerprint) return conflict(step, 'CONFLICT_CONTENT');
+    if (standing.effect === 'approve' && proposal.frozen) {
+      return { kind: 'retry', ledgerNowMs, reason: 'FREEZE_RETRIES', sentence: freezeSentence(proposal) };
+    }
+    const decision = decisionOf(String(standing.decision));
+    return { kind: 'decided', ledgerNowMs, decision, repeated: true, use: [] };
+  }
+
+  const known = transactionOf(step);
+  if (known !== undefined) {
+    if (known.core !== ask.coreFingerprint) return conflict(step, 'CONFLICT_TRANSACTION');
+    if (known.rejected) return decide(step, ownOpinion('REJECTED_BEFORE'), known);
+    if (isAbove(ask.amount, known.amount)) return conflict(step, 'CONFLICT_AMOUNT');
+  }
+
+  if (opinion.effect === 'retry') {
+    return { kind: 'retry', ledgerNowMs, reason: opinion.reason, sentence: opinion.sentence };
+  }
+  if (opinion.effect !== 'approve') return decide(step, opinion, known);
+  return approve(step, opinion, known);
+}
+
+/** The opinion is to approve: windows, facts and limits may still say otherwise. */
+function approve(step: Step, opinion: Opinion, known: Transaction | undefined): CommitReply {
+  const { store, head, proposal } = step;
+  const { ask, charges, facts } = proposal;
+  const ledgerNowMs = head.nowMs;
+  const isMoved = ({ window }: Charge) =>
+    window.kind === 'calendar' && (ledgerNowMs < window.startMs || ledgerNowMs >= window.endMs);
+  if (charges.some(isMoved)) return { kind: 'window-moved', ledgerNowMs };
+
+  const rule = opinion.rule === undefined ? {} : { rule: opinion.rule };
+  const remembered = new Map<string, string>();
+  for (const { key, value, reason, sentence } of facts) {
+    const row = store.rows.one('SELECT value FROM facts WHERE workspace = ? AND fact = ?', key);
+    const before = remembered.get(key) ?? row?.value ?? value;
+    if (before !== value) return decide(step, { effect: 'reject', reason, sentence, ...rule }, known);
+    remembered.set(key, value);
+  }
+
+  for (const charge of charges) if (store.counters.trim(charge, ledgerNowMs)) store.keepClock(head);
+  // Without a transaction the ask itself is what is counted.
+  const holder = ask.moneyKey ?? ask.askKey;
+  const measured = charges.map((charge) => measureOf(charge, store.counters.measure(charge, holder)));
+  const full = measured.find(({ charge, fits }) => charge.mode === 'enforce' && !fits);
+  if (full !== undefined) {
+    const { sentence, limit, whenFull, max } = full.charge;
+    if (whenFull === 'retry' && full.need <= BigInt(max)) {
+      return { kind: 'retry', ledgerNowMs, reason: 'LIMIT_FULL_RETRY', sentence };
+    }
+    return decide(step, { effect: 'reject', reason: 'LIMIT_EXCEEDED', sentence, ...rule, limit }, known);
+  }
+
+  const shadowFits = measured.every(({ fits }) => fits);
+  const charged = measured.filter(({ charge }) => charge.mode === 'enforce' || shadowFits);
+  const reply = decide(step, opinion, known, {
+    charged: charged.map(({ charge, added, after }) => ({
+      ...chargeOf(charge),
+      added: String(added),
+      total: String(after),
+    })),
+    ...(facts.length === 0 ? {} : { facts: factsOf(facts) }),
+  });
+  for (const { charge } of charged) store.counters.charge(charge, holder, ledgerNowMs);
+  for (const [key, value] of remembered)
+    store.rows.write('INSERT OR REPLACE INTO facts VALUES (?, ?, ?)', key, value);
+  return { ...reply, use: measured.map((measure) => useOf(measure, charged.includes(measure))) };
+}
+
+interface Measured extends Measure {
+  readonly charge: Charge;
+  readonly fits: boolean;
+}
+
+function measureOf(charge: Charge, measure: Measure): Measured {
+  return { ...measure, charge, fits: measure.after <= BigInt(charge.max) };
+}
+
+function useOf({ charge, added, after, fits }: Measured, isCharged: boolean): CounterUse {
+  const { limit, counter, mode, max, near } = charge;
+  const used = isCharged ? after : after - added;
+  return {
+    limit,
+    counter,
+    mode,
+    max,
+    used: String(used),
+    near: used >= BigInt(near),
+    exceeded: mode === 'shadow' && !fits,
+  };
+}
+
+/** The same variant gets the same answer again; the ask and the transaction stay untouched by it. */
+function conflict(step: Step, reason: LedgerReason): CommitReply {
+  const { store, head, proposal } = step;
+  const { askKey, fingerprint } = proposal.ask;
+  const ledgerNowMs = head.nowMs;
+  const sql = 'SELECT decision FROM conflicts WHERE workspace = ? AND ask = ? AND fingerprint = ?';
+  const known = store.rows.one(sql, askKey, fingerprint);
+  if (known !== undefined) {
+    return { kind: 'conflict', ledgerNowMs, decision: decisionOf(String(known.decision)), repeated: true };
+  }
+  const decision = record(step, 'conflict', ownOpinion(reason), {});
+  store.rows.write(
+    'INSERT INTO conflicts VALUES (?, ?, ?, ?)',
+    askKey,
+    fingerprint,
+    JSON.stringify(decision),
+  );
+  return { kind: 'conflict', ledgerNowMs, decision, repeated: false };
+}
+
+/** Makes an opinion the decision that stands. */
+function decide(
+  step: Step,
+  opinion: Opinion,
+  known: Transaction | undefined,
+  more: Readonly<Record<string, unknown>> = {},
+): CommitReply & { readonly kind: 'decided' } {
+  const { store, head, proposal } = step;
+  const { ask } = proposal;
+  const decision = record(step, 'decision', opinion, more);
+  const text = JSON.stringify(decision);
+  store.rows.write(
+    'INSERT INTO asks VALUES (?, ?, ?, ?, ?)',
+    ask.askKey,
+    ask.fingerprint,
+    decision.effect,
+    text,
+  );
+  if (ask.binding !== undefined) {
+    const { requestKey, txId } = ask.binding;
+    store.rows.write('INSERT OR REPLACE INTO bindings VALUES (?, ?, ?)', requestKey, txId);
+  }
+  if (ask.moneyKey !== undefined) {
+    const approved = decision.effect === 'approve';
+    store.rows.write(
+      'INSERT OR REPLACE INTO transactions VALUES (?, ?, ?, ?, ?, ?)',
+      ask.moneyKey,
+      ask.coreFingerprint ?? null,
+      Number(approved || known?.approved === true),
+      Number(decision.effect === 'reject' || known?.rejected === true),
+      known?.amount ?? (approved ? (ask.amount ?? null) : null),
+    );
+  }
+  return { kind: 'decided', ledgerNowMs: head.nowMs, decision, repeated: false, use: [] };
+}
+
+function record(
+  { store, head, proposal }: Step,
+  type: 'decision' | 'conflict',
+  { effect, reason, sentence, rule, limit }: Opinion,
+  more: Readonly<Record<string, unknown>>,
+): Decision {
+  const decision: Decision = {
+    effect,
+    reason,
+    sentence,
+    ...(rule === undefined ? {} : { rule }),
+    ...(limit === undefined ? {} : { limit }),
+    sequence: head.sequence + 1,
+    decidedAtMs: head.nowMs,
+    policyVersion: proposal.policyVersion,
+  };
+  const body = JSON.stringify({ ask: askOf(proposal.ask), decision, ...more });
+  store.append(head, type, `${body.slice(0, -1)},"journal":${proposal.journal}}`);
+  store.keepClock(head);
+  return decision;
+}
+
+function ownOpinion(reason: LedgerReason): Opinion {
+  return { effect: 'reject', reason, sentence: ledgerSentence(reason) };
+}
+
+function transactionOf({ store, proposal }: Step): Transaction | undefined {
+  const { moneyKey } = proposal.ask;
+  if (moneyKey === undefined) return undefined;
+  const row = store.rows.one('SELECT * FROM transactions WHERE workspace = ? AND money = ?', moneyKey);
+  if (row === undefined) return undefined;
+  return {
+    core: textOf(row.core),
+    approved: row.approved === 1,
+    rejected: row.rejected === 1,
+    amount: textOf(row.amount),
+  };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function isAbove(amount: string | undefined, approved: string | undefined): boolean {
+  return amount !== undefined && approved !== undefined && BigInt(amount) > BigInt(approved);
+}

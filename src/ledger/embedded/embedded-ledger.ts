@@ -1,0 +1,56 @@
+/** The shared memory of one machine: a SQLite file that its processes share, behind the same port as Redis. */
+import { assert } from '../../core/errors.js';
+import type { Ledger } from '../../core/ports.js';
+import { checkEntry, checkProposal, checkWorkspace, MAX_EVENTS } from '../proposal.js';
+import type { Request } from './call.js';
+import type { EmbeddedStore } from './store.js';
+import { StoreThread } from './thread.js';
+
+export interface EmbeddedLedgerSettings {
+  /** Made when there is none, in a directory that exists. */
+  readonly file: string;
+  readonly workspace: string;
+  /** How long another process may hold the file; below every deadline. */
+  readonly busyTimeoutMs?: number;
+}
+
+const BUSY_TIMEOUT_MS = 5000;
+
+/** Entries one transaction fills in. */
+const FILL_CHUNK = 1000;
+
+/** What a method of the store returns: the thread passes it on as it is. */
+type Outcome<Method extends Request['method']> = ReturnType<EmbeddedStore[Method]>;
+
+export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
+  checkWorkspace(settings.workspace);
+  const thread = new StoreThread({ busyTimeoutMs: BUSY_TIMEOUT_MS, ...settings });
+  const call = <Method extends Request['method']>(request: Request & { readonly method: Method }) =>
+    thread.call(request) as Promise<Outcome<Method>>;
+  return {
+    kind: 'embedded',
+    init: () => call({ method: 'init' }),
+    state: () => call({ method: 'state' }),
+    async commit(proposal) {
+      checkProposal(proposal);
+      return call({ method: 'commit', proposal });
+    },
+    async fill(entries) {
+      for (const entry of entries) checkEntry(entry);
+      for (let start = 0; start < entries.length; start += FILL_CHUNK) {
+        await call({ method: 'fill', entries: entries.slice(start, start + FILL_CHUNK) });
+      }
+    },
+    activate: (activation) => call({ method: 'activate', activation }),
+    freeze: (freeze) => call({ method: 'freeze', freeze }),
+    unfreeze: (id, statements) => call({ method: 'unfreeze', id, statements }),
+    async events(after, limit) {
+      assert(limit > 0 && limit <= MAX_EVENTS, `between 1 and ${MAX_EVENTS} events are read at a time`);
+      return call({ method: 'events', after, limit });
+    },
+    usage: (charges) => call({ method: 'usage', charges }),
+    lookup: (askKey) => call({ method: 'lookup', askKey }),
+    check: () => call({ method: 'check' }),
+    close: () => thread.close(),
+  };
+}

@@ -1,0 +1,19 @@
+/** The shared memory: which kinds of ledger there are. */
+import type { Ledger } from '../core/ports.js';
+import { createEmbeddedLedger } from './embedded/embedded-ledger.js';
+import type { RedisConnection } from './redis/connection.js';
+import { createRedisLedger } from './redis/redis-ledger.js';
+
+export type LedgerSettings =
+  | { readonly kind: 'redis'; readonly connection: RedisConnection }
+  | { readonly kind: 'embedded'; readonly file: string };
+
+/** Opens without waiting: a store that cannot be reached makes the methods reject, not this. */
+export function openLedger(workspace: string, settings: LedgerSettings): Ledger {
+  switch (settings.kind) {
+    case 'redis':
+      return createRedisLedger({ workspace, connection: settings.connection });
+    case 'embedded':
+      return createEmbeddedLedger({ workspace, file: settings.file });
+  }
+}

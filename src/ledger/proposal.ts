@@ -1,0 +1,109 @@
+/** What both stores demand of a proposal before they look at it, and the words they answer with. */
+import type { Decision } from '../core/decision.js';
+import { REASONS, UNDECIDED } from '../core/decision.js';
+import { assert, CountersignError } from '../core/errors.js';
+import type { CounterEntry, Proposal } from '../core/ports.js';
+
+/** A replica whose clock differs more from the ledger's decides nothing. */
+export const CLOCK_TOLERANCE_MS = 2000;
+
+/** Bounds of one proposal and one read: no request may make one atomic step long. */
+const MAX_CHARGES = 4096;
+const MAX_MEMBERS = 1024;
+const MAX_FACTS = 1024;
+const MAX_KEY_CHARACTERS = 1024;
+export const MAX_EVENTS = 10_000;
+
+/**
+ * Canonical decimal text: the stores compare and add digits, and would misread any other form. The longest comes
+ * from a JSON number with the greatest exponent that amount.ts reads; it is refused by its limit, not here.
+ */
+const NATURAL = /^(0|[1-9]\d{0,1199})$/;
+
+/** A workspace's name becomes part of keys, and stands between the braces of a Redis hash tag. */
+export function checkWorkspace(workspace: string): void {
+  if (/^[\w.-]{1,64}$/.test(workspace)) return;
+  throw new CountersignError(
+    'CONFIG_INVALID',
+    `the workspace name ${JSON.stringify(workspace)} is not 1 to 64 letters, digits, dots, dashes and underscores`,
+  );
+}
+
+/** Reasons that only the ledger finds. */
+export type LedgerReason = Extract<Decision['reason'], `CONFLICT_${string}` | 'REJECTED_BEFORE'>;
+
+export function ledgerSentence(reason: LedgerReason): string {
+  return `Rejected: ${REASONS[reason]}.`;
+}
+
+/** Under a freeze a standing approval is not repeated; the freeze says why, when it is the one that retries. */
+export function freezeSentence({ opinion }: Proposal): string {
+  return opinion.effect === 'retry' ? opinion.sentence : `Undecided: ${UNDECIDED.FREEZE_RETRIES}. Ask again.`;
+}
+
+/** A proposal is made by core, so what does not hold here is a defect of ours and never decided. */
+export function checkProposal(proposal: Proposal): void {
+  const { ask, charges, facts } = proposal;
+  checkKey(ask.askKey, 'ask key');
+  checkToken(ask.fingerprint, 'fingerprint');
+  if (ask.moneyKey !== undefined) checkKey(ask.moneyKey, 'money key');
+  if (ask.binding !== undefined) {
+    checkKey(ask.binding.requestKey, 'request key');
+    checkKey(ask.binding.txId, 'transaction id');
+  }
+  if (ask.coreFingerprint !== undefined) checkToken(ask.coreFingerprint, 'core fingerprint');
+  if (ask.amount !== undefined) checkNatural(ask.amount);
+  assert(Number.isSafeInteger(proposal.nowMs), 'the clock is whole milliseconds');
+  assert(charges.length <= MAX_CHARGES, `a proposal has at most ${MAX_CHARGES} charges`);
+  const counters = new Set(charges.map((charge) => `${charge.mode} ${charge.counter}`));
+  assert(counters.size === charges.length, 'a counter is charged once by one proposal');
+  for (const charge of charges) {
+    checkCounter(charge);
+    checkNatural(charge.max);
+    checkNatural(charge.near);
+  }
+  assert(facts.length <= MAX_FACTS, `a proposal has at most ${MAX_FACTS} facts`);
+  for (const fact of facts) checkKey(fact.key, 'fact');
+  JSON.parse(proposal.journal);
+}
+
+export function checkEntry(entry: CounterEntry): void {
+  checkCounter(entry);
+  checkKey(entry.moneyKey, 'money key');
+  assert(Number.isSafeInteger(entry.atMs), 'an entry is at a whole millisecond');
+}
+
+function checkCounter({ counter, window, need }: Pick<CounterEntry, 'counter' | 'window' | 'need'>): void {
+  checkKey(counter, 'counter');
+  if (window.kind === 'rolling') assert(isLength(window.lengthMs), 'a window is whole milliseconds long');
+  if (window.kind === 'calendar') {
+    assert(Number.isSafeInteger(window.startMs), 'a window starts at a whole millisecond');
+    assert(isLength(window.endMs - window.startMs), 'a window ends after it starts');
+  }
+  if (need.kind === 'amount') checkNatural(need.amount);
+  else {
+    assert(need.members.length <= MAX_MEMBERS, `a charge has at most ${MAX_MEMBERS} members`);
+    for (const member of need.members) checkKey(member, 'member');
+  }
+}
+
+function isLength(ms: number): boolean {
+  return Number.isSafeInteger(ms) && ms > 0;
+}
+
+function checkKey(text: string, what: string): void {
+  assert(
+    text.length > 0 && text.length <= MAX_KEY_CHARACTERS,
+    `the ${what} has 1 to ${MAX_KEY_CHARACTERS} characters`,
+  );
+}
+
+/** Stands in one line with others, separated by blanks. */
+function checkToken(text: string, what: string): void {
+  checkKey(text, what);
+  assert(/^\S+$/.test(text) && text !== '-', `the ${what} has no blanks`);
+}
+
+function checkNatural(text: string): void {
+  assert(NATURAL.test(text), 'an amount is canonical decimal text of at most 1200 digits');
+}

@@ -1,0 +1,155 @@
+/** The commit script's arguments from a proposal, and a reply of the port from its answer. */
+import type { Charge, UndecidedReason } from '../../core/decision.js';
+import { CountersignError } from '../../core/errors.js';
+import type { CommitReply, CounterUse, Proposal } from '../../core/ports.js';
+import { decisionOf } from '../decision-record.js';
+import { askOf, chargeOf, factsOf } from '../journal-body.js';
+import { CLOCK_TOLERANCE_MS, freezeSentence, ledgerSentence } from '../proposal.js';
+import type { CounterKeys, Keys } from './keys.js';
+import type { Reply, SCRIPTS } from './scripts.js';
+
+export interface Operands {
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
+}
+
+/** In the order commit.lua takes them; everything that becomes part of a record is ready JSON. */
+export function commitOperands(keys: Keys, proposal: Proposal): Operands {
+  const { ask, versions, opinion, charges, facts } = proposal;
+  const counters = charges.map((charge) => counterOperands(keys.counter(charge), charge));
+  return {
+    keys: [
+      keys.meta,
+      keys.journal,
+      keys.asks,
+      keys.conflicts,
+      keys.transactions,
+      keys.bindings,
+      keys.facts,
+      ...counters.flatMap((counter) => counter.keys),
+    ],
+    args: [
+      String(proposal.nowMs),
+      String(CLOCK_TOLERANCE_MS),
+      String(versions.policy),
+      String(versions.freezes),
+      ask.askKey,
+      ask.fingerprint,
+      JSON.stringify(askOf(ask)),
+      ask.binding?.requestKey ?? '',
+      ask.binding?.txId ?? '',
+      ask.moneyKey ?? '',
+      ask.coreFingerprint ?? '-',
+      ask.amount ?? '-',
+      proposal.journal,
+      JSON.stringify(proposal.policyVersion),
+      proposal.frozen ? '1' : '0',
+      opinion.effect,
+      opinion.reason,
+      JSON.stringify(opinion.sentence),
+      memberJson('rule', opinion.rule),
+      JSON.stringify(ledgerSentence('CONFLICT_BINDING')),
+      JSON.stringify(ledgerSentence('CONFLICT_CONTENT')),
+      JSON.stringify(ledgerSentence('CONFLICT_TRANSACTION')),
+      JSON.stringify(ledgerSentence('CONFLICT_AMOUNT')),
+      JSON.stringify(ledgerSentence('REJECTED_BEFORE')),
+      String(charges.length),
+      ...charges.flatMap((charge, index) => chargeArguments(charge, counters[index]?.args ?? [])),
+      facts.length === 0 ? '' : memberJson('facts', factsOf(facts)),
+      String(facts.length),
+      ...facts.flatMap((fact) => [fact.key, fact.value, fact.reason, JSON.stringify(fact.sentence)]),
+    ],
+  };
+}
+
+/** A counter as arguments.lua takes it. */
+export function counterOperands(
+  { held, times, members }: CounterKeys,
+  { window, need }: Pick<Charge, 'window' | 'need'>,
+): Operands {
+  const span = window.kind === 'rolling' ? [window.kind, String(window.lengthMs)] : [window.kind];
+  if (need.kind === 'distinct') {
+    const names = [...new Set(need.members)];
+    return { keys: [members], args: [...span, need.kind, String(names.length), ...names] };
+  }
+  return {
+    keys: window.kind === 'rolling' ? [held, times] : [held],
+    args: [...span, need.kind, need.amount],
+  };
+}
+
+function chargeArguments(charge: Charge, counter: readonly string[]): readonly string[] {
+  const { window } = charge;
+  const span = window.kind === 'calendar' ? [String(window.startMs), String(window.endMs)] : ['', ''];
+  return [
+    ...span,
+    ...counter,
+    charge.mode,
+    charge.max,
+    charge.near,
+    charge.whenFull,
+    JSON.stringify(charge.sentence),
+    memberJson('limit', charge.limit),
+    // The script adds what was charged, and the closing brace.
+    JSON.stringify(chargeOf(charge)).slice(0, -1),
+  ];
+}
+
+function memberJson(name: string, value: unknown): string {
+  return value === undefined ? '' : `,${JSON.stringify(name)}:${JSON.stringify(value)}`;
+}
+
+/** Undefined: expired entries are left, call again. */
+export function commitReply(
+  { code, fields }: Reply<(typeof SCRIPTS.commit.codes)[number]>,
+  proposal: Proposal,
+): CommitReply | undefined {
+  if (code === 'TRIM_AGAIN') return undefined;
+  const [now = '', second = '', third = '', ...use] = fields;
+  const ledgerNowMs = Number(now);
+  switch (code) {
+    case 'DECIDED':
+      return {
+        kind: 'decided',
+        ledgerNowMs,
+        repeated: second === '1',
+        decision: decisionOf(third),
+        use: useOf(use, proposal.charges),
+      };
+    case 'CONFLICT':
+      return { kind: 'conflict', ledgerNowMs, repeated: second === '1', decision: decisionOf(third) };
+    case 'RETRY':
+      return { kind: 'retry', ledgerNowMs, ...retryOf(second, Number(third), proposal) };
+    case 'STALE':
+      return { kind: 'stale', ledgerNowMs };
+    case 'WINDOW_MOVED':
+      return { kind: 'window-moved', ledgerNowMs };
+    case 'CLOCK_SKEW':
+      throw new CountersignError(
+        'CLOCK_SKEW',
+        `the ledger's clock and this replica's differ by ${Math.abs(ledgerNowMs - proposal.nowMs)} ms`,
+      );
+  }
+}
+
+function retryOf(
+  reason: string,
+  charge: number,
+  proposal: Proposal,
+): { readonly reason: UndecidedReason; readonly sentence: string } {
+  const { opinion, charges } = proposal;
+  const full = charges[charge - 1];
+  if (full !== undefined) return { reason: 'LIMIT_FULL_RETRY', sentence: full.sentence };
+  if (reason !== 'FREEZE_RETRIES' && opinion.effect === 'retry') {
+    return { reason: opinion.reason, sentence: opinion.sentence };
+  }
+  return { reason: 'FREEZE_RETRIES', sentence: freezeSentence(proposal) };
+}
+
+function useOf(fields: readonly string[], charges: readonly Charge[]): readonly CounterUse[] {
+  if (fields.length === 0) return [];
+  return charges.map(({ limit, counter, mode, max }, index) => {
+    const [used = '', near, exceeded] = fields.slice(3 * index, 3 * index + 3);
+    return { limit, counter, mode, max, used, near: near === '1', exceeded: exceeded === '1' };
+  });
+}

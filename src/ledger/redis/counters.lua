@@ -1,0 +1,67 @@
+-- Counters. Two keys each:
+--   held     hash: money key -> amount it holds; under the empty field, which no money key is, the total of all
+--   times    sorted set: money key -> ms since which it is held (rolling windows only)
+-- and for limits that count different members:
+--   members  sorted set: member -> ms at which it was last approved
+
+local TOTAL = ''
+local ZERO = { 0 }
+
+-- Entries one script call may drop; a log that has more is dropped step by step, call by call.
+local TRIM_ENTRIES = 500
+
+-- Drops entries that are certainly older than the window. Returns how many of the budget are left, and whether
+-- expired entries are left too. The total is computed before anything is written.
+local function trim(counter, now, budget)
+  if counter.window ~= 'rolling' then return budget, false end
+  local log = counter.members or counter.times
+  local before = '(' .. whole(now - counter.length)
+  local expired = redis.call('ZRANGEBYSCORE', log, '-inf', before, 'LIMIT', '0', whole(budget))
+  if #expired > 0 then
+    if counter.times then
+      local total = natural(redis.call('HGET', counter.held, TOTAL))
+      for _, amount in ipairs(redis.call('HMGET', counter.held, unpack(expired))) do
+        total = difference(total, natural(amount))
+      end
+      redis.call('HDEL', counter.held, unpack(expired))
+      redis.call('HSET', counter.held, TOTAL, decimal(total))
+    end
+    redis.call('ZREM', log, unpack(expired))
+    if counter.times and redis.call('EXISTS', log) == 0 then redis.call('DEL', counter.held) end
+  end
+  if #expired < budget then return budget - #expired, false end
+  return 0, redis.call('ZCOUNT', log, '-inf', before) > 0
+end
+
+-- What a charge would add, and the total after it.
+local function measure(counter, moneyKey)
+  if counter.members then
+    local fresh = 0
+    if #counter.names > 0 then
+      for _, score in ipairs(redis.call('ZMSCORE', counter.members, unpack(counter.names))) do
+        if not score then fresh = fresh + 1 end
+      end
+    end
+    counter.added = { fresh }
+    counter.after = { redis.call('ZCARD', counter.members) + fresh }
+    counter.need = { #counter.names }
+    return
+  end
+  local known = redis.call('HMGET', counter.held, moneyKey, TOTAL)
+  local held = natural(known[1] or '0')
+  counter.raised = compare(counter.need, held) > 0
+  counter.added = counter.raised and difference(counter.need, held) or ZERO
+  counter.after = sum(natural(known[2] or '0'), counter.added)
+end
+
+-- An entry that is raised moves to now; one that is not keeps its time. Members are always refreshed.
+local function charge(counter, moneyKey, now)
+  if counter.members then
+    for _, name in ipairs(counter.names) do
+      redis.call('ZADD', counter.members, 'GT', whole(now), name)
+    end
+  elseif counter.raised then
+    redis.call('HSET', counter.held, moneyKey, decimal(counter.need), TOTAL, decimal(counter.after))
+    if counter.times then redis.call('ZADD', counter.times, 'GT', whole(now), moneyKey) end
+  end
+end

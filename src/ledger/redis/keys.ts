@@ -1,0 +1,63 @@
+/**
+ * Where the ledger of one workspace lives. All keys share one hash tag, so that one script reaches them all on a
+ * Redis Cluster. What a recovery would load anew stands under an epoch; the identity of the ledger outlives epochs.
+ */
+import type { Charge } from '../../core/decision.js';
+import { checkWorkspace } from '../proposal.js';
+
+/** Epochs are for recovery; until there is one, every ledger is in its first. */
+const EPOCH = 0;
+
+export interface Keys {
+  readonly meta: string;
+  /** Stream of events; an event's id is its sequence number. */
+  readonly journal: string;
+  /** Hash: ask key → fingerprint, effect, decision. */
+  readonly asks: string;
+  /** Hash: fingerprint and ask key → decision. */
+  readonly conflicts: string;
+  /** Hash: money key → core fingerprint, approved, rejected, amount. */
+  readonly transactions: string;
+  /** Hash: request key → transaction id. */
+  readonly bindings: string;
+  /** Hash: fact → value. */
+  readonly facts: string;
+  /** Text: the active policy. */
+  readonly policy: string;
+  /** Hash: freeze id → sequence number, freeze. */
+  readonly freezes: string;
+  /** The three keys a counter may have; see counters.lua. The kind of window is part of them, so types never clash. */
+  counter(charge: Pick<Charge, 'counter' | 'mode' | 'window'>): CounterKeys;
+}
+
+export interface CounterKeys {
+  readonly held: string;
+  readonly times: string;
+  readonly members: string;
+}
+
+export function keysOf(workspace: string): Keys {
+  checkWorkspace(workspace);
+  const ledger = `countersign:{${workspace}}`;
+  const epoch = `${ledger}:${EPOCH}`;
+  return {
+    meta: `${ledger}:meta`,
+    journal: `${epoch}:journal`,
+    asks: `${epoch}:asks`,
+    conflicts: `${epoch}:conflicts`,
+    transactions: `${epoch}:transactions`,
+    bindings: `${epoch}:bindings`,
+    facts: `${epoch}:facts`,
+    policy: `${epoch}:policy`,
+    freezes: `${epoch}:freezes`,
+    counter({ counter, mode, window }) {
+      const span = window.kind === 'calendar' ? `calendar-${window.startMs}` : window.kind;
+      const name = `${mode}:${span}:${counter}`;
+      return {
+        held: `${epoch}:held:${name}`,
+        times: `${epoch}:times:${name}`,
+        members: `${epoch}:members:${name}`,
+      };
+    },
+  };
+}

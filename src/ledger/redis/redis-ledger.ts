@@ -1,0 +1,179 @@
+/** The shared memory on Redis. Every method is one script, so each is one atomic step on one primary. */
+import { randomUUID } from 'node:crypto';
+import type { Charge } from '../../core/decision.js';
+import { assert, CountersignError } from '../../core/errors.js';
+import type {
+  CommitReply,
+  CounterEntry,
+  JournalEvent,
+  Ledger,
+  LedgerState,
+  Proposal,
+} from '../../core/ports.js';
+import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from '../decision-record.js';
+import { checkEntry, checkProposal, MAX_EVENTS } from '../proposal.js';
+import { commitOperands, commitReply, counterOperands } from './commit.js';
+import { type Connection, connect, type RedisConnection } from './connection.js';
+import { type Keys, keysOf } from './keys.js';
+import { run, SCRIPTS } from './scripts.js';
+import { serverProblems } from './server-check.js';
+
+export interface RedisLedgerSettings {
+  readonly workspace: string;
+  readonly connection: RedisConnection;
+}
+
+/** Entries one script call fills in. */
+const FILL_CHUNK = 200;
+
+/** Connects in the background; until that succeeds, every method rejects with LEDGER_UNAVAILABLE. */
+export function createRedisLedger({ workspace, connection: settings }: RedisLedgerSettings): Ledger {
+  const keys = keysOf(workspace);
+  const connection = connect(settings);
+  return {
+    kind: 'redis',
+    init: () => init(connection, keys),
+    state: () => state(connection, keys),
+    commit: (proposal) => commit(connection, keys, proposal),
+    fill: (entries) => fill(connection, keys, entries),
+    async activate({ expectedSequence, ...policy }) {
+      const { code, fields } = await run(connection, SCRIPTS.activate, {
+        keys: [keys.meta, keys.journal, keys.policy],
+        args: [String(expectedSequence), policyText(policy)],
+      });
+      if (code === 'CHANGED') {
+        throw new CountersignError(
+          'CONCURRENT_CHANGE',
+          `the ledger is at event ${fields[0]} and the change was prepared at event ${expectedSequence}`,
+        );
+      }
+      return { sequence: Number(fields[0]) };
+    },
+    async freeze(freeze) {
+      const { code, fields } = await run(connection, SCRIPTS.freeze, {
+        keys: [keys.meta, keys.journal, keys.freezes],
+        args: [freeze.id, freezeText(freeze)],
+      });
+      if (code === 'TAKEN') {
+        throw new CountersignError('CONCURRENT_CHANGE', `another freeze named ${freeze.id} is in force`);
+      }
+      return { sequence: Number(fields[0]) };
+    },
+    async unfreeze(id, statements) {
+      const { code, fields } = await run(connection, SCRIPTS.unfreeze, {
+        keys: [keys.meta, keys.journal, keys.freezes],
+        args: [id, JSON.stringify({ id, statements })],
+      });
+      if (code === 'UNKNOWN') {
+        throw new CountersignError('CONCURRENT_CHANGE', `no freeze named ${id} is in force`);
+      }
+      return { sequence: Number(fields[0]) };
+    },
+    events: (after, limit) => events(connection, keys, after, limit),
+    usage: (charges) => usage(connection, keys, charges),
+    async lookup(askKey) {
+      const { fields } = await run(connection, SCRIPTS.lookup, {
+        keys: [keys.meta, keys.asks],
+        args: [askKey],
+      });
+      return fields[0] === undefined ? undefined : decisionOf(fields[0]);
+    },
+    check: () => serverProblems(connection),
+    close: () => connection.close(),
+  };
+}
+
+async function init(connection: Connection, keys: Keys): Promise<{ readonly identity: string }> {
+  const identity = randomUUID();
+  const { code } = await run(connection, SCRIPTS.init, {
+    keys: [keys.meta, keys.journal],
+    args: [identity, JSON.stringify({ identity })],
+  });
+  if (code === 'EXISTS') throw new CountersignError('LEDGER_EXISTS', 'the store already holds a ledger');
+  return { identity };
+}
+
+async function state(connection: Connection, keys: Keys): Promise<LedgerState> {
+  const { fields } = await run(connection, SCRIPTS.state, {
+    keys: [keys.meta, keys.policy, keys.freezes],
+    args: [],
+  });
+  const [identity = '', sequence, policySequence, freezesSequence, policy = '', ...freezes] = fields;
+  const versions = { policy: Number(policySequence), freezes: Number(freezesSequence) };
+  return {
+    identity,
+    sequence: Number(sequence),
+    policy: policy === '' ? undefined : policyOf(policy, versions.policy),
+    freezes: freezes
+      .map((text) => {
+        const blank = text.indexOf(' ');
+        return freezeOf(text.slice(blank + 1), Number(text.slice(0, blank)));
+      })
+      .sort((a, b) => a.sequence - b.sequence),
+    versions,
+  };
+}
+
+async function commit(connection: Connection, keys: Keys, proposal: Proposal): Promise<CommitReply> {
+  checkProposal(proposal);
+  const operands = commitOperands(keys, proposal);
+  for (;;) {
+    const reply = commitReply(await run(connection, SCRIPTS.commit, operands), proposal);
+    // Each call drops some of the expired entries, so the loop ends.
+    if (reply !== undefined) return reply;
+  }
+}
+
+async function fill(connection: Connection, keys: Keys, entries: readonly CounterEntry[]): Promise<void> {
+  for (const entry of entries) checkEntry(entry);
+  for (let start = 0; start < entries.length; start += FILL_CHUNK) {
+    const chunk = entries.slice(start, start + FILL_CHUNK).map((entry) => {
+      const counter = counterOperands(keys.counter({ ...entry, mode: 'enforce' }), entry);
+      return { keys: counter.keys, args: [...counter.args, entry.moneyKey, String(entry.atMs)] };
+    });
+    await run(connection, SCRIPTS.fill, {
+      keys: [keys.meta, ...chunk.flatMap((entry) => entry.keys)],
+      args: [String(chunk.length), ...chunk.flatMap((entry) => entry.args)],
+    });
+  }
+}
+
+async function events(
+  connection: Connection,
+  keys: Keys,
+  after: number,
+  limit: number,
+): Promise<readonly JournalEvent[]> {
+  assert(limit > 0 && limit <= MAX_EVENTS, `between 1 and ${MAX_EVENTS} events are read at a time`);
+  const { fields } = await run(connection, SCRIPTS.events, {
+    keys: [keys.meta, keys.journal],
+    args: [String(after), String(limit)],
+  });
+  const found: JournalEvent[] = [];
+  for (let index = 0; index < fields.length; index += 4) {
+    const [sequence = '', atMs = '', type = '', body = ''] = fields.slice(index, index + 4);
+    found.push(eventOf(sequence, atMs, type, body));
+  }
+  return found;
+}
+
+async function usage(
+  connection: Connection,
+  keys: Keys,
+  charges: readonly Charge[],
+): Promise<readonly string[]> {
+  const { fields } = await run(connection, SCRIPTS.usage, {
+    keys: [
+      keys.meta,
+      ...charges.flatMap((charge) => {
+        const { held, times, members } = keys.counter(charge);
+        return [held, times, members];
+      }),
+    ],
+    args: [
+      String(charges.length),
+      ...charges.map(({ window }) => (window.kind === 'rolling' ? String(window.lengthMs) : '')),
+    ],
+  });
+  return fields;
+}

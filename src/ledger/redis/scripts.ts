@@ -1,0 +1,120 @@
+/** The scripts: one file each, the shared ones in front, sent by digest. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { CountersignError } from '../../core/errors.js';
+import { type Connection, isUnknownScript } from './connection.js';
+
+/** Every code a script can answer with. */
+const REPLY_CODES = [
+  // commit
+  'DECIDED',
+  'CONFLICT',
+  'RETRY',
+  'STALE',
+  'WINDOW_MOVED',
+  'TRIM_AGAIN',
+  'CLOCK_SKEW',
+  // the others
+  'CREATED',
+  'EXISTS',
+  'STATE',
+  'DONE',
+  'CHANGED',
+  'TAKEN',
+  'UNKNOWN',
+  'FILLED',
+  'EVENTS',
+  'USAGE',
+  'FOUND',
+  'NONE',
+  // every one
+  'MISSING',
+  'CORRUPT',
+] as const;
+
+export type ReplyCode = (typeof REPLY_CODES)[number];
+
+export interface Reply<Code extends ReplyCode> {
+  readonly code: Code;
+  /** What follows the code, all text; see the header of the script. */
+  readonly fields: readonly string[];
+}
+
+/** A script, and the codes it may answer with when the ledger is there. */
+export interface Script<Code extends ReplyCode> {
+  readonly source: string;
+  readonly digest: string;
+  readonly codes: readonly Code[];
+}
+
+/**
+ * Without the first line Redis would also run a script that only reads on a replica, or on a primary that has lost
+ * its replicas, and would let a script that writes begin when memory is full.
+ */
+const SHARED = `#!lua\n${['integers', 'ledger', 'counters', 'arguments'].map(fileOf).join('\n')}`;
+
+export const SCRIPTS = {
+  init: script('init', ['CREATED', 'EXISTS']),
+  state: script('state', ['STATE']),
+  commit: script('commit', [
+    'DECIDED',
+    'CONFLICT',
+    'RETRY',
+    'STALE',
+    'WINDOW_MOVED',
+    'TRIM_AGAIN',
+    'CLOCK_SKEW',
+  ]),
+  fill: script('fill', ['FILLED']),
+  activate: script('activate', ['DONE', 'CHANGED']),
+  freeze: script('freeze', ['DONE', 'TAKEN']),
+  unfreeze: script('unfreeze', ['DONE', 'UNKNOWN']),
+  events: script('events', ['EVENTS']),
+  usage: script('usage', ['USAGE']),
+  lookup: script('lookup', ['FOUND', 'NONE']),
+} as const;
+
+/** Runs a script in one atomic step. LEDGER_MISSING and LEDGER_CORRUPT as every script answers them. */
+export async function run<Code extends ReplyCode>(
+  connection: Connection,
+  { source, digest, codes }: Script<Code>,
+  { keys, args }: { readonly keys: readonly string[]; readonly args: readonly string[] },
+): Promise<Reply<Code>> {
+  const operands = [String(keys.length), ...keys, ...args];
+  const reply = await connection.call('EVALSHA', [digest, ...operands]).catch((error: unknown) => {
+    // The server refused before running anything, so this is no second run.
+    if (isUnknownScript(error)) return connection.call('EVAL', [source, ...operands]);
+    throw error;
+  });
+  return parse(reply, codes);
+}
+
+function parse<Code extends ReplyCode>(reply: unknown, codes: readonly Code[]): Reply<Code> {
+  if (!Array.isArray(reply) || !reply.every((field) => typeof field === 'string')) {
+    throw new CountersignError('LEDGER_CORRUPT', 'a script answered with something else than text');
+  }
+  const [answered, ...fields] = reply;
+  if (answered === 'MISSING') {
+    throw new CountersignError(
+      'LEDGER_MISSING',
+      'the store holds no ledger; `countersign ledger init` makes one',
+    );
+  }
+  const code = codes.find((known) => known === answered);
+  if (code === undefined) {
+    throw new CountersignError(
+      'LEDGER_CORRUPT',
+      `the ledger cannot be read: ${fields[0] ?? `it answered ${answered}`}`,
+    );
+  }
+  return { code, fields };
+}
+
+function script<Code extends ReplyCode>(name: string, codes: readonly Code[]): Script<Code> {
+  const source = `${SHARED}\n${fileOf(name)}`;
+  return { source, digest: createHash('sha1').update(source).digest('hex'), codes };
+}
+
+function fileOf(name: string): string {
+  return readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
+}

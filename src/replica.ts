@@ -1,0 +1,201 @@
+/** The parts of one replica, built from its configuration. Nest carries them (app.module.ts); it does not make them. */
+import type { Logger } from 'pino';
+import { createChains, loadAssets } from './chains/index.js';
+import { readText } from './config/load.js';
+import type { Config, CosignerConfig, WorkspaceConfig } from './config/schema.js';
+import type { DecisionPorts } from './core/decide.js';
+import { CountersignError } from './core/errors.js';
+import type { CompiledPolicy } from './core/policy/compile.js';
+import { Rulebook } from './core/policy/rulebook.js';
+import { longestWindowMs } from './core/policy/windows.js';
+import type { Chains, Ledger, Protocol } from './core/ports.js';
+import type { Request } from './core/request.js';
+import { Answering, type CosignerTiming, type Endpoint, observerOf } from './http/answering.js';
+import { Readiness, type ReadinessCheck } from './http/readiness.js';
+import { loadAnswerKeys } from './keys/answer-keys.js';
+import { loadCosignerKeys } from './keys/cosigner-keys.js';
+import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
+import { type LedgerSettings, openLedger } from './ledger/index.js';
+import { fireblocksProtocol } from './protocols/fireblocks/fireblocks.js';
+import { Metrics } from './telemetry/metrics.js';
+
+export interface Replica {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly answering: Answering;
+  readonly readiness: Readiness;
+  close(): Promise<void>;
+}
+
+interface Workspace {
+  readonly name: string;
+  readonly ledger: Ledger;
+  readonly ports: DecisionPorts;
+}
+
+/** Throws for what an operator must mend first (keys, asset files); an absent ledger only makes it not ready. */
+export function openReplica(config: Config, logger: Logger): Replica {
+  const metrics = new Metrics();
+  const operators = loadOperators(config.operators);
+  const endpoints = openEndpoints(config.workspaces, logger);
+  const workspaces = config.workspaces.map((workspace) =>
+    openWorkspace(workspace, config, { operators, metrics, logger }),
+  );
+  return {
+    config,
+    logger,
+    metrics,
+    answering: new Answering({
+      endpoints,
+      workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
+      timing: timingOf(config),
+      metrics,
+      logger,
+    }),
+    readiness: new Readiness(workspaces.flatMap(readinessOf)),
+    async close() {
+      await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
+    },
+  };
+}
+
+function openWorkspace(
+  workspace: WorkspaceConfig,
+  config: Config,
+  {
+    operators,
+    metrics,
+    logger,
+  }: { readonly operators: readonly Operator[]; readonly metrics: Metrics; readonly logger: Logger },
+): Workspace {
+  const { name } = workspace;
+  const chains = chainsOf(workspace);
+  const ledger = openLedger(name, ledgerSettings(config));
+  const rulebook = new Rulebook(ledger, chains, {
+    authenticate: authenticateActivation(operators, name),
+    accept: (rules) => acceptPolicy(rules.policy, config),
+    adopted: (rules) => metrics.policyActive(name, rules.policy.version, unverifiedRules(rules.policy)),
+  });
+  return {
+    name,
+    ledger,
+    ports: {
+      chains,
+      ledger,
+      rulebook,
+      clock: { now: Date.now },
+      observer: observerOf(name, metrics, logger),
+    },
+  };
+}
+
+/** The chains of a workspace: the built-in assets and those its asset file adds. */
+export function chainsOf({ assetsFile }: Pick<WorkspaceConfig, 'assetsFile'>): Chains {
+  return createChains(assetsFile === undefined ? {} : { assets: loadAssets(assetsFile) });
+}
+
+/** What only the policy and the configuration together can get wrong. Throws POLICY_INVALID. */
+export function acceptPolicy(policy: CompiledPolicy, { ledger }: Pick<Config, 'ledger'>): void {
+  const limits = Object.values(policy.document.limits);
+  if (longestWindowMs(limits) > ledger.retention) {
+    throw new CountersignError(
+      'POLICY_INVALID',
+      'the longest window of the policy is longer than ledger.retention',
+    );
+  }
+}
+
+/** Rules that approve without verifying raw bytes. */
+function unverifiedRules({ document }: CompiledPolicy): number {
+  return document.rules.filter(
+    (rule) => rule.effect === 'approve' && rule.mode === 'enforce' && rule.verify === 'off',
+  ).length;
+}
+
+/** Where a ledger lives, with secrets read from their files. */
+export function ledgerSettings({ ledger }: Pick<Config, 'ledger'>): LedgerSettings {
+  if (ledger.kind === 'embedded') return { kind: 'embedded', file: ledger.embedded.file };
+  const { url, username, passwordFile, tls } = ledger.redis;
+  return {
+    kind: 'redis',
+    connection: {
+      url,
+      ...(username === undefined ? {} : { username }),
+      ...(passwordFile === undefined ? {} : { password: readText(passwordFile).trim() }),
+      ...(tls === undefined ? {} : { tls: { ca: readText(tls.caFile) } }),
+    },
+  };
+}
+
+/** Co-signers that share a path share a protocol: the key that verifies tells them apart. */
+function openEndpoints(workspaces: readonly WorkspaceConfig[], logger: Logger): Endpoint[] {
+  const byPath = Map.groupBy(
+    workspaces.flatMap(({ name, cosigners }) =>
+      cosigners.map((cosigner) => ({ ...cosigner, workspace: name })),
+    ),
+    ({ path }) => path,
+  );
+  const endpoints = [...byPath].map(([path, cosigners]) => ({
+    path,
+    protocol: openProtocol(cosigners, logger),
+  }));
+  // The longest path first, so that /fireblocks/eu is not taken for a route below /fireblocks.
+  return endpoints.sort((one, other) => other.path.length - one.path.length);
+}
+
+function openProtocol(
+  cosigners: readonly (CosignerConfig & { readonly workspace: string })[],
+  logger: Logger,
+): Protocol {
+  const { answerKeys, warnings } = loadAnswerKeys(
+    cosigners.map(({ name, answerKey, answerKeys: others }) => ({
+      cosigner: name,
+      answerKey,
+      answerKeys: others.map(({ signers, ...key }) => ({ signers, key })),
+    })),
+  );
+  for (const warning of warnings) logger.warn(warning);
+  return fireblocksProtocol({
+    cosigners: cosigners.map(({ name, workspace, signers }) => ({
+      name,
+      workspace,
+      ...(signers === undefined ? {} : { signers }),
+    })),
+    cosignerKeys: loadCosignerKeys(
+      cosigners.map(({ name, workspace, publicKeys, signers }) => ({
+        name,
+        workspace,
+        publicKeyFiles: publicKeys.map(({ file }) => file),
+        ...(signers === undefined ? {} : { signers: signers.map(({ id }) => id) }),
+      })),
+    ),
+    answerKeys,
+  });
+}
+
+function timingOf(config: Config): (request: Request) => CosignerTiming {
+  const timings = new Map(
+    config.workspaces.flatMap(({ name, cosigners }) =>
+      cosigners.map((cosigner) => [
+        `${name} ${cosigner.name}`,
+        { deadlineMs: cosigner.deadline ?? config.deadline, retrySupported: cosigner.retrySupported },
+      ]),
+    ),
+  );
+  return ({ workspace, cosigner }) =>
+    timings.get(`${workspace} ${cosigner}`) ?? { deadlineMs: config.deadline, retrySupported: true };
+}
+
+function readinessOf({ name, ledger, ports }: Workspace): ReadinessCheck[] {
+  return [
+    { name: `ledger:${name}`, problem: async () => (await ledger.check()).at(0) },
+    {
+      name: `policy:${name}`,
+      async problem() {
+        await ports.rulebook.current();
+        return undefined;
+      },
+    },
+  ];
+}

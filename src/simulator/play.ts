@@ -1,0 +1,213 @@
+/** What a scenario can do: ask until something final is heard, be refused, and complain. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Answer, checkAnswer } from './answer.js';
+import type { Courier, Manner, Reply } from './courier.js';
+import { Random } from './random.js';
+import type { CallOutcome, Tally } from './tally.js';
+import type { Cosigner, Stage, Target } from './target.js';
+import { signToken } from './token.js';
+
+/** The vendor's paths: one for both stages of a transaction, one for changes of the workspace. */
+export type Route = '/v2/tx_sign_request' | '/v2/config_change_sign_request';
+
+/** The vendor's own time limit for one call. */
+const CALL_TIMEOUT_MS = 30_000;
+
+/** Before a call that got no reply is made again: a replica that was killed needs a moment, not a storm. */
+const REDELIVERY_PAUSE_MS = 100;
+
+/** What a stranger or a muddle may be told. */
+const REFUSALS: ReadonlySet<number> = new Set([400, 401, 404, 413]);
+
+/** Bodies above this are meant to be too large for any server. */
+const HUGE_BYTES = 1_048_576;
+
+/** A machine and one of the signers it serves. */
+export interface Asker {
+  readonly cosigner: Cosigner;
+  readonly signer: string;
+}
+
+export interface Ask {
+  readonly route: Route;
+  readonly stage: Stage;
+  readonly requestId: string;
+  /** In words, for the summary: `0.01 ETH from vault 0 to VAULT 1`. */
+  readonly about: string;
+  /** JSON text as this signer presents it. */
+  readonly payload: (signer: string) => string;
+}
+
+export interface Delivery {
+  readonly ask: Ask;
+  readonly asker: Asker;
+  /** How the first call is made; calls after it are plain. */
+  readonly manner?: Manner;
+}
+
+export type Settled =
+  | { readonly kind: 'final'; readonly answer: Answer }
+  /** Only RETRY was heard until patience ended. */
+  | { readonly kind: 'undecided' }
+  /** A wrong answer or none, recorded as a violation; or the run was stopped. */
+  | { readonly kind: 'void' };
+
+export interface Patience {
+  /** How long one delivery is pursued, through RETRY answers and lost calls. */
+  readonly totalMs: number;
+  /** How long a co-signer waits after a RETRY. */
+  readonly afterRetryMs: number;
+}
+
+/** What all plays of a run share. */
+export interface Theatre {
+  readonly target: Target;
+  readonly seed: string;
+  readonly courier: Courier;
+  readonly tally: Tally;
+  readonly patience: Patience;
+  readonly signal: AbortSignal;
+}
+
+/** One run of one scenario. */
+export class Play {
+  /** What is asked. */
+  readonly random: Random;
+  /**
+   * Who asks whom: a stream of its own, because lost calls draw from it, and what is asked must not depend on them.
+   */
+  readonly #routing: Random;
+
+  constructor(
+    readonly scenario: string,
+    place: number,
+    private readonly theatre: Theatre,
+  ) {
+    this.random = new Random(theatre.seed, `play ${place}`);
+    this.#routing = new Random(theatre.seed, `routing ${place}`);
+  }
+
+  /** A random machine and signer that serve the stage; undefined when there is none. */
+  asker(stage: Stage): Asker | undefined {
+    const serving = this.theatre.target.cosigners.flatMap((cosigner) =>
+      cosigner.signers[stage].map((signer) => ({ cosigner, signer })),
+    );
+    const [first, ...others] = serving;
+    return first === undefined ? undefined : this.#routing.pick([first, ...others]);
+  }
+
+  /** Asks until something final is heard, as a co-signer does, and checks every answer on the way. */
+  async settle({ ask, asker, manner }: Delivery): Promise<Settled> {
+    const { patience, target, courier, signal } = this.theatre;
+    const token = await signToken(ask.payload(asker.signer), asker.cosigner.key);
+    const ends = performance.now() + patience.totalMs;
+    let heard = false;
+    let last = '';
+    for (let call = 0; call === 0 || performance.now() < ends; call += 1) {
+      const reply = await courier.post({
+        url: this.#address(asker.cosigner, ask.route),
+        body: token,
+        timeoutMs: CALL_TIMEOUT_MS,
+        ...(call === 0 && manner !== undefined ? { manner } : {}),
+      });
+      if (signal.aborted) return { kind: 'void' };
+      if (reply.kind === 'none') {
+        this.#delivered('lost', reply);
+        last = reply.problem;
+        await this.#pause(REDELIVERY_PAUSE_MS);
+        continue;
+      }
+      const { requestId, stage } = ask;
+      const checked = checkAnswer(reply.status, reply.body, { requestId, stage, keys: target.answerKeys });
+      if (!checked.ok) {
+        this.#delivered('refused', reply);
+        return this.complain(requestId, checked.problem);
+      }
+      const { answer } = checked;
+      this.#delivered(answer.action, reply);
+      this.#reasoned(ask, answer);
+      if (answer.action !== 'RETRY') return { kind: 'final', answer };
+      heard = true;
+      await this.#pause(patience.afterRetryMs);
+    }
+    if (heard) return { kind: 'undecided' };
+    return this.complain(ask.requestId, `no answer in ${patience.totalMs / 1_000} s (${last})`);
+  }
+
+  /** Sends what nobody may act on; everything but a plain refusal is a violation. */
+  async beRefused(
+    what: string,
+    route: string,
+    { cosigner, body }: { cosigner: Cosigner; body: string | Buffer },
+  ) {
+    const { patience, courier, signal } = this.theatre;
+    const ends = performance.now() + patience.totalMs;
+    for (let call = 0; call === 0 || performance.now() < ends; call += 1) {
+      const url = this.#address(cosigner, route);
+      const reply = await courier.post({ url, body, timeoutMs: CALL_TIMEOUT_MS, alone: true });
+      if (signal.aborted) return;
+      if (reply.kind === 'reply') {
+        this.#delivered('refused', reply);
+        if (!REFUSALS.has(reply.status)) {
+          this.complain(what, `the status is ${reply.status}, not one of ${[...REFUSALS].join(', ')}`);
+        }
+        return;
+      }
+      // A server may close the connection on a body it will not read; that too is a refusal.
+      if (body.length > HUGE_BYTES) {
+        this.#delivered('refused', reply);
+        return;
+      }
+      this.#delivered('lost', reply);
+      await this.#pause(REDELIVERY_PAUSE_MS);
+    }
+    this.complain(what, `no answer in ${patience.totalMs / 1_000} s`);
+  }
+
+  /** All final answers among these must be one answer, word for word. Returns it. */
+  alike(ask: Ask, settled: readonly Settled[]): Answer | undefined {
+    const answers = settled.flatMap((one) => (one.kind === 'final' ? [one.answer] : []));
+    const [first] = answers;
+    const other = answers.find(({ action, reason }) => action !== first?.action || reason !== first.reason);
+    if (first !== undefined && other !== undefined) {
+      this.complain(
+        ask.requestId,
+        `two deliveries of one ask were answered ${inWords(first)} and ${inWords(other)}`,
+      );
+    }
+    return first;
+  }
+
+  complain(requestId: string, problem: string): Settled {
+    if (!this.theatre.signal.aborted)
+      this.theatre.tally.violated({ scenario: this.scenario, requestId, problem });
+    return { kind: 'void' };
+  }
+
+  /** The load balancer's address, or one replica's own when those are known. */
+  #address(cosigner: Cosigner, route: string): string {
+    const { replicaOrigins } = this.theatre.target;
+    const base = cosigner.url.replace(/\/$/, '');
+    const [first, ...others] = replicaOrigins;
+    if (first === undefined) return `${base}${route}`;
+    const { pathname } = new URL(base);
+    const path = pathname === '/' ? '' : pathname;
+    return `${this.#routing.pick([new URL(base).origin, first, ...others])}${path}${route}`;
+  }
+
+  #delivered(outcome: CallOutcome, { elapsedMs }: Reply): void {
+    this.theatre.tally.delivered(this.scenario, outcome, elapsedMs);
+  }
+
+  #reasoned({ requestId, about }: Ask, { action, reason }: Answer): void {
+    this.theatre.tally.reasoned(action, { requestId, asked: about, reason: reason ?? '' });
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
+    await sleep(milliseconds, undefined, { signal: this.theatre.signal }).catch(() => undefined);
+  }
+}
+
+function inWords({ action, reason }: Answer): string {
+  return reason === undefined ? action : `${action} (${reason})`;
+}

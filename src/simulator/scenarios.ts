@@ -1,0 +1,272 @@
+/** What co-signers do to a callback handler, on good days and bad ones. */
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { shortAmount } from './amount-text.js';
+import type { Manner } from './courier.js';
+import { BAD_SIGNATURES, type Forgery, GARBAGE } from './forgeries.js';
+import {
+  anyTransfer,
+  burstTransfer,
+  type ConfigChange,
+  configChange,
+  configChangePayload,
+  etherTransfer,
+  otherDestination,
+  retold,
+} from './invention.js';
+import type { Ask, Asker, Play, Settled } from './play.js';
+import type { Stage } from './target.js';
+import { signToken } from './token.js';
+import {
+  approvalPayload,
+  type EtherTransfer,
+  signingPayload,
+  type Transfer,
+  unsignedBytes,
+} from './transaction.js';
+
+export interface Scenario {
+  readonly about: string;
+  /** How often it is played, beside the others. */
+  readonly weight: number;
+  /** The signers it cannot do without. */
+  readonly stages: readonly Stage[];
+  /** Different asks in one play. */
+  readonly asks: number;
+  readonly play: (play: Play, part: Part) => Promise<void>;
+}
+
+export interface Part {
+  /** How many different asks this play may have. */
+  readonly asks: number;
+  /** How many plays of this scenario the programme has before this one. */
+  readonly turn: number;
+}
+
+export const SCENARIOS = {
+  happy: {
+    about: 'one request, one answer',
+    weight: 40,
+    stages: ['signing'],
+    asks: 1,
+    play: happy,
+  },
+  duplicate: {
+    about: 'the same request from several co-signers to several replicas at once',
+    weight: 20,
+    stages: ['signing'],
+    asks: 1,
+    play: duplicate,
+  },
+  conflict: {
+    about: 'other content under the id of a request that was answered',
+    weight: 10,
+    stages: ['signing'],
+    asks: 2,
+    play: conflict,
+  },
+  'approval-then-signing': {
+    about: 'both stages of one transaction',
+    weight: 10,
+    stages: ['approval', 'signing'],
+    asks: 2,
+    play: approvalThenSigning,
+  },
+  'config-change': {
+    about: 'a change of the workspace',
+    weight: 6,
+    stages: ['approval'],
+    asks: 1,
+    play: changeOfWorkspace,
+  },
+  slow: {
+    about: 'clients that send slowly, cut the body or do not wait, and ask again',
+    weight: 4,
+    stages: ['signing'],
+    asks: 1,
+    play: slow,
+  },
+  'bad-signature': {
+    about: 'requests that no configured key verifies',
+    weight: 4,
+    stages: ['signing'],
+    asks: 1,
+    play: (play, { turn }) => forged(play, BAD_SIGNATURES, turn),
+  },
+  garbage: {
+    about: 'bodies that are no request',
+    weight: 4,
+    stages: ['signing'],
+    asks: 1,
+    play: (play, { turn }) => forged(play, GARBAGE, turn),
+  },
+  burst: {
+    about: 'many alike at once, until a limit is full',
+    weight: 1,
+    stages: ['signing'],
+    asks: 30,
+    play: burst,
+  },
+} as const satisfies Record<string, Scenario>;
+
+export type ScenarioName = keyof typeof SCENARIOS;
+
+async function happy(play: Play): Promise<void> {
+  const { random } = play;
+  const approver = play.asker('approval');
+  const ask =
+    approver !== undefined && random.chance(35)
+      ? approvalAsk(anyTransfer(random))
+      : signingAsk(etherTransfer(random));
+  const asker = ask.stage === 'approval' ? approver : play.asker('signing');
+  if (asker !== undefined) await play.settle({ ask, asker });
+}
+
+async function duplicate(play: Play): Promise<void> {
+  const { random } = play;
+  const transfer = etherTransfer(random);
+  const ask = signingAsk(transfer);
+  const deliveries = Array.from({ length: random.between(2, 5) }, () => signingAsk(retold(transfer, random)));
+  const settled = await Promise.all(deliveries.map((delivery) => settleAs('signing', play, delivery)));
+  play.alike(ask, settled);
+}
+
+async function conflict(play: Play): Promise<void> {
+  const { random } = play;
+  const asker = play.asker('signing');
+  if (asker === undefined) return;
+  const transfer = etherTransfer(random);
+  const ask = signingAsk(transfer);
+  const first = await play.settle({ ask, asker });
+  if (first.kind !== 'final') return;
+  const other = await play.settle({ ask: contradiction(play, transfer), asker });
+  if (other.kind === 'final' && other.answer.action !== 'REJECT') {
+    play.complain(
+      ask.requestId,
+      `other content under this id was answered ${other.answer.action}, not REJECT`,
+    );
+  }
+  // The standing decision is untouched by the attempt.
+  play.alike(ask, [first, await play.settle({ ask, asker })]);
+}
+
+/** Each contradicts the transfer in one thing, and agrees with itself unless the bytes are what differs. */
+function contradiction({ random }: Play, transfer: EtherTransfer): Ask {
+  switch (random.below(5)) {
+    case 0:
+      return signingAsk({ ...transfer, amount: transfer.amount + 1n });
+    case 1:
+      return signingAsk({ ...transfer, destination: otherDestination(random, transfer.destination) });
+    case 2:
+      return signingAsk({ ...transfer, gas: { ...transfer.gas, nonce: transfer.gas.nonce + 1 } });
+    case 3:
+      // Another transaction that uses the id of this ask.
+      return signingAsk({ ...transfer, txId: random.uuid() });
+    default:
+      return signingAsk(transfer, unsignedBytes({ ...transfer, amount: transfer.amount * 2n }));
+  }
+}
+
+async function burst(play: Play, { asks }: Part): Promise<void> {
+  const { random } = play;
+  // 0.05 to 0.25 ETH: together more than one destination should get so quickly, and not so much that nothing else fits.
+  const amount = 50_000_000_000_000_000n + random.bigBelow(200_000_000_000_000_000n);
+  const burstAsks = Array.from({ length: asks }, () => signingAsk(burstTransfer(random, amount)));
+  const settled = await Promise.all(burstAsks.map((ask) => settleAs('signing', play, ask)));
+  // A refusal stays a refusal and an approval is not taken back, however full the limits are now.
+  await Promise.all(
+    burstAsks.map(async (ask, index) => {
+      const before = settled[index];
+      if (before?.kind === 'final') play.alike(ask, [before, await settleAs('signing', play, ask)]);
+    }),
+  );
+}
+
+async function approvalThenSigning(play: Play): Promise<void> {
+  const { random } = play;
+  const transfer = etherTransfer(random);
+  const approval = await settleAs('approval', play, approvalAsk(transfer));
+  if (approval.kind !== 'final') return;
+  const signing = await settleAs('signing', play, signingAsk(transfer));
+  const refused = approval.answer.action === 'REJECT';
+  if (refused && signing.kind === 'final' && signing.answer.action !== 'REJECT') {
+    play.complain(transfer.requestId, 'rejected at the approval stage, approved at signing');
+  }
+}
+
+async function changeOfWorkspace(play: Play): Promise<void> {
+  const asker = play.asker('approval');
+  if (asker === undefined) return;
+  const ask = configAsk(configChange(play.random));
+  const settled = await Promise.all([play.settle({ ask, asker }), play.settle({ ask, asker })]);
+  play.alike(ask, settled);
+}
+
+async function slow(play: Play): Promise<void> {
+  const asker = play.asker('signing');
+  if (asker === undefined) return;
+  const ask = signingAsk(etherTransfer(play.random));
+  const manner = play.random.pick<Manner>(['slow-body', 'cut-body', 'hang-up']);
+  play.alike(ask, [await play.settle({ ask, asker, manner }), await play.settle({ ask, asker })]);
+}
+
+/** Every forgery has its turn. */
+async function forged(play: Play, forgeries: readonly [Forgery, ...Forgery[]], turn: number): Promise<void> {
+  const { random } = play;
+  const asker = play.asker('signing');
+  if (asker === undefined) return;
+  const { name, route, make } = forgeries[turn % forgeries.length] ?? forgeries[0];
+  const ask = signingAsk(etherTransfer(random));
+  const { key } = asker.cosigner;
+  const payload = ask.payload(asker.signer);
+  const token = await signToken(payload, key);
+  const body = await make({ token, payload, key, strangerKey: strangerKey(), random });
+  await play.beRefused(name, route ?? ask.route, { cosigner: asker.cosigner, body });
+}
+
+function settleAs(stage: Stage, play: Play, ask: Ask): Promise<Settled> {
+  const asker: Asker | undefined = play.asker(stage);
+  return asker === undefined ? Promise.resolve({ kind: 'void' }) : play.settle({ ask, asker });
+}
+
+export function signingAsk(transfer: EtherTransfer, bytes = unsignedBytes(transfer)): Ask {
+  return {
+    route: '/v2/tx_sign_request',
+    stage: 'signing',
+    requestId: transfer.requestId,
+    about: `sign ${inWords(transfer)}`,
+    payload: (signer) => signingPayload(transfer, signer, bytes),
+  };
+}
+
+export function approvalAsk(transfer: Transfer): Ask {
+  return {
+    route: '/v2/tx_sign_request',
+    stage: 'approval',
+    requestId: transfer.requestId,
+    about: `approve ${inWords(transfer)}`,
+    payload: (signer) => approvalPayload(transfer, signer),
+  };
+}
+
+function configAsk(change: ConfigChange): Ask {
+  return {
+    route: '/v2/config_change_sign_request',
+    stage: 'approval',
+    requestId: change.requestId,
+    about: `change of the workspace: ${change.type}`,
+    payload: (signer) => configChangePayload(change, signer),
+  };
+}
+
+function inWords({ amount, asset, source, destination }: Transfer): string {
+  const place = destination.id === '' ? destination.address : `${destination.type} ${destination.id}`;
+  return `${shortAmount(amount, asset.decimals)} ${asset.id} from vault ${source} to ${place}`;
+}
+
+let stranger: KeyObject | undefined;
+
+/** Nobody's key; made on first use, because making one takes a good part of a second. */
+function strangerKey(): KeyObject {
+  stranger ??= generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+  return stranger;
+}

@@ -1,0 +1,165 @@
+/** Whom the simulator plays and whom it asks: from the file that `countersign up` leaves, or named by hand. */
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { z } from 'zod';
+import { CountersignError, messageOf } from '../core/errors.js';
+
+export type Stage = 'approval' | 'signing';
+
+export interface Cosigner {
+  readonly name: string;
+  /** The callback URL as it would be configured at the vendor: without the `/v2/…` suffix. */
+  readonly url: string;
+  readonly key: KeyObject;
+  /** Signer ids by the stage they serve. */
+  readonly signers: Readonly<Record<Stage, readonly string[]>>;
+}
+
+export interface Target {
+  readonly cosigners: readonly [Cosigner, ...Cosigner[]];
+  /** Origins of the single replicas; empty when only the shared address is known. */
+  readonly replicaOrigins: readonly string[];
+  /** An answer must verify with one of these. */
+  readonly answerKeys: readonly KeyObject[];
+}
+
+/** Only what the simulator needs of `up.json`; the rest is other tools' business. */
+const upSchema = z.object({
+  cosigners: z.array(
+    z.object({
+      name: z.string(),
+      protocol: z.string(),
+      url: z.url(),
+      /** Null where somebody's own configuration names public keys only. */
+      privateKeyFile: z.string().nullable(),
+      signerIds: z.array(z.string()).default([]),
+      signers: z
+        .array(z.object({ id: z.string(), stages: z.array(z.enum(['approval', 'signing'])) }))
+        .optional(),
+    }),
+  ),
+  answerPublicKeyFile: z.string().nullable(),
+  replicaUrls: z.array(z.url()).default([]),
+});
+
+/** Reads `DIR/up.json`. FILE_UNREADABLE, CONFIG_INVALID or KEY_INVALID name the file and what is wrong with it. */
+export function targetOfDirectory(directory: string): Target {
+  const file = join(directory, 'up.json');
+  const up = parseUp(readText(file, 'start a cluster first: countersign up'), file);
+  const cosigners = up.cosigners
+    .filter(({ protocol }) => protocol === 'fireblocks')
+    .flatMap((entry): Cosigner[] => {
+      if (entry.privateKeyFile === null) return [];
+      const signers = entry.signers ?? entry.signerIds.map((id) => ({ id, stages: ['signing' as Stage] }));
+      const serving = (stage: Stage) =>
+        signers.filter(({ stages }) => stages.includes(stage)).map(({ id }) => id);
+      const key = privateKeyOf(beside(directory, entry.privateKeyFile));
+      const stages = { approval: serving('approval'), signing: serving('signing') };
+      return [{ name: entry.name, url: entry.url, key, signers: stages }];
+    });
+  const [first, ...others] = cosigners;
+  if (first === undefined || up.answerPublicKeyFile === null) {
+    throw new CountersignError(
+      'CONFIG_INVALID',
+      `${file} names no co-signer that speaks the fireblocks protocol with its private key, or no key that answers verify with; name them with --url, --key, --signer and --answer-key`,
+    );
+  }
+  return {
+    cosigners: [first, ...others],
+    replicaOrigins: up.replicaUrls.map((url) => new URL(url).origin),
+    answerKeys: [publicKeyOf(beside(directory, up.answerPublicKeyFile))],
+  };
+}
+
+export interface HandMadeTarget {
+  readonly url: string;
+  /** One co-signer for each private key. */
+  readonly keyFiles: readonly string[];
+  /** `ID` or `ID=approval,signing`; without stages a signer serves the signing stage, as in the configuration. */
+  readonly signers: readonly string[];
+  readonly answerKeyFiles: readonly string[];
+}
+
+export function targetByHand({ url, keyFiles, signers, answerKeyFiles }: HandMadeTarget): Target {
+  if (!URL.canParse(url)) throw new CountersignError('USAGE', `--url ${url} is not a URL`);
+  const stages = signers.map(parseSigner);
+  const serving = (stage: Stage) => stages.filter((signer) => signer.stages.has(stage)).map(({ id }) => id);
+  const cosigners = keyFiles.map((file, index): Cosigner => {
+    const name = `cosigner-${index + 1}`;
+    return {
+      name,
+      url,
+      key: privateKeyOf(file),
+      signers: { approval: serving('approval'), signing: serving('signing') },
+    };
+  });
+  const [first, ...others] = cosigners;
+  if (first === undefined || answerKeyFiles.length === 0 || signers.length === 0) {
+    throw new CountersignError('USAGE', '--url needs --key, --signer and --answer-key beside it');
+  }
+  return { cosigners: [first, ...others], replicaOrigins: [], answerKeys: answerKeyFiles.map(publicKeyOf) };
+}
+
+function parseSigner(text: string): { readonly id: string; readonly stages: ReadonlySet<string> } {
+  const [id = '', stages = 'signing', ...rest] = text.split('=');
+  const named = stages.split(',');
+  if (id === '' || rest.length > 0 || named.some((stage) => stage !== 'approval' && stage !== 'signing')) {
+    throw new CountersignError('USAGE', `--signer ${text} is not of the form ID or ID=approval,signing`);
+  }
+  return { id, stages: new Set(named) };
+}
+
+function parseUp(text: string, file: string): z.infer<typeof upSchema> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new CountersignError('CONFIG_INVALID', `${file} is not JSON`, { cause });
+  }
+  const parsed = upSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new CountersignError(
+    'CONFIG_INVALID',
+    `${file}: ${issue?.path.join('.') || 'document'}: ${issue?.message ?? 'is not as expected'}`,
+  );
+}
+
+/** A relative path of `up.json` is relative to its directory, or to where `up` was started. */
+function beside(directory: string, file: string): string {
+  const joined = join(directory, file);
+  return !isAbsolute(file) && existsSync(joined) ? joined : file;
+}
+
+function readText(file: string, advice = ''): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    const then = advice === '' ? '' : `; ${advice}`;
+    throw new CountersignError('FILE_UNREADABLE', `${file} cannot be read (${messageOf(cause)})${then}`, {
+      cause,
+    });
+  }
+}
+
+function privateKeyOf(file: string): KeyObject {
+  const text = readText(file);
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(text);
+  } catch (cause) {
+    throw new CountersignError('KEY_INVALID', `${file} holds no private key in PEM form`, { cause });
+  }
+  if (key.asymmetricKeyType === 'rsa') return key;
+  throw new CountersignError('KEY_INVALID', `${file} is no RSA key: co-signers sign with RS256`);
+}
+
+function publicKeyOf(file: string): KeyObject {
+  const text = readText(file);
+  try {
+    return createPublicKey(text);
+  } catch (cause) {
+    throw new CountersignError('KEY_INVALID', `${file} holds no public key in PEM form`, { cause });
+  }
+}

@@ -1,0 +1,173 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Charge } from '../../src/core/decision.js';
+import { onEachLedger, outcome } from '../support/each-ledger.js';
+import { charge, HOUR, LIFETIME, RETRY } from '../support/proposals.js';
+
+onEachLedger('windows', (given) => {
+  const { commit, used } = given;
+
+  describe('windows', () => {
+    const SHORT = { kind: 'rolling', lengthMs: 150 } as const;
+
+    test('an entry leaves a rolling window only when it is certainly older, then room is there again', async () => {
+      const charges = [charge('c', { max: '1', window: SHORT, whenFull: 'retry' })];
+      const first = await commit('t1', { charges });
+      for (;;) {
+        const reply = await commit('t2', { charges });
+        const age = reply.ledgerNowMs - first.ledgerNowMs;
+        expect([reply.kind, age > SHORT.lengthMs]).toEqual(
+          age > SHORT.lengthMs ? ['decided', true] : ['retry', false],
+        );
+        if (reply.kind === 'decided') break;
+      }
+      expect(await used(...charges)).toEqual(['1']);
+    });
+
+    test('a raised entry moves to now, an entry that is not raised keeps its time', async () => {
+      const stage = (txId: string, askKey: string, amount: string) =>
+        commit(txId, { ask: { askKey }, charges: [charge('c', { amount, window: SHORT })] });
+      await stage('kept', 'k1', '5');
+      await stage('raised', 'r1', '5');
+      await pause(90);
+      await stage('kept', 'k2', '5');
+      await stage('raised', 'r2', '6');
+      expect(await used(charge('c', { window: SHORT }))).toEqual(['11']);
+      await pause(90);
+      expect(await used(charge('c', { window: SHORT }))).toEqual(['6']);
+    });
+
+    test('an expired entry is charged anew', async () => {
+      const stage = (askKey: string, amount: string) =>
+        commit('t', { ask: { askKey }, charges: [charge('c', { amount, window: SHORT })] });
+      await stage('first', '5');
+      await pause(170);
+      expect(await stage('second', '3')).toMatchObject({ use: [{ used: '3' }] });
+    });
+
+    test('a long log of expired entries never refuses', async () => {
+      const window = { kind: 'rolling', lengthMs: 1000 } as const;
+      const old = Date.now() - 10_000;
+      await given.ledger.fill(
+        Array.from({ length: 1700 }, (_, index) => ({
+          counter: 'c',
+          window,
+          moneyKey: `old-${index}`,
+          atMs: old,
+          need: { kind: 'amount', amount: '7' },
+        })),
+      );
+      expect(await used(charge('c', { window }))).toEqual(['0']);
+      expect(await commit('t', { charges: [charge('c', { max: '1', window })] })).toMatchObject({
+        decision: { effect: 'approve' },
+        use: [{ used: '1' }],
+      });
+    });
+
+    test('a calendar window that does not contain the clock of the ledger is recomputed', async () => {
+      const now = Date.now();
+      const span = (startMs: number, endMs: number) => [
+        charge('c', { window: { kind: 'calendar', startMs, endMs } }),
+      ];
+      expect(await outcome(commit('t', { charges: span(now - 60_000, now - 1) }))).toBe('window-moved');
+      expect(await outcome(commit('t', { charges: span(now + 60_000, now + 120_000) }))).toBe('window-moved');
+      const { ledgerNowMs } = await commit('t', { opinion: RETRY });
+      expect(await outcome(commit('t', { charges: span(ledgerNowMs - 1000, ledgerNowMs) }))).toBe(
+        'window-moved',
+      );
+      expect((await given.ledger.state()).sequence).toBe(2);
+      expect(await outcome(commit('t', { charges: span(now - 60_000, now + 60_000) }))).toBe(
+        'approve APPROVED',
+      );
+    });
+
+    test('each calendar window has a counter of its own', async () => {
+      const now = Date.now();
+      const day = (startMs: number) =>
+        charge('c', { max: '1', window: { kind: 'calendar', startMs, endMs: now + 60_000 } });
+      await commit('t1', { charges: [day(now - 2000)] });
+      expect(await outcome(commit('t2', { charges: [day(now - 1000)] }))).toBe('approve APPROVED');
+      expect(await outcome(commit('t3', { charges: [day(now - 2000)] }))).toBe('reject LIMIT_EXCEEDED');
+      expect(await used(day(now - 2000), day(now - 3000))).toEqual(['1', '0']);
+    });
+
+    test('a lifetime never ends', async () => {
+      const charges = [charge('c', { amount: '60', window: LIFETIME })];
+      await commit('t1', { charges });
+      await commit('t1', { ask: { askKey: 'other-stage' }, charges });
+      expect(await outcome(commit('t2', { charges }))).toBe('reject LIMIT_EXCEEDED');
+      expect(await used(...charges)).toEqual(['60']);
+    });
+
+    test.each([
+      ['rolling', HOUR],
+      ['lifetime', LIFETIME],
+      ['calendar', { kind: 'calendar', startMs: 0, endMs: 9_999_999_999_999 }],
+    ] as const)('different members are counted once in a %s window', async (_, window) => {
+      const seen = (txId: string, ...members: readonly string[]) =>
+        commit(txId, { charges: [charge('d', { members, max: '3', window })] });
+      expect(await seen('t1', 'a', 'b', 'a')).toMatchObject({ use: [{ used: '2' }] });
+      expect(await seen('t2', 'b', 'a')).toMatchObject({ use: [{ used: '2' }] });
+      expect(await seen('t3', 'c', 'd')).toMatchObject({ decision: { reason: 'LIMIT_EXCEEDED' } });
+      expect(await seen('t4', 'c')).toMatchObject({ use: [{ used: '3' }] });
+      expect(await used(charge('d', { members: [], window }))).toEqual(['3']);
+    });
+
+    test('a member is inside a rolling window from its latest approval', async () => {
+      const seen = (txId: string, member: string) =>
+        commit(txId, { charges: [charge('d', { members: [member], window: SHORT })] });
+      await seen('t1', 'a');
+      await seen('t2', 'b');
+      await pause(90);
+      await seen('t3', 'a');
+      await pause(90);
+      expect(await used(charge('d', { members: [], window: SHORT }))).toEqual(['1']);
+      expect(await seen('t4', 'c')).toMatchObject({ use: [{ used: '2' }] });
+    });
+  });
+
+  describe('filling', () => {
+    const entry = (moneyKey: string, atMs: number, amount: string, window: Charge['window'] = HOUR) =>
+      ({ counter: 'c', window, moneyKey, atMs, need: { kind: 'amount', amount } }) as const;
+
+    test.each([
+      ['rolling', HOUR],
+      ['lifetime', LIFETIME],
+    ] as const)('a %s counter: the largest need counts, and repeating changes nothing', async (_, window) => {
+      const now = Date.now();
+      const entries = [
+        entry('a', now - 3000, '5', window),
+        entry('a', now - 2000, '9', window),
+        entry('b', now, '1', window),
+      ];
+      for (let round = 0; round < 3; round += 1) {
+        await given.ledger.fill(entries);
+        expect(await used(charge('c', { window }))).toEqual(['10']);
+      }
+      expect(
+        await commit('t', { ask: { moneyKey: 'a' }, charges: [charge('c', { amount: '10', window })] }),
+      ).toMatchObject({ use: [{ used: '11' }] });
+    });
+
+    test('an entry that had left its window before the next one is replaced by it', async () => {
+      const window = { kind: 'rolling', lengthMs: 1000 } as const;
+      const now = Date.now();
+      const entries = [entry('a', now - 2500, '8', window), entry('a', now, '5', window)];
+      for (let round = 0; round < 2; round += 1) {
+        await given.ledger.fill(entries);
+        expect(await used(charge('c', { window }))).toEqual(['5']);
+      }
+    });
+
+    test('members keep their latest time', async () => {
+      const window = { kind: 'rolling', lengthMs: 10_000 } as const;
+      const member = (atMs: number) =>
+        ({ counter: 'd', window, moneyKey: 'm', atMs, need: { kind: 'distinct', members: ['x'] } }) as const;
+      await given.ledger.fill([member(Date.now()), member(Date.now() - 20_000)]);
+      expect(await used(charge('d', { members: [], window }))).toEqual(['1']);
+    });
+  });
+});
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

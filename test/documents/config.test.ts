@@ -1,0 +1,133 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { parse, stringify } from 'yaml';
+import { loadConfig } from '../../src/config/load.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'countersign-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const GOOD = `http: { port: 8080 }
+ops: { port: 9090 }
+ledger:
+  kind: redis
+  redis: { url: redis://127.0.0.1:6379 }
+workspaces:
+  - name: main
+    policyFile: policy.yaml
+    cosigners:
+      - name: cosigner-a
+        protocol: fireblocks
+        path: /fireblocks
+        publicKeys: [{ file: keys/a.pub.pem }]
+        signers:
+          - { id: one }
+          - { id: two, stages: [approval] }
+        answerKey: { file: keys/answer.pem, algorithm: RS256 }
+operators:
+  - { name: alice, publicKeyFile: keys/alice.pub.pem }
+`;
+
+function load(text: string) {
+  const file = join(folder, 'config.yaml');
+  writeFileSync(file, text);
+  return loadConfig(file);
+}
+
+/** The message as a person sees it, without the folder. */
+function problemOf(text: string): string {
+  try {
+    load(text);
+  } catch (error) {
+    return (error as Error).message.replaceAll(`${folder}/`, '');
+  }
+  return 'no problem';
+}
+
+test('defaults are the safe ones, and file names are relative to the document', () => {
+  const config = load(GOOD);
+  expect(config.deadline).toBe(20_000);
+  expect(config.http).toEqual({ host: '0.0.0.0', port: 8080, bodyLimit: 4 * 1024 * 1024 });
+  expect(config.ledger).toMatchObject({ retention: 90 * 86_400_000, durability: { mode: 'fence' } });
+  const [cosigner] = config.workspaces[0]?.cosigners ?? [];
+  expect(cosigner?.retrySupported).toBe(true);
+  expect(cosigner?.signers?.map(({ stages }) => stages)).toEqual([['signing'], ['approval']]);
+  expect(cosigner?.answerKey.file).toBe(join(folder, 'keys/answer.pem'));
+  expect(config.operators[0]?.publicKeyFile).toBe(join(folder, 'keys/alice.pub.pem'));
+});
+
+describe('what a person sees when the document is wrong', () => {
+  const line = (text: string, find: string | RegExp, replace: string): string => text.replace(find, replace);
+  test.each<[string, string, string]>([
+    [
+      'a misspelled key',
+      line(GOOD, 'policyFile', 'policyfile'),
+      'config.yaml:8: workspaces[0].policyfile: unknown key; did you mean policyFile?',
+    ],
+    [
+      'a missing key',
+      line(GOOD, '    policyFile: policy.yaml\n', ''),
+      'config.yaml:7: workspaces[0].policyFile: is missing',
+    ],
+    [
+      'a bad duration',
+      `${GOOD}deadline: 20\n`,
+      'config.yaml:20: deadline: Invalid input: expected string, received number',
+    ],
+    [
+      'a deadline no co-signer waits for',
+      `${GOOD}deadline: 40s\n`,
+      'config.yaml:20: deadline: must be between 100ms and 28s: co-signers give up at 30s',
+    ],
+    [
+      'a path with a slash at its end',
+      line(GOOD, '/fireblocks', '/fireblocks/'),
+      'config.yaml:12: workspaces[0].cosigners[0].path: must be a path such as /fireblocks, without a slash at its end',
+    ],
+    [
+      'an unknown protocol',
+      line(GOOD, 'protocol: fireblocks', 'protocol: iofinnet'),
+      'config.yaml:11: workspaces[0].cosigners[0].protocol: must be fireblocks: this version speaks no other protocol',
+    ],
+    [
+      'Sentinel',
+      line(GOOD, 'url: redis://127.0.0.1:6379', 'sentinel: { name: x }'),
+      'unknown key; known keys are url, username, passwordFile, tls',
+    ],
+    [
+      'no ledger kind',
+      line(GOOD, '  kind: redis\n', ''),
+      'config.yaml:4: ledger.kind: must have a kind: redis or embedded',
+    ],
+    [
+      'a signer listed twice',
+      line(GOOD, 'id: two', 'id: one'),
+      'workspaces[0].cosigners[0].signers: lists a signer twice',
+    ],
+    ['equal ports', line(GOOD, '9090', '8080'), 'config.yaml:2: ops.port: must differ from http.port'],
+    [
+      'no operator',
+      line(GOOD, /operators:\n.*\n/, 'operators: []\n'),
+      'config.yaml:18: operators: Too small: expected array to have >=1 items',
+    ],
+    ['a key twice', `${GOOD}ops: { port: 1 }\n`, 'config.yaml:20: Map keys must be unique'],
+    ['no YAML', 'http: [', 'config.yaml:1: '],
+    ['an alias bomb', `${GOOD}logging: &a [*a]\n`, 'config.yaml:'],
+    ['an empty document', '', 'config.yaml:1: Invalid input: expected object, received null'],
+  ])('%s', (_, text, message) => {
+    expect(problemOf(text)).toContain(message);
+  });
+
+  test('two co-signers of one name', () => {
+    const document = parse(GOOD);
+    document.workspaces[0].cosigners.push(document.workspaces[0].cosigners[0]);
+    expect(problemOf(stringify(document, { aliasDuplicateObjects: false }))).toContain(
+      'workspaces[0].cosigners[1].name: the co-signer "cosigner-a" is already defined',
+    );
+  });
+
+  test('no file', () => {
+    expect(() => loadConfig(join(folder, 'none.yaml'))).toThrow(/^cannot read .*none\.yaml: ENOENT$/);
+  });
+});

@@ -1,0 +1,74 @@
+/** Runs a part of the contract on every store: the same sentences must hold for each. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe } from '@jest/globals';
+import type { Charge } from '../../src/core/decision.js';
+import type { CommitReply, Ledger, Versions } from '../../src/core/ports.js';
+import { type Bench, bench, embeddedStore, redisStore, type Store } from './ledger-bench.js';
+import { type ProposalParts, proposal } from './proposals.js';
+
+const STORES: readonly (readonly [Ledger['kind'], () => Promise<Store>])[] = [
+  ['redis', redisStore],
+  ['embedded', embeddedStore],
+];
+
+/** What each test is given: a ledger of its own, fresh and with an active policy. */
+export interface Given {
+  readonly kind: Ledger['kind'];
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly versions: Versions;
+  /** Another replica of the same ledger. */
+  another(): Ledger;
+  commit(txId: string, parts?: Partial<ProposalParts>): Promise<CommitReply>;
+  /** What is used of these counters now. */
+  used(...charges: readonly Charge[]): Promise<readonly string[]>;
+}
+
+export function onEachLedger(title: string, suite: (given: Given) => void): void {
+  describe.each(STORES)(`the %s ledger, ${title}`, (kind, start) => {
+    let store: Store;
+    let current: Bench;
+
+    beforeAll(async () => {
+      store = await start();
+    });
+    afterAll(() => store.stop());
+    beforeEach(async () => {
+      current = await bench(store);
+    });
+    afterEach(() => current.close());
+
+    suite({
+      kind,
+      get store() {
+        return store;
+      },
+      get ledger() {
+        return current.ledger;
+      },
+      get versions() {
+        return current.versions;
+      },
+      another: () => current.another(),
+      commit: (txId, parts = {}) =>
+        current.ledger.commit(proposal(txId, { versions: current.versions, ...parts })),
+      used: (...charges) => current.ledger.usage(charges),
+    });
+  });
+}
+
+/** A reply in a few words: `approve APPROVED again`, `conflict CONFLICT_AMOUNT`, `retry LIMIT_FULL_RETRY`, `stale`. */
+export async function outcome(reply: Promise<CommitReply>): Promise<string> {
+  const answer = await reply;
+  switch (answer.kind) {
+    case 'decided': {
+      const { effect, reason } = answer.decision;
+      return `${effect} ${reason}${answer.repeated ? ' again' : ''}`;
+    }
+    case 'conflict':
+      return `conflict ${answer.decision.reason}${answer.repeated ? ' again' : ''}`;
+    case 'retry':
+      return `retry ${answer.reason}`;
+    default:
+      return answer.kind;
+  }
+}

@@ -1,0 +1,79 @@
+/** A ledger to test, on either store: as many clients as a test wants, each workspace fresh, initialised and active. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Ledger, Versions } from '../../src/core/ports.js';
+import { createEmbeddedLedger } from '../../src/ledger/embedded/embedded-ledger.js';
+import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
+import { type RedisServer, startRedis } from './redis-server.js';
+
+export interface Store {
+  open(workspace: string): Ledger;
+  stop(): Promise<void>;
+}
+
+export interface RedisStore extends Store {
+  readonly server: RedisServer;
+}
+
+export async function redisStore(): Promise<RedisStore> {
+  const server = await startRedis();
+  return {
+    server,
+    open: (workspace) => createRedisLedger({ workspace, connection: { url: server.url } }),
+    stop: () => server.stop(),
+  };
+}
+
+export async function embeddedStore(): Promise<Store> {
+  const directory = mkdtempSync(join(tmpdir(), 'countersign-ledger-'));
+  return {
+    open: (workspace) => createEmbeddedLedger({ workspace, file: join(directory, 'ledger.db') }),
+    stop: async () => rmSync(directory, { recursive: true, force: true }),
+  };
+}
+
+export interface Bench {
+  readonly ledger: Ledger;
+  readonly versions: Versions;
+  /** Another replica of the same workspace. */
+  another(): Ledger;
+  close(): Promise<void>;
+}
+
+let workspaces = 0;
+
+/** A new ledger with an active policy. */
+export async function bench(store: Store): Promise<Bench> {
+  workspaces += 1;
+  const workspace = `bench-${process.pid}-${workspaces}`;
+  const opened: Ledger[] = [];
+  const another = () => {
+    const ledger = store.open(workspace);
+    opened.push(ledger);
+    return ledger;
+  };
+  const ledger = another();
+  await ledger.init();
+  const { sequence } = await activate(ledger);
+  return {
+    ledger,
+    versions: { policy: sequence, freezes: 0 },
+    another,
+    close: async () => {
+      await Promise.all(opened.map((each) => each.close()));
+    },
+  };
+}
+
+/** Activates a policy of no content at the ledger's present sequence. */
+export async function activate(ledger: Ledger): Promise<{ readonly sequence: number }> {
+  const { sequence } = await ledger.state();
+  return ledger.activate({
+    version: 'f'.repeat(64),
+    document: 'version: 1',
+    instances: { hourly: 'hourly-1' },
+    statement: 'a.b.c',
+    expectedSequence: sequence,
+  });
+}

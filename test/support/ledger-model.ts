@@ -1,0 +1,229 @@
+/**
+ * What a ledger does, said as simply as it can be: maps, BigInt, and every entry looked at every time. It shares no
+ * code with the stores, and takes the time from their replies.
+ */
+import type { Charge, Decision } from '../../src/core/decision.js';
+import type { CommitReply, CounterUse, Proposal, Versions } from '../../src/core/ports.js';
+
+interface Entry {
+  readonly at: number;
+  readonly amount: bigint;
+}
+
+interface KnownTransaction {
+  readonly core: string | undefined;
+  readonly rejected: boolean;
+  readonly approvedAmount: string | undefined;
+}
+
+/** What a test compares: everything but the wording of the ledger's own sentences. */
+export type Expected =
+  | {
+      readonly kind: 'decided' | 'conflict';
+      readonly repeated: boolean;
+      readonly decision: Omit<Decision, 'sentence'>;
+      readonly use?: readonly CounterUse[];
+    }
+  | { readonly kind: 'retry'; readonly reason: string }
+  | { readonly kind: 'stale' | 'window-moved' };
+
+type Words = Pick<Decision, 'effect' | 'reason' | 'rule' | 'limit'>;
+
+export class LedgerModel {
+  sequence = 1;
+  versions: Versions = { policy: 0, freezes: 0 };
+  readonly #asks = new Map<
+    string,
+    { readonly fingerprint: string; readonly decision: Omit<Decision, 'sentence'> }
+  >();
+  readonly #conflicts = new Map<string, Omit<Decision, 'sentence'>>();
+  readonly #transactions = new Map<string, KnownTransaction>();
+  readonly #bindings = new Map<string, string>();
+  readonly #facts = new Map<string, string>();
+  readonly #counters = new Map<string, Map<string, Entry>>();
+
+  policyActivated(): number {
+    this.sequence += 1;
+    this.versions = { ...this.versions, policy: this.sequence };
+    return this.sequence;
+  }
+
+  freezesChanged(): number {
+    this.sequence += 1;
+    this.versions = { ...this.versions, freezes: this.sequence };
+    return this.sequence;
+  }
+
+  used(charge: Charge, now: number): bigint {
+    return total(this.#entriesInside(charge, now));
+  }
+
+  commit(proposal: Proposal, now: number): Expected {
+    const { ask, opinion } = proposal;
+    if (proposal.versions.policy !== this.versions.policy) return { kind: 'stale' };
+    if (proposal.versions.freezes !== this.versions.freezes) return { kind: 'stale' };
+
+    const bound = ask.binding && this.#bindings.get(ask.binding.requestKey);
+    if (bound !== undefined && bound !== ask.binding?.txId)
+      return this.#conflict(proposal, now, 'CONFLICT_BINDING');
+
+    const standing = this.#asks.get(ask.askKey);
+    if (standing !== undefined && standing.fingerprint !== ask.fingerprint) {
+      return this.#conflict(proposal, now, 'CONFLICT_CONTENT');
+    }
+    if (standing !== undefined) {
+      if (proposal.frozen && standing.decision.effect === 'approve')
+        return { kind: 'retry', reason: 'FREEZE_RETRIES' };
+      return { kind: 'decided', repeated: true, decision: standing.decision, use: [] };
+    }
+
+    const transaction = ask.moneyKey === undefined ? undefined : this.#transactions.get(ask.moneyKey);
+    if (transaction !== undefined) {
+      if (transaction.core !== ask.coreFingerprint)
+        return this.#conflict(proposal, now, 'CONFLICT_TRANSACTION');
+      if (transaction.rejected)
+        return this.#decide(proposal, now, { effect: 'reject', reason: 'REJECTED_BEFORE' });
+      const approved = transaction.approvedAmount;
+      if (approved !== undefined && ask.amount !== undefined && BigInt(ask.amount) > BigInt(approved)) {
+        return this.#conflict(proposal, now, 'CONFLICT_AMOUNT');
+      }
+    }
+
+    if (opinion.effect === 'retry') return { kind: 'retry', reason: opinion.reason };
+    const rule = opinion.rule === undefined ? {} : { rule: opinion.rule };
+    const words = { effect: opinion.effect, reason: opinion.reason, ...rule } as const;
+    if (opinion.effect !== 'approve') return this.#decide(proposal, now, words);
+    return this.#approve(proposal, now, words);
+  }
+
+  #approve(proposal: Proposal, now: number, words: Words): Expected {
+    const { charges, facts, ask } = proposal;
+    const { rule } = words;
+    const reject = (more: Pick<Words, 'reason' | 'limit'>) =>
+      this.#decide(proposal, now, { effect: 'reject', ...(rule === undefined ? {} : { rule }), ...more });
+
+    for (const { window } of charges) {
+      if (window.kind === 'calendar' && !(window.startMs <= now && now < window.endMs))
+        return { kind: 'window-moved' };
+    }
+    for (const [index, { key, value, reason }] of facts.entries()) {
+      const earlier = facts.slice(0, index).find((fact) => fact.key === key)?.value;
+      const remembered = this.#facts.get(key) ?? earlier;
+      if (remembered !== undefined && remembered !== value) return reject({ reason });
+    }
+
+    const before = charges.map((charge) => this.used(charge, now));
+    const after = charges.map((charge) => total(this.#charged(charge, ask.moneyKey ?? ask.askKey, now)));
+    const overfull = charges.map((charge, index) => (after[index] ?? 0n) > BigInt(charge.max));
+    for (const [index, charge] of charges.entries()) {
+      if (charge.mode === 'shadow' || !overfull[index]) continue;
+      const alone =
+        charge.need.kind === 'amount'
+          ? BigInt(charge.need.amount)
+          : BigInt(new Set(charge.need.members).size);
+      if (charge.whenFull === 'retry' && alone <= BigInt(charge.max))
+        return { kind: 'retry', reason: 'LIMIT_FULL_RETRY' };
+      return reject({ reason: 'LIMIT_EXCEEDED', limit: charge.limit });
+    }
+
+    const shadowOverfull = charges.some((charge, index) => charge.mode === 'shadow' && overfull[index]);
+    const use = charges.map((charge, index): CounterUse => {
+      const isCharged = charge.mode === 'enforce' || !shadowOverfull;
+      const used = (isCharged ? after[index] : before[index]) ?? 0n;
+      return {
+        limit: charge.limit,
+        counter: charge.counter,
+        mode: charge.mode,
+        max: charge.max,
+        used: String(used),
+        near: used >= BigInt(charge.near),
+        exceeded: charge.mode === 'shadow' && overfull[index] === true,
+      };
+    });
+    for (const charge of charges) {
+      if (charge.mode === 'shadow' && shadowOverfull) continue;
+      this.#counters.set(nameOf(charge), this.#charged(charge, ask.moneyKey ?? ask.askKey, now));
+    }
+    for (const { key, value } of facts) this.#facts.set(key, value);
+    return { ...this.#decide(proposal, now, words), use };
+  }
+
+  #decide(
+    { ask, policyVersion }: Proposal,
+    now: number,
+    words: Words,
+  ): Expected & { readonly kind: 'decided' | 'conflict' } {
+    this.sequence += 1;
+    const decision = { ...words, sequence: this.sequence, decidedAtMs: now, policyVersion };
+    this.#asks.set(ask.askKey, { fingerprint: ask.fingerprint, decision });
+    if (ask.binding !== undefined) this.#bindings.set(ask.binding.requestKey, ask.binding.txId);
+    if (ask.moneyKey !== undefined) {
+      const known = this.#transactions.get(ask.moneyKey);
+      this.#transactions.set(ask.moneyKey, {
+        core: ask.coreFingerprint,
+        rejected: known?.rejected === true || words.effect === 'reject',
+        approvedAmount: known?.approvedAmount ?? (words.effect === 'approve' ? ask.amount : undefined),
+      });
+    }
+    return { kind: 'decided', repeated: false, decision, use: [] };
+  }
+
+  #conflict({ ask, policyVersion }: Proposal, now: number, reason: Decision['reason']): Expected {
+    const variant = JSON.stringify([ask.askKey, ask.fingerprint]);
+    const known = this.#conflicts.get(variant);
+    if (known !== undefined) return { kind: 'conflict', repeated: true, decision: known };
+    this.sequence += 1;
+    const decision = {
+      effect: 'reject',
+      reason,
+      sequence: this.sequence,
+      decidedAtMs: now,
+      policyVersion,
+    } as const;
+    this.#conflicts.set(variant, decision);
+    return { kind: 'conflict', repeated: false, decision };
+  }
+
+  #entriesInside(charge: Charge, now: number): Map<string, Entry> {
+    const { window } = charge;
+    const entries = [...(this.#counters.get(nameOf(charge)) ?? [])];
+    if (window.kind !== 'rolling') return new Map(entries);
+    return new Map(entries.filter(([, { at }]) => now - at <= window.lengthMs));
+  }
+
+  /** The counter's entries if the charge were made now. */
+  #charged(charge: Charge, moneyKey: string, now: number): Map<string, Entry> {
+    const entries = this.#entriesInside(charge, now);
+    if (charge.need.kind === 'distinct') {
+      for (const member of charge.need.members) entries.set(member, { at: now, amount: 1n });
+      return entries;
+    }
+    const amount = BigInt(charge.need.amount);
+    if (amount > (entries.get(moneyKey)?.amount ?? 0n)) entries.set(moneyKey, { at: now, amount });
+    return entries;
+  }
+}
+
+function nameOf({ counter, mode, window }: Charge): string {
+  return JSON.stringify([counter, mode, window.kind === 'calendar' ? window.startMs : window.kind]);
+}
+
+function total(entries: Map<string, Entry>): bigint {
+  return [...entries.values()].reduce((sum, { amount }) => sum + amount, 0n);
+}
+
+/** A store's reply in the model's terms. */
+export function comparable(reply: CommitReply): Expected {
+  switch (reply.kind) {
+    case 'decided':
+    case 'conflict': {
+      const { sentence: _, ...decision } = reply.decision;
+      const { kind, repeated } = reply;
+      return { kind, repeated, decision, ...(reply.kind === 'decided' ? { use: reply.use } : {}) };
+    }
+    case 'retry':
+      return { kind: 'retry', reason: reply.reason };
+    default:
+      return { kind: reply.kind };
+  }
+}

@@ -1,0 +1,48 @@
+/** Which processes there are, so that a test can show that it left none behind. */
+import { execFileSync } from 'node:child_process';
+
+export interface ProcessEntry {
+  readonly pid: number;
+  readonly parent: number;
+  /** Ended, and not yet collected by its parent. */
+  readonly ended: boolean;
+}
+
+/** All processes of this machine, by POSIX `ps`. */
+export function processTable(): readonly ProcessEntry[] {
+  const text = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat='], { encoding: 'utf8' });
+  return text.split('\n').flatMap((line) => {
+    const [, pid, parent, state] = /^\s*(\d+)\s+(\d+)\s+(\S+)/.exec(line) ?? [];
+    if (pid === undefined || parent === undefined || state === undefined) return [];
+    return [{ pid: Number(pid), parent: Number(parent), ended: state.startsWith('Z') }];
+  });
+}
+
+/** Children of this process, and theirs. */
+export function descendantsOf(pid: number): readonly number[] {
+  const table = processTable();
+  const found: number[] = [];
+  let generation = [pid];
+  while (generation.length > 0) {
+    const parents = new Set(generation);
+    generation = table.filter(({ parent }) => parents.has(parent)).map((entry) => entry.pid);
+    found.push(...generation);
+  }
+  return found;
+}
+
+export function living(pids: Iterable<number>): readonly number[] {
+  const wanted = new Set(pids);
+  return processTable()
+    .filter(({ pid, ended }) => wanted.has(pid) && !ended)
+    .map(({ pid }) => pid);
+}
+
+/** One that has ended meanwhile is none the worse for it. */
+export function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}

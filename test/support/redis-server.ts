@@ -1,0 +1,138 @@
+/** A private Redis or Valkey on a free port of 127.0.0.1, with its append-only file in a directory of its own. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+
+export interface RedisOptions {
+  /** Settings as in redis.conf, over the ones of {@link DEFAULTS}. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+export interface RedisServer {
+  readonly url: string;
+  readonly port: number;
+  /** Of the running process; changes with a restart. */
+  readonly pid: number;
+  /** Ends it and removes its directory. */
+  stop(): Promise<void>;
+  /** Sends a signal; with one that ends the process, resolves when it has ended. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Starts it again on the same port and data. */
+  restart(): Promise<void>;
+  /** One command of a connection of its own. */
+  command(...words: readonly [string, ...string[]]): Promise<unknown>;
+}
+
+const DEFAULTS = { appendonly: 'yes', appendfsync: 'everysec', save: '', 'maxmemory-policy': 'noeviction' };
+
+const STARTUP_MS = 10_000;
+
+export async function startRedis({ settings = {} }: RedisOptions = {}): Promise<RedisServer> {
+  const binary = findBinary();
+  const port = await freePort();
+  const directory = mkdtempSync(join(tmpdir(), 'countersign-redis-'));
+  const flags = Object.entries({ ...DEFAULTS, ...settings }).flatMap(([name, value]) => [`--${name}`, value]);
+  const password = settings.requirepass === undefined ? {} : { password: settings.requirepass };
+  const start = async () => {
+    const child = spawn(
+      binary,
+      ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, ...flags],
+      {
+        stdio: 'ignore',
+      },
+    );
+    // A test that fails before it stops its server must not keep the process, whose end ends the server.
+    child.unref();
+    running.add(child);
+    child.once('exit', () => running.delete(child));
+    await answers(port, child);
+    return child;
+  };
+  let child = await start();
+  const kill = async (signal: NodeJS.Signals) => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await ended;
+  };
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    get pid() {
+      return child.pid ?? 0;
+    },
+    kill,
+    async restart() {
+      await kill('SIGKILL');
+      child = await start();
+    },
+    async stop() {
+      await kill('SIGKILL');
+      rmSync(directory, { recursive: true, force: true });
+    },
+    async command(name, ...args) {
+      const client = new Redis(port, '127.0.0.1', { ...password, retryStrategy: () => null });
+      client.on('error', () => {});
+      try {
+        return await client.call(name, args);
+      } finally {
+        client.disconnect();
+      }
+    },
+  };
+}
+
+/** No server outlives the tests, however they end. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+function findBinary(): string {
+  for (const name of ['redis-server', 'valkey-server']) {
+    try {
+      execFileSync(name, ['--version'], { stdio: 'ignore' });
+      return name;
+    } catch {
+      // The next name.
+    }
+  }
+  throw new Error('these tests need redis-server or valkey-server on the PATH');
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Any reply but LOADING will do: a server that wants a password answers too. */
+async function answers(port: number, child: ChildProcess): Promise<void> {
+  const deadline = Date.now() + STARTUP_MS;
+  while (Date.now() < deadline && child.exitCode === null) {
+    const reply = await ping(port).catch(() => '-LOADING');
+    if (!reply.startsWith('-LOADING')) return;
+    await pause(20);
+  }
+  child.kill('SIGKILL');
+  throw new Error(`Redis on port ${port} did not answer`);
+}
+
+async function ping(port: number): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    socket.write('PING\r\n');
+    const [reply] = await once(socket, 'data');
+    return String(reply);
+  } finally {
+    socket.destroy();
+  }
+}

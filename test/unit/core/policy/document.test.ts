@@ -1,0 +1,62 @@
+import { expect, test } from '@jest/globals';
+import { pathText } from '../../../../src/core/document.js';
+import { warningsOf } from '../../../../src/core/policy/consistency.js';
+import { parsePolicy } from '../../../../src/core/policy/document.js';
+
+function warnings(text: string): readonly string[] {
+  return warningsOf(parsePolicy(`version: 1\n${text}`, 'policy.yaml')).map(
+    ({ path, message }) => `${pathText(path)}: ${message}`,
+  );
+}
+
+test('defaults are filled in', () => {
+  const document = parsePolicy('version: 1\nrules: [{ name: a, effect: reject }]', 'policy.yaml');
+  expect(document).toMatchObject({ lists: {}, limits: {}, unfreeze: 'one-person' });
+  expect(document.rules).toEqual([{ name: 'a', mode: 'enforce', match: {}, limits: [], effect: 'reject' }]);
+});
+
+test('anchors may be used, and problems are found where they point to', () => {
+  expect(() =>
+    parsePolicy(
+      `version: 1
+rules:
+  - { name: a, match: &m { kind: transaction, asset: ETH }, effect: approve }
+  - { name: b, match: *m, effect: approve }`,
+      'policy.yaml',
+    ),
+  ).toThrow('policy.yaml:4: rules[1]: can never be reached: rule a has the same match');
+});
+
+test('a document with Windows line ends and a byte order mark is the same document', () => {
+  const text = '\ufeffversion: 1\r\nrules:\r\n  - { name: a, effect: reject }\r\n';
+  expect(parsePolicy(text, 'policy.yaml').rules).toHaveLength(1);
+});
+
+test.each<[string, string, readonly string[]]>([
+  [
+    'what nobody uses',
+    `lists: { l: [x] }
+limits: { n: { sum: count, max: '1', window: lifetime }, all: { sum: count, max: '1', window: lifetime, counts: all } }
+rules: [{ name: a, match: { asset: ETH }, effect: approve }]`,
+    ['limits.n: no rule names this limit: it counts nothing', 'lists.l: no rule uses this list'],
+  ],
+  [
+    'approvals without looking',
+    'rules: [{ name: a, match: { asset: ETH }, verify: off, effect: approve }]',
+    ['rules[0].verify: VERIFY OFF: rule a approves without looking at the bytes'],
+  ],
+  [
+    'rejections that catch configuration changes',
+    'rules: [{ name: a, match: { operation: RAW }, effect: reject }]',
+    ['rules[0].match: does not say kind: transaction, so it also holds for configuration changes'],
+  ],
+  [
+    'fees that an approval cannot know',
+    `limits: { f: { sum: fee, max: '1', window: lifetime } }
+rules: [{ name: a, match: { asset: ETH }, limits: [f], effect: approve }]`,
+    [
+      'rules[0].limits: limit f sums fees, which only the signing stage carries: say stage: signing, or approvals are refused',
+    ],
+  ],
+  ['nothing', 'rules: [{ name: a, match: { kind: transaction, operation: RAW }, effect: reject }]', []],
+])('warns of %s', (_, text, expected) => expect(warnings(text)).toEqual(expected));

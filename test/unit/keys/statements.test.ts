@@ -1,0 +1,164 @@
+import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { describe, expect, test } from '@jest/globals';
+import { CompactSign } from 'jose';
+import type { ActivePolicy } from '../../../src/core/ports.js';
+import {
+  authenticateActivation,
+  type Operator,
+  type Statement,
+  signStatement,
+  verifyStatement,
+} from '../../../src/keys/statements.js';
+import { hs256, rsaPair } from '../../support/cosigner.js';
+import { rejectionOf } from '../../support/errors.js';
+
+const alice = generateKeyPairSync('ed25519');
+const bob = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const carol = rsaPair();
+const stranger = generateKeyPairSync('ed25519');
+
+const operators: readonly Operator[] = [
+  { name: 'alice', publicKey: alice.publicKey },
+  { name: 'bob', publicKey: bob.publicKey },
+  { name: 'carol', publicKey: carol.publicKey },
+];
+
+const document = 'version: 1\n';
+const version = createHash('sha256').update(document).digest('hex');
+const statement = {
+  statement: 'policy-activate',
+  ledger: 'ledger-1',
+  workspace: 'main',
+  version,
+  previous: null,
+  issuedAt: '2026-11-20T12:00:00.000Z',
+} satisfies Statement;
+
+const HEADER = { alg: 'EdDSA', typ: 'countersign-statement+jws' };
+
+function written(payload: string, header = HEADER, key: KeyObject = alice.privateKey): Promise<string> {
+  return new CompactSign(Buffer.from(payload)).setProtectedHeader(header).sign(key);
+}
+
+describe('a signed statement', () => {
+  test.each([
+    ['alice', alice.privateKey],
+    ['bob', bob.privateKey],
+    ['carol', carol.privateKey],
+  ])('is known to be of %s', async (operator, key) => {
+    const jws = await signStatement(key, statement);
+    expect(await verifyStatement(operators, jws)).toMatchObject({ operator, statement });
+  });
+
+  const NOBODY = 'no configured operator signed it';
+  const UNCLEAR = 'it says nothing this version understands';
+  const text = JSON.stringify(statement);
+  test.each<readonly [string, string | Promise<string>, string]>([
+    ['of a stranger', signStatement(stranger.privateKey, statement), NOBODY],
+    ['that is none', 'hello', NOBODY],
+    ['of another token type', written(text, { ...HEADER, typ: 'JWT' }), NOBODY],
+    ['of no token type', written(text, { alg: 'EdDSA' } as typeof HEADER), NOBODY],
+    [
+      'with an HMAC of a public key',
+      hs256(
+        JSON.stringify({ ...HEADER, alg: 'HS256' }),
+        text,
+        carol.publicKey.export({ type: 'spki', format: 'pem' }),
+      ),
+      NOBODY,
+    ],
+    [
+      'without a signature',
+      `${Buffer.from(JSON.stringify({ ...HEADER, alg: 'none' })).toString('base64url')}.e30.`,
+      NOBODY,
+    ],
+    ['that is too long', 'x'.repeat(20_000), 'it is too long'],
+    ['that is no JSON', written('policy-activate'), 'it is not JSON'],
+    ['about something unknown', written(JSON.stringify({ ...statement, statement: 'mint' })), UNCLEAR],
+    ['with another member', written(JSON.stringify({ ...statement, also: 'this' })), UNCLEAR],
+    ['with a member missing', written(JSON.stringify({ ...statement, ledger: undefined })), UNCLEAR],
+    ['with a version that is no digest', written(JSON.stringify({ ...statement, version: 'v1' })), UNCLEAR],
+    ['with a time that is none', written(JSON.stringify({ ...statement, issuedAt: 'today' })), UNCLEAR],
+    [
+      'with a member twice',
+      written(text.replace('{', '{"workspace":"test",')),
+      'it is not in its canonical form',
+    ],
+    ['with blanks', written(JSON.stringify(statement, null, 1)), 'it is not in its canonical form'],
+    [
+      'in another order',
+      written(JSON.stringify(Object.fromEntries(Object.entries(statement).reverse()))),
+      'it is not in its canonical form',
+    ],
+  ])('%s is not accepted', async (_, jws, problem) => {
+    expect(await rejectionOf(verifyStatement(operators, await jws))).toMatchObject({
+      code: 'STATEMENT_INVALID',
+      message: `the signed statement is not accepted: ${problem}`,
+    });
+  });
+});
+
+describe('the active policy', () => {
+  const authenticate = authenticateActivation(operators, 'main');
+  async function active(overrides: Partial<ActivePolicy> = {}, said: object = {}): Promise<ActivePolicy> {
+    const jws = await signStatement(alice.privateKey, { ...statement, ...said } as Statement);
+    return { version, sequence: 3, document, instances: {}, statement: jws, ...overrides };
+  }
+
+  test('is trusted when an operator activated it here', async () => {
+    await expect(authenticate(await active(), 'ledger-1')).resolves.toBeUndefined();
+  });
+
+  const unfreeze = {
+    statement: 'unfreeze',
+    ledger: 'ledger-1',
+    workspace: 'main',
+    freeze: 'f',
+    issuedAt: statement.issuedAt,
+  } as const;
+  test.each<readonly [string, Promise<ActivePolicy>, string, string]>([
+    ['for another ledger', active(), 'ledger-2', 'its statement is for another ledger'],
+    [
+      'for another workspace',
+      active({}, { workspace: 'test' }),
+      'ledger-1',
+      'its statement is for another workspace',
+    ],
+    [
+      'with another document',
+      active({ document: 'version: 2\n' }),
+      'ledger-1',
+      'its statement is about another document',
+    ],
+    [
+      'with another digest',
+      active({ version: '0'.repeat(64) }),
+      'ledger-1',
+      'its statement is about another document',
+    ],
+    [
+      'with the digest of another',
+      active({}, { version: 'f'.repeat(64) }),
+      'ledger-1',
+      'its statement is about another document',
+    ],
+    [
+      'of a stranger',
+      signStatement(stranger.privateKey, statement).then((jws) => active({ statement: jws })),
+      'ledger-1',
+      'its statement cannot be trusted',
+    ],
+    ['without a statement', active({ statement: '' }), 'ledger-1', 'its statement cannot be trusted'],
+    [
+      'with a statement about a freeze',
+      signStatement(alice.privateKey, unfreeze).then((jws) => active({ statement: jws })),
+      'ledger-1',
+      'its statement is about something else',
+    ],
+  ])('%s is not trusted', async (_, policy, ledger, problem) => {
+    expect(await rejectionOf(authenticate(await policy, ledger))).toMatchObject({
+      code: 'POLICY_UNTRUSTED',
+      message: `the active policy is not trusted: ${problem}`,
+    });
+  });
+});
