@@ -87,7 +87,6 @@ async function decideBefore(deadline: Deadline, request: Request, ports: Decisio
       case 'retry':
         return { kind: 'undecided', reason: reply.reason, sentence: reply.sentence };
       case 'stale':
-        ports.rulebook.forget();
         evaluations += 1;
         break;
       case 'window-moved':
@@ -114,7 +113,7 @@ async function propose(
   const examination = await examine(request, chains, rules.policy.verification, deadline.signal);
   const evaluation = evaluate(rules, { request, examination, instantMs: instantMs ?? nowMs });
   const { verdict } = evaluation;
-  return ledger.commit({
+  const reply = await ledger.commit({
     ask,
     versions: rules.versions,
     policyVersion: rules.policy.version,
@@ -126,6 +125,8 @@ async function propose(
       verdict.opinion.effect === 'approve' && examination.kind === 'agrees' ? examination.effects.facts : [],
     journal: journalText(request, examination, evaluation),
   });
+  if (reply.kind === 'stale') rulebook.forget(rules);
+  return reply;
 }
 
 function asReply(error: unknown): CountersignError {

@@ -23,7 +23,10 @@ export interface RulebookHooks {
 }
 
 export class Rulebook {
-  #rules: Promise<Rules> | undefined;
+  /** The newest read, finished or not. */
+  #reading: Promise<Rules> | undefined;
+  /** What it came to. */
+  #known: Rules | undefined;
 
   constructor(
     private readonly ledger: Pick<Ledger, 'state'>,
@@ -33,19 +36,29 @@ export class Rulebook {
 
   /** One read of the ledger serves all requests that wait for it; a failed one serves nobody. */
   current(): Promise<Rules> {
-    if (this.#rules === undefined) {
-      const rules = this.ledger.state().then((state) => this.#read(state));
-      this.#rules = rules;
-      rules.catch(() => {
-        if (this.#rules === rules) this.#rules = undefined;
-      });
+    if (this.#reading === undefined) {
+      const reading = this.ledger.state().then((state) => this.#read(state));
+      this.#reading = reading;
+      reading.then(
+        (rules) => {
+          this.#known = rules;
+        },
+        () => {
+          this.#reading = undefined;
+        },
+      );
     }
-    return this.#rules;
+    return this.#reading;
   }
 
-  /** The next request reads the ledger again. */
-  forget(): void {
-    this.#rules = undefined;
+  /**
+   * These rules were found to be stale: the next request reads the ledger again. Rules that are known, or being read,
+   * since others found the same stay: many requests are under way when a policy changes, and one read serves them all.
+   */
+  forget(stale: Rules): void {
+    if (this.#known !== stale) return;
+    this.#known = undefined;
+    this.#reading = undefined;
   }
 
   async #read(state: LedgerState): Promise<Rules> {
