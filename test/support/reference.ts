@@ -22,6 +22,7 @@ interface Schema {
   readonly required?: readonly string[];
   readonly items?: Schema;
   readonly oneOf?: readonly Schema[];
+  readonly anyOf?: readonly Schema[];
   readonly minItems?: number;
   readonly maxItems?: number;
 }
@@ -48,9 +49,9 @@ function membersOf({ properties = {}, required = [] }: Schema, prefix: string): 
   });
 }
 
-function insideOf({ items, oneOf, ...schema }: Schema, path: string): Field[] {
+function insideOf({ items, oneOf = [], anyOf = [], ...schema }: Schema, path: string): Field[] {
   if (items !== undefined) return insideOf(items, `${path}[]`);
-  return [schema, ...(oneOf ?? [])].flatMap((branch) => membersOf(branch, `${path}.`));
+  return [schema, ...oneOf, ...anyOf].flatMap((branch) => membersOf(branch, `${path}.`));
 }
 
 /** One table per top-level field; the two kinds of a ledger get one each. */
@@ -185,6 +186,8 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
   LIMIT_EXCEEDED: 'The sentence names the limit. A refused transaction stays refused: it must be made anew.',
   AMOUNT_UNKNOWN:
     'A limit counts something that the request does not show, often `usd` of an asset without a price. Limit it in its own units.',
+  CHARGES_TOO_MANY:
+    'More destinations than the limits of the rule can count one by one. Use fewer `per: destination` limits.',
   FROZEN: 'A freeze that rejects is in force.',
   CONFLICT_CONTENT: '**Investigate**: one id, two contents. What was decided first stands.',
   CONFLICT_TRANSACTION:
