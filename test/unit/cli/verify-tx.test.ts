@@ -12,6 +12,8 @@ afterEach(() => {
 });
 
 const payload = {
+  txId: '9c794cee-7e27-46c9-9e9a-ed68295ff06b',
+  requestId: '9c794cee-7e27-46c9-9e9a-ed68295ff06b',
   operation: 'TRANSFER',
   asset: 'ETH',
   sourceType: 'VAULT',
