@@ -1,15 +1,13 @@
 /** The decoded body of a Fireblocks `tx_sign_request`, read by the protocol's own parser. */
 import { type Refusal, refuse } from '../chains/refusal.js';
-import { canonicalJson, type Json, type TransactionRequest } from '../core/request.js';
+import type { TransactionRequest } from '../core/request.js';
 import { Claims, MalformedClaims } from '../protocols/fireblocks/claims.js';
 import { readTransaction } from '../protocols/fireblocks/transaction.js';
 
 /** Always at the signing stage, because only there are bytes. A replica answers a muddle with 400; here it is refused. */
-export function readSigningPayload(payload: Json | undefined): TransactionRequest | Refusal {
+export function readSigningPayload(payload: Uint8Array): TransactionRequest | Refusal {
   try {
-    const { txId, intent, rawTransactions } = readTransaction(
-      Claims.parse(Buffer.from(canonicalJson(payload))),
-    );
+    const { txId, intent, rawTransactions } = readTransaction(Claims.parse(payload));
     return {
       kind: 'transaction',
       stage: 'signing',

@@ -97,11 +97,16 @@ describe('countersign verify-tx', () => {
     expect(out).not.toContain('\u001b');
   });
 
-  test.each([
-    ['that is no JSON', '{'],
-    ['that is missing', ''],
-  ])('names a file %s', async (_, value) => {
-    await expect(run(value)).rejects.toThrow(/payload\.json/);
+  test('refuses a payload that two readers could read in two ways', async () => {
+    const twice = JSON.stringify(payload).replace('"asset"', '"asset":"BTC","asset"');
+    expect((await run(twice)).out).toContain('refused PAYLOAD_MALFORMED');
+    expect((await run('{')).out).toContain('refused PAYLOAD_MALFORMED');
+  });
+
+  test('names a file that is missing', async () => {
+    await expect(
+      verifyTxCommand().parseAsync([join(folder, 'nowhere.json')], { from: 'user' }),
+    ).rejects.toThrow(/nowhere\.json/);
   });
 });
 
