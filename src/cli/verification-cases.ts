@@ -11,7 +11,7 @@ import {
   verificationSchema,
 } from '../core/policy/verification.js';
 import type { Chains } from '../core/ports.js';
-import { type Json, JsonNumber } from '../core/request.js';
+import { canonicalJson, type Json, JsonNumber } from '../core/request.js';
 import { examine } from '../core/verify.js';
 import { readSigningPayload } from './signing-payload.js';
 
@@ -80,7 +80,7 @@ function judgeFor(
   const chains = chainsFor(isObject(item.context) ? item.context : {});
   const memory = new Map<string, string>();
   return async (payload) => {
-    const request = readSigningPayload(payload);
+    const request = readSigningPayload(Buffer.from(canonicalJson(payload)));
     if (isRefusal(request)) return { action: 'REJECT', code: request.reason, detail: request.detail };
     const settings = settingsOf(policy, chains, request.intent.asset);
     const examination = await examine(request, chains, settings, new AbortController().signal);
