@@ -24,6 +24,7 @@ export interface RulebookHooks {
 
 export class Rulebook {
   #rules: Promise<Rules> | undefined;
+  #adopted: { readonly from: string; readonly rules: Rules } | undefined;
 
   constructor(
     private readonly ledger: Pick<Ledger, 'state'>,
@@ -48,7 +49,25 @@ export class Rulebook {
     this.#rules = undefined;
   }
 
-  async #read(state: LedgerState): Promise<Rules> {
+  /**
+   * Reads the ledger although nothing said that the rules are stale: a store that was emptied or tampered with does
+   * not say so by itself. Rules that no longer hold are dropped.
+   */
+  confirm(): Promise<Rules> {
+    this.forget();
+    return this.current();
+  }
+
+  async #read({ identity, policy, freezes, versions }: LedgerState): Promise<Rules> {
+    const from = JSON.stringify({ identity, policy, freezes, versions });
+    if (this.#adopted?.from === from) return this.#adopted.rules;
+    const rules = await this.#compile({ identity, policy, freezes, versions });
+    this.hooks.adopted(rules);
+    this.#adopted = { from, rules };
+    return rules;
+  }
+
+  async #compile(state: Omit<LedgerState, 'sequence'>): Promise<Rules> {
     const active = state.policy;
     if (active === undefined)
       throw new CountersignError('POLICY_MISSING', 'no policy is active in this ledger');
@@ -60,7 +79,6 @@ export class Rulebook {
       versions: state.versions,
     };
     this.hooks.accept(rules);
-    this.hooks.adopted(rules);
     return rules;
   }
 }
