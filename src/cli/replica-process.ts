@@ -113,10 +113,10 @@ export class ReplicaProcess {
     if (this.#child !== child) return;
     const wasListening = this.#listening;
     this.#listening = false;
-    if (this.#stopping) return;
-    this.options.onExit(this.name, how);
     // One that never came up is not tried again: its configuration will not mend itself.
-    if (wasListening) this.#restart();
+    if (this.#stopping || !wasListening) return;
+    this.options.onExit(this.name, how);
+    this.#restart();
   }
 
   #restart(): void {
