@@ -70,7 +70,10 @@ export class Rulebook {
   async #compile(state: Omit<LedgerState, 'sequence'>): Promise<Rules> {
     const active = state.policy;
     if (active === undefined)
-      throw new CountersignError('POLICY_MISSING', 'no policy is active in this ledger');
+      throw new CountersignError(
+        'POLICY_MISSING',
+        'no policy is active in this ledger; `countersign policy activate` makes one so',
+      );
     await this.hooks.authenticate(active, state.identity);
     const rules: Rules = {
       policy: compilePolicy(active.document, 'the active policy', this.chains),
