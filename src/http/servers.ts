@@ -23,8 +23,11 @@ export interface AskServerSettings {
 
 /** A body that trickles in for longer will not be answered within the co-signer's 30 s. */
 const RECEIVE_TIMEOUT_MS = 15_000;
-/** How often that is looked at; by itself Node would look twice a minute. */
-const RECEIVE_CHECK_MS = 1_000;
+/**
+ * Node looks after both times twice a minute unless told otherwise, and takes the longer one for the whole request: its
+ * own 60 s for the headers would become the time of the body.
+ */
+const HTTP_TIMES = { headersTimeout: 10_000, connectionsCheckingInterval: 1_000 } as const;
 /** Longer than balancers keep idle connections, so that they close first and never race a request into ours. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 
@@ -48,8 +51,8 @@ export async function startAskServer(
       reply.status(400).type('text/plain; charset=utf-8').send('bad request\n');
     },
     ...(settings.tls === undefined
-      ? { http: { connectionsCheckingInterval: RECEIVE_CHECK_MS } }
-      : { https: { connectionsCheckingInterval: RECEIVE_CHECK_MS, ...tlsOptions(settings.tls) } }),
+      ? { http: HTTP_TIMES }
+      : { https: { ...HTTP_TIMES, ...tlsOptions(settings.tls) } }),
   });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,
