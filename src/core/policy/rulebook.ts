@@ -27,6 +27,8 @@ export class Rulebook {
   #reading: Promise<Rules> | undefined;
   /** What it came to. */
   #known: Rules | undefined;
+  /** The rules compiled last, and the state they were compiled from: the same state gives the same rules. */
+  #compiled: { readonly from: string; readonly rules: Rules } | undefined;
 
   constructor(
     private readonly ledger: Pick<Ledger, 'state'>,
@@ -36,19 +38,26 @@ export class Rulebook {
 
   /** One read of the ledger serves all requests that wait for it; a failed one serves nobody. */
   current(): Promise<Rules> {
-    if (this.#reading === undefined) {
-      const reading = this.ledger.state().then((state) => this.#read(state));
-      this.#reading = reading;
-      reading.then(
-        (rules) => {
-          this.#known = rules;
-        },
-        () => {
-          this.#reading = undefined;
-        },
-      );
-    }
-    return this.#reading;
+    return this.#reading ?? this.confirm();
+  }
+
+  /**
+   * Reads the ledger although nothing said that the rules are stale: a store that was emptied or tampered with does
+   * not say so by itself. Rules that no longer hold are dropped.
+   */
+  confirm(): Promise<Rules> {
+    const reading = this.ledger.state().then((state) => this.#read(state));
+    this.#reading = reading;
+    this.#known = undefined;
+    reading.then(
+      (rules) => {
+        if (this.#reading === reading) this.#known = rules;
+      },
+      () => {
+        if (this.#reading === reading) this.#reading = undefined;
+      },
+    );
+    return reading;
   }
 
   /**
@@ -61,10 +70,22 @@ export class Rulebook {
     this.#reading = undefined;
   }
 
-  async #read(state: LedgerState): Promise<Rules> {
+  async #read({ identity, policy, freezes, versions }: LedgerState): Promise<Rules> {
+    const from = JSON.stringify({ identity, policy, freezes, versions });
+    if (this.#compiled?.from === from) return this.#compiled.rules;
+    const rules = await this.#compile({ identity, policy, freezes, versions });
+    this.hooks.adopted(rules);
+    this.#compiled = { from, rules };
+    return rules;
+  }
+
+  async #compile(state: Omit<LedgerState, 'sequence'>): Promise<Rules> {
     const active = state.policy;
     if (active === undefined)
-      throw new CountersignError('POLICY_MISSING', 'no policy is active in this ledger');
+      throw new CountersignError(
+        'POLICY_MISSING',
+        'no policy is active in this ledger; `countersign policy activate` makes one so',
+      );
     await this.hooks.authenticate(active, state.identity);
     const rules: Rules = {
       policy: compilePolicy(active.document, 'the active policy', this.chains),
@@ -73,7 +94,6 @@ export class Rulebook {
       versions: state.versions,
     };
     this.hooks.accept(rules);
-    this.hooks.adopted(rules);
     return rules;
   }
 }
