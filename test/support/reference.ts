@@ -171,7 +171,8 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
   FREEZE_RETRIES: 'Nothing while the freeze is wanted.',
   EVIDENCE_UNAVAILABLE: 'Bring the source named in the log back.',
   OVERLOADED: 'Add replicas.',
-  INTERNAL: 'A defect of ours: report the log line `fault while deciding` with its stack.',
+  INTERNAL:
+    'Read the `cause` in the log line `fault while deciding`: the active policy cannot be served under this configuration, or it is a defect of ours; then report it with its stack.',
 };
 
 type OwnReason = Exclude<ReasonCode, VerificationReason>;
