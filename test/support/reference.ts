@@ -186,6 +186,8 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
   LIMIT_EXCEEDED: 'The sentence names the limit. A refused transaction stays refused: it must be made anew.',
   AMOUNT_UNKNOWN:
     'A limit counts something that the request does not show, often `usd` of an asset without a price. Limit it in its own units.',
+  CHARGES_TOO_MANY:
+    'Split the transaction: its destinations times the limits’ counters are more than one decision may charge.',
   FROZEN: 'A freeze that rejects is in force.',
   CONFLICT_CONTENT: '**Investigate**: one id, two contents. What was decided first stands.',
   CONFLICT_TRANSACTION:
