@@ -1,6 +1,7 @@
 /** The parts of one replica, built from its configuration. Nest carries them (app.module.ts); it does not make them. */
+import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
-import { createChains, loadAssets } from './chains/index.js';
+import { createChains, filePrevouts, loadAssets, type PrevoutSource, rpcPrevouts } from './chains/index.js';
 import { readText } from './config/load.js';
 import type { Config, CosignerConfig, WorkspaceConfig } from './config/schema.js';
 import type { DecisionPorts } from './core/decide.js';
@@ -90,9 +91,23 @@ function openWorkspace(
   };
 }
 
-/** The chains of a workspace: the built-in assets and those its asset file adds. */
-export function chainsOf({ assetsFile }: Pick<WorkspaceConfig, 'assetsFile'>): Chains {
-  return createChains(assetsFile === undefined ? {} : { assets: loadAssets(assetsFile) });
+/** The chains of a workspace: the built-in assets, those its asset file adds, and who vouches for Bitcoin inputs. */
+export function chainsOf({ assetsFile, assetsSha256, prevouts }: WorkspaceConfig): Chains {
+  return createChains({
+    ...(assetsFile === undefined ? {} : { assets: loadAssets(assetsFile, assetsSha256) }),
+    ...(prevouts === undefined ? {} : { prevouts: prevoutSource(prevouts) }),
+  });
+}
+
+function prevoutSource(settings: NonNullable<WorkspaceConfig['prevouts']>): PrevoutSource {
+  if ('file' in settings) return filePrevouts(settings.file);
+  const { url, chain, timeout, credentialsFile } = settings.bitcoinCore;
+  return rpcPrevouts({
+    url,
+    chain,
+    timeoutMs: timeout,
+    ...(credentialsFile === undefined ? {} : { credentials: () => readFile(credentialsFile, 'utf8') }),
+  });
 }
 
 /** What only the policy and the configuration together can get wrong. Throws POLICY_INVALID. */

@@ -1,7 +1,7 @@
 /** The decoded body of a Fireblocks `tx_sign_request`, read leniently for people: every muddle gets a reason code. */
 
-import { isObject, type JsonObject } from '../chains/json.js';
 import { isRefusal, type Refusal, refuse } from '../chains/refusal.js';
+import { isObject, type JsonObject } from '../core/json.js';
 import type { Destination, Json, RawTransaction, TransactionRequest } from '../core/request.js';
 
 export function readSigningPayload(payload: Json | undefined): TransactionRequest | Refusal {

@@ -183,8 +183,49 @@ function workspaceSchema(file: FileSchema) {
     assetsFile: file
       .optional()
       .describe('Assets beyond the built-in table, as `countersign assets import` wrote them.'),
+    assetsSha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits, as `countersign assets import` printed them')
+      .optional()
+      .describe('Pins `assetsFile`: a file with another hash is refused at start-up.'),
+    prevouts: prevoutsSchema(file)
+      .optional()
+      .describe('Who vouches for what Bitcoin inputs are worth; legacy inputs cannot be approved without.'),
     cosigners: z.array(cosignerSchema(file)).min(1).max(100).describe('The machines that ask.'),
   });
+}
+
+/** CAIP-2: the first 32 hex digits of the genesis block. */
+const BITCOIN_MAINNET = 'bip122:000000000019d6689c085ae165831e93';
+
+function prevoutsSchema(file: FileSchema) {
+  const bitcoinCore = z.strictObject({
+    url: z
+      .string()
+      .regex(/^https?:\/\/[^@\s]+$/, 'must be http://host:port/ or https://host:port/, without credentials')
+      .meta({ title: 'URL' })
+      .describe('The RPC endpoint of a node of your own.'),
+    credentialsFile: file
+      .optional()
+      .describe('Holds `user:password`; Bitcoin Core’s `.cookie` is one. Read for each call.'),
+    chain: z
+      .string()
+      .regex(/^bip122:[0-9a-f]{32}$/)
+      .default(BITCOIN_MAINNET)
+      .describe('CAIP-2 id of the chain it follows.'),
+    timeout: duration.prefault('3s').describe('A node that takes longer leaves the request undecided.'),
+  });
+  return z.union(
+    [
+      z.strictObject({
+        file: file.describe(
+          '`{"txid:vout": {"value": "<satoshi>", "script": "<hex>"}}`, read for each request.',
+        ),
+      }),
+      z.strictObject({ bitcoinCore: bitcoinCore.describe('Asked with `gettxout`.') }),
+    ],
+    { error: 'must have a file, or bitcoinCore' },
+  );
 }
 
 function cosignerSchema(file: FileSchema) {

@@ -60,15 +60,15 @@ describe('the example configuration', () => {
   test('still loads with every optional section that it only shows as a comment', () => {
     const text = readFileSync(EXAMPLE, 'utf8');
     const uncommented = text.replace(
-      /^(\s*)# ((?: {2})?(?:tls|certificateFile|keyFile|clientCaFile|assetsFile):|- \{ file)/gm,
+      /^(\s*)# ((?: {2})?(?:tls|certificateFile|keyFile|clientCaFile|assetsFile|assetsSha256|prevouts):|- \{ file)/gm,
       '$1$2',
     );
     const fields = new Set<string>();
     collect(parse(uncommented), '', fields);
-    // Of the embedded ledger only the comment beside `kind` speaks.
+    // Of the embedded ledger and of a Bitcoin node only comments beside their alternatives speak.
     const wanted = configFields()
       .map(({ path }) => path)
-      .filter((path) => !path.startsWith('ledger.embedded'));
+      .filter((path) => !path.startsWith('ledger.embedded') && !path.includes('.prevouts.bitcoinCore'));
     expect([...fields].sort()).toEqual([...new Set(wanted)].sort());
   });
 });

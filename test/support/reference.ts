@@ -22,6 +22,7 @@ interface Schema {
   readonly required?: readonly string[];
   readonly items?: Schema;
   readonly oneOf?: readonly Schema[];
+  readonly anyOf?: readonly Schema[];
   readonly minItems?: number;
   readonly maxItems?: number;
 }
@@ -29,7 +30,8 @@ interface Schema {
 interface Field {
   readonly path: string;
   readonly schema: Schema;
-  readonly required: boolean;
+  /** `either`: this field or one of its siblings. */
+  readonly required: boolean | 'either';
 }
 
 function schemaOfConfig(): Schema {
@@ -48,9 +50,18 @@ function membersOf({ properties = {}, required = [] }: Schema, prefix: string): 
   });
 }
 
-function insideOf({ items, oneOf, ...schema }: Schema, path: string): Field[] {
+function insideOf({ items, oneOf = [], anyOf = [], ...schema }: Schema, path: string): Field[] {
   if (items !== undefined) return insideOf(items, `${path}[]`);
-  return [schema, ...(oneOf ?? [])].flatMap((branch) => membersOf(branch, `${path}.`));
+  const either = anyOf.flatMap((branch) => membersOf(branch, `${path}.`));
+  const alternatives = new Set(
+    anyOf.flatMap(({ properties = {} }) => Object.keys(properties)).map((key) => `${path}.${key}`),
+  );
+  return [
+    ...[schema, ...oneOf].flatMap((branch) => membersOf(branch, `${path}.`)),
+    ...either.map((field) =>
+      alternatives.has(field.path) ? { ...field, required: 'either' as const } : field,
+    ),
+  ];
 }
 
 /** One table per top-level field; the two kinds of a ledger get one each. */
@@ -95,10 +106,11 @@ function typeOf(schema: Schema): string {
   return schema.title ?? (schema.properties === undefined ? (schema.type ?? 'section') : 'section');
 }
 
-function defaultOf(schema: Schema, required: boolean): string {
+function defaultOf(schema: Schema, required: Field['required']): string {
   if (schema.default !== undefined && schema.properties === undefined) {
     return `\`${typeof schema.default === 'string' ? schema.default : JSON.stringify(schema.default)}\``;
   }
+  if (required === 'either') return 'one of these';
   return required ? 'required' : '';
 }
 
@@ -187,7 +199,7 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
   AMOUNT_UNKNOWN:
     'A limit counts something that the request does not show, often `usd` of an asset without a price. Limit it in its own units.',
   CHARGES_TOO_MANY:
-    'Split the transaction: its destinations times the limits’ counters are more than one decision may charge.',
+    'More destinations than the limits of the rule can count one by one. Use fewer `per: destination` limits.',
   FROZEN: 'A freeze that rejects is in force.',
   CONFLICT_CONTENT: '**Investigate**: one id, two contents. What was decided first stands.',
   CONFLICT_TRANSACTION:

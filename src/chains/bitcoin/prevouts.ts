@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { toBaseUnits } from '../../core/amount.js';
 import { CountersignError } from '../../core/errors.js';
+import { isList, isObject, parseJson } from '../../core/json.js';
 import { type Json, JsonNumber } from '../../core/request.js';
-import { isObject, parseJson } from '../json.js';
 
 export interface Prevout {
   /** Satoshi. */
@@ -24,7 +24,7 @@ export type PrevoutSource = (
 ) => Promise<ReadonlyMap<string, Prevout>>;
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
-const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+const MAX_ANSWER_CHARACTERS = 8 * 1024 * 1024;
 const BITCOIN_DECIMALS = 8;
 const SCRIPT = /^([0-9a-f]{2})*$/;
 
@@ -107,10 +107,9 @@ async function post(options: RpcOptions, body: string, signal: AbortSignal): Pro
     signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]),
   });
   if (!response.ok) throw new Error(`the node answers ${response.status}`);
-  const text = await response.text();
-  const parsed = text.length > MAX_ANSWER_BYTES ? undefined : parseJson(text, MAX_ANSWER_BYTES);
-  if (!Array.isArray(parsed)) throw new Error('the node does not answer with a list');
-  return parsed;
+  const parsed = parseJson(await response.text(), MAX_ANSWER_CHARACTERS);
+  if (!parsed.ok || !isList(parsed.value)) throw new Error('the node does not answer with a list');
+  return parsed.value;
 }
 
 /** Undefined: the node does not know the output, or it is spent. An error of the node is no answer. */

@@ -2,7 +2,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Transaction } from 'ethers';
 import fc from 'fast-check';
-import { parseJson } from '../../../src/chains/json.js';
 import { isRefusal } from '../../../src/chains/refusal.js';
 import { readSigningPayload } from '../../../src/cli/signing-payload.js';
 import type { TransactionRequest } from '../../../src/core/request.js';
@@ -16,6 +15,7 @@ import {
 import { rawOf } from '../../support/evm-requests.js';
 import { reasonOf, verifier } from '../../support/examining.js';
 import { runs } from '../../support/fuzz-runs.js';
+import { jsonOf } from '../../support/json.js';
 import { signingRequest, VENDOR_BYTES, VENDOR_DIGEST, vendorIntent } from '../../support/signing-requests.js';
 
 const verify = verifier();
@@ -215,7 +215,7 @@ describe('every field of the payload, with junk in it', () => {
   const harmless = ['txId', 'requestId', 'dstType', 'dstId', 'requestedAmountStr', 'destAddress'];
 
   async function judged(value: object): Promise<string> {
-    const request = readSigningPayload(parseJson(JSON.stringify(value)));
+    const request = readSigningPayload(jsonOf(JSON.stringify(value)));
     return isRefusal(request) ? request.reason : reasonOf(await verify(request));
   }
 
