@@ -13,7 +13,7 @@
  * timeout becomes an approval, and none becomes a rejection: a rejection is permanent, so it is always a decision.
  */
 import type { Outcome, UndecidedReason } from './decision.js';
-import { UNDECIDED } from './decision.js';
+import { UNDECIDED, undecided } from './decision.js';
 import { CountersignError, type ErrorCode, unreachable } from './errors.js';
 import { identify } from './fingerprint.js';
 import { journalText } from './journal.js';
@@ -134,10 +134,6 @@ async function propose(
 function asReply(error: unknown): CountersignError {
   if (error instanceof CountersignError && error.code === 'LEDGER_UNAVAILABLE') return error;
   throw error;
-}
-
-function undecided(reason: UndecidedReason): Outcome {
-  return { kind: 'undecided', reason, sentence: `Undecided: ${UNDECIDED[reason]}. Ask again.` };
 }
 
 /** Failures that have a name of their own among the undecided reasons keep it; the rest is a fault of ours. */

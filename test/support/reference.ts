@@ -177,6 +177,8 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
   POLICY_MISSING: '`countersign policy activate`.',
   POLICY_UNTRUSTED:
     'The operator whose key signed the activation is not under `operators` of this replica; or somebody wrote to the ledger. Find out which before you activate anew.',
+  POLICY_INVALID:
+    'The log line `fault while deciding` says why: mostly a window longer than `ledger.retention`, or a freeze whose scope is no `match` block.',
   CLOCK_SKEW: 'Mend time synchronisation (NTP) of the replica or the Redis host.',
   RULE_RETRIES: 'Nothing: the policy says so. Mind how long the vendor goes on asking.',
   LIMIT_FULL_RETRY: 'Nothing, or raise the limit: room comes back as the window passes.',
