@@ -1,10 +1,10 @@
 /** Files of verification cases: payloads with the verdict that each must get, under a policy of their own. */
 
 import { createChains, type Prevout } from '../chains/index.js';
-import { isObject, type JsonObject } from '../chains/json.js';
 import { isRefusal } from '../chains/refusal.js';
 import type { LedgerFact } from '../core/decision.js';
 import { CountersignError, messageOf } from '../core/errors.js';
+import { isObject, type JsonObject } from '../core/json.js';
 import {
   DEFAULT_SETTINGS,
   type VerificationSettings,

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { createChains, filePrevouts, loadAssets } from '../chains/index.js';
-import { parseJson } from '../chains/json.js';
 import { isRefusal } from '../chains/refusal.js';
 import { CountersignError, messageOf } from '../core/errors.js';
+import { parseJson } from '../core/json.js';
 import { compilePolicy } from '../core/policy/compile.js';
 import { type VerificationSettings, verificationSchema } from '../core/policy/verification.js';
 import type { Chains } from '../core/ports.js';
@@ -89,9 +89,9 @@ function readPayload(file: string): Uint8Array {
 }
 
 function readCases(file: string): Json {
-  const value = parseJson(readText(file), MAX_FILE_CHARACTERS);
-  if (value === undefined) throw new CountersignError('FILE_UNREADABLE', `${file} is not JSON`);
-  return value;
+  const read = parseJson(readText(file), MAX_FILE_CHARACTERS);
+  if (!read.ok) throw new CountersignError('FILE_UNREADABLE', `${file} is not JSON: ${read.problem}`);
+  return read.value;
 }
 
 function readText(file: string): string {

@@ -58,6 +58,8 @@ export async function decide(request: Request, ports: DecisionPorts, deadline: D
   try {
     return await decideBefore(deadline, request, ports);
   } catch (error) {
+    // A ledger that answers so may not be the one the rules were read from.
+    ports.rulebook.forget();
     const reason = undecidedReasonOf(error);
     ports.observer.faulted(reason, error);
     return undecided(reason);
@@ -87,7 +89,6 @@ async function decideBefore(deadline: Deadline, request: Request, ports: Decisio
       case 'retry':
         return { kind: 'undecided', reason: reply.reason, sentence: reply.sentence };
       case 'stale':
-        ports.rulebook.forget();
         evaluations += 1;
         break;
       case 'window-moved':
@@ -114,7 +115,7 @@ async function propose(
   const examination = await examine(request, chains, rules.policy.verification, deadline.signal);
   const evaluation = evaluate(rules, { request, examination, instantMs: instantMs ?? nowMs });
   const { verdict } = evaluation;
-  return ledger.commit({
+  const reply = await ledger.commit({
     ask,
     versions: rules.versions,
     policyVersion: rules.policy.version,
@@ -126,6 +127,8 @@ async function propose(
       verdict.opinion.effect === 'approve' && examination.kind === 'agrees' ? examination.effects.facts : [],
     journal: journalText(request, examination, evaluation),
   });
+  if (reply.kind === 'stale') rulebook.forget(rules);
+  return reply;
 }
 
 function asReply(error: unknown): CountersignError {

@@ -72,13 +72,14 @@ export class Answering {
     }
   }
 
-  /** An oversized body never reaches a protocol. */
-  refuse(path: string, status: 413, problem: string): OutboundMessage {
+  /** An oversized body, or a method other than POST: what never reaches a protocol. */
+  refuse(path: string, status: 404 | 413): OutboundMessage {
+    if (status === 404) return this.#pathUnknown(path);
     return this.#refused(this.#endpointOf(path), {
       kind: 'refused',
       status,
       code: 'BODY_TOO_LARGE',
-      problem,
+      problem: 'the body exceeds http.bodyLimit',
     });
   }
 

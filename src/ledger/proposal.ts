@@ -1,6 +1,6 @@
 /** What both stores demand of a proposal before they look at it, and the words they answer with. */
 import type { Decision } from '../core/decision.js';
-import { REASONS, UNDECIDED } from '../core/decision.js';
+import { MAX_CHARGES, REASONS, UNDECIDED } from '../core/decision.js';
 import { assert, CountersignError } from '../core/errors.js';
 import type { CounterEntry, Proposal } from '../core/ports.js';
 
@@ -8,7 +8,6 @@ import type { CounterEntry, Proposal } from '../core/ports.js';
 export const CLOCK_TOLERANCE_MS = 2000;
 
 /** Bounds of one proposal and one read: no request may make one atomic step long. */
-const MAX_CHARGES = 4096;
 const MAX_MEMBERS = 1024;
 const MAX_FACTS = 1024;
 const MAX_KEY_CHARACTERS = 1024;

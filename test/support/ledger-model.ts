@@ -198,8 +198,9 @@ export class LedgerModel {
       for (const member of charge.need.members) entries.set(member, { at: now, amount: 1n });
       return entries;
     }
-    const amount = BigInt(charge.need.amount);
-    if (amount > (entries.get(moneyKey)?.amount ?? 0n)) entries.set(moneyKey, { at: now, amount });
+    const need = BigInt(charge.need.amount);
+    const held = entries.get(moneyKey)?.amount ?? 0n;
+    if (need > 0n || held > 0n) entries.set(moneyKey, { at: now, amount: need > held ? need : held });
     return entries;
   }
 }

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { toBaseUnits } from '../../core/amount.js';
 import { CountersignError } from '../../core/errors.js';
+import { isList, isObject, parseJson } from '../../core/json.js';
 import { type Json, JsonNumber } from '../../core/request.js';
-import { isObject, parseJson } from '../json.js';
 
 export interface Prevout {
   /** Satoshi. */
@@ -107,9 +107,9 @@ async function post(options: RpcOptions, body: string, signal: AbortSignal): Pro
     signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]),
   });
   if (!response.ok) throw new Error(`the node answers ${response.status}`);
-  const parsed = parseJson(await textOf(response), MAX_ANSWER_BYTES);
-  if (!Array.isArray(parsed)) throw new Error('the node does not answer with a list');
-  return parsed;
+  const parsed = parseJson(await textOf(response));
+  if (!parsed.ok || !isList(parsed.value)) throw new Error('the node does not answer with a list');
+  return parsed.value;
 }
 
 async function textOf({ body }: Response): Promise<string> {

@@ -1,7 +1,8 @@
 /** Contract calls: what every call inside does, held against the allow-list. */
+
+import { objectIn } from '../../core/json.js';
 import type { ContractEntry } from '../../core/policy/verification.js';
 import type { ContractCall, Movement } from '../../core/ports.js';
-import { objectIn } from '../json.js';
 import { hexDigits } from '../raw-entry.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
 import { remembered } from '../remembered.js';

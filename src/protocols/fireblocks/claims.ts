@@ -2,8 +2,9 @@
  * Reading of claims: unknown ones are ignored, ours must have their documented type and a sane length. A claim that is
  * null counts as absent: no field is formally marked nullable, and co-signers are seen to send null for what they omit.
  */
+
+import { isList, isObject, type JsonObject, parseJson } from '../../core/json.js';
 import { type Json, JsonNumber } from '../../core/request.js';
-import { isList, isObject, type JsonObject, parseJson } from '../json.js';
 
 export const MAX_ID_LENGTH = 256;
 /** Room for amounts of 78 digits on both sides of the point. */
