@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.js';
+import { compilePolicy } from '../../src/core/policy/compile.js';
+import { testChains } from '../support/chains.js';
 import {
   configFields,
   configTables,
@@ -69,6 +71,13 @@ describe('the example configuration', () => {
       .filter((path) => !path.startsWith('ledger.embedded') && !path.includes('.prevouts.bitcoinCore'));
     expect([...fields].sort()).toEqual([...new Set(wanted)].sort());
   });
+});
+
+test('the policy that stops everything, as docs/operations.md shows it, is one', () => {
+  const text = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
+  const [, document = ''] = /```yaml\n(version: 1\n[^`]*)```/.exec(text) ?? [];
+  const policy = compilePolicy(document, 'docs/operations.md', testChains);
+  expect(policy.rules.map(({ rule }) => rule.effect)).toEqual(['retry', 'retry']);
 });
 
 /** The paths of a document as the reference writes them. */

@@ -30,7 +30,8 @@ interface Schema {
 interface Field {
   readonly path: string;
   readonly schema: Schema;
-  readonly required: boolean;
+  /** `either`: this field or one of its siblings. */
+  readonly required: boolean | 'either';
 }
 
 function schemaOfConfig(): Schema {
@@ -51,7 +52,16 @@ function membersOf({ properties = {}, required = [] }: Schema, prefix: string): 
 
 function insideOf({ items, oneOf = [], anyOf = [], ...schema }: Schema, path: string): Field[] {
   if (items !== undefined) return insideOf(items, `${path}[]`);
-  return [schema, ...oneOf, ...anyOf].flatMap((branch) => membersOf(branch, `${path}.`));
+  const either = anyOf.flatMap((branch) => membersOf(branch, `${path}.`));
+  const alternatives = new Set(
+    anyOf.flatMap(({ properties = {} }) => Object.keys(properties)).map((key) => `${path}.${key}`),
+  );
+  return [
+    ...[schema, ...oneOf].flatMap((branch) => membersOf(branch, `${path}.`)),
+    ...either.map((field) =>
+      alternatives.has(field.path) ? { ...field, required: 'either' as const } : field,
+    ),
+  ];
 }
 
 /** One table per top-level field; the two kinds of a ledger get one each. */
@@ -96,10 +106,11 @@ function typeOf(schema: Schema): string {
   return schema.title ?? (schema.properties === undefined ? (schema.type ?? 'section') : 'section');
 }
 
-function defaultOf(schema: Schema, required: boolean): string {
+function defaultOf(schema: Schema, required: Field['required']): string {
   if (schema.default !== undefined && schema.properties === undefined) {
     return `\`${typeof schema.default === 'string' ? schema.default : JSON.stringify(schema.default)}\``;
   }
+  if (required === 'either') return 'one of these';
   return required ? 'required' : '';
 }
 
@@ -172,7 +183,8 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
   FREEZE_RETRIES: 'Nothing while the freeze is wanted.',
   EVIDENCE_UNAVAILABLE: 'Bring the source named in the log back.',
   OVERLOADED: 'Add replicas.',
-  INTERNAL: 'A defect of ours: report the log line `fault while deciding` with its stack.',
+  INTERNAL:
+    'Read the `cause` in the log line `fault while deciding`: the active policy cannot be served under this configuration, or it is a defect of ours; then report it with its stack.',
 };
 
 type OwnReason = Exclude<ReasonCode, VerificationReason>;
