@@ -124,7 +124,10 @@ function readPrevouts(prevouts: JsonObject): ReadonlyMap<string, Prevout> {
     Object.entries(prevouts).map(([outpoint, prevout]) => {
       const { value, script } = isObject(prevout) ? prevout : {};
       const satoshi = value instanceof JsonNumber ? value.text : textOf(value);
-      return [outpoint, { value: BigInt(satoshi), ...(typeof script === 'string' ? { script } : {}) }];
+      return [
+        outpoint,
+        { value: BigInt(satoshi), ...(typeof script === 'string' ? { script: script.toLowerCase() } : {}) },
+      ];
     }),
   );
 }

@@ -24,7 +24,7 @@ export type PrevoutSource = (
 ) => Promise<ReadonlyMap<string, Prevout>>;
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
-const MAX_ANSWER_CHARACTERS = 8 * 1024 * 1024;
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 const BITCOIN_DECIMALS = 8;
 const SCRIPT = /^([0-9a-f]{2})*$/;
 
@@ -107,9 +107,20 @@ async function post(options: RpcOptions, body: string, signal: AbortSignal): Pro
     signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]),
   });
   if (!response.ok) throw new Error(`the node answers ${response.status}`);
-  const parsed = parseJson(await response.text(), MAX_ANSWER_CHARACTERS);
+  const parsed = parseJson(await textOf(response));
   if (!parsed.ok || !isList(parsed.value)) throw new Error('the node does not answer with a list');
   return parsed.value;
+}
+
+async function textOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > MAX_ANSWER_BYTES) throw new Error('the node answers at too great length');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** Undefined: the node does not know the output, or it is spent. An error of the node is no answer. */
