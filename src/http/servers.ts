@@ -28,6 +28,8 @@ const RECEIVE_TIMEOUT_MS = 15_000;
  * own 60 s for the headers would become the time of the body.
  */
 const HTTP_TIMES = { headersTimeout: 10_000, connectionsCheckingInterval: 1_000 } as const;
+/** When the door closes everything is answered; a body that is still on its way is not waited for longer than this. */
+const CLOSING_TIME_MS = 1_000;
 /** Longer than balancers keep idle connections, so that they close first and never race a request into ours. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 
@@ -62,6 +64,9 @@ export async function startAskServer(
   const fastify = adapter.getInstance();
   fastify.addHook('onRequest', async ({ raw }) => {
     delete raw.headers['content-type'];
+  });
+  fastify.addHook('preClose', async () => {
+    setTimeout(() => fastify.server.closeAllConnections(), CLOSING_TIME_MS).unref();
   });
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -101,6 +106,7 @@ function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
   const body = 'bad request\n';
   socket.end(
     `HTTP/1.1 ${status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+    () => socket.destroy(),
   );
 }
 
