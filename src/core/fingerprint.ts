@@ -8,6 +8,7 @@ import {
   type Destination,
   type Intent,
   type Json,
+  type RawTransaction,
   type Request,
   type TransactionRequest,
 } from './request.js';
@@ -90,11 +91,22 @@ function destinationOf(destination: Destination): Canonical {
   ];
 }
 
-function bytesOf(raw: { keyDerivationPath: Json | undefined; bytes: Json | undefined }): Canonical {
-  return [
-    canonicalJson(raw.keyDerivationPath),
-    typeof raw.bytes === 'string' ? hexOf(raw.bytes) : canonicalJson(raw.bytes),
-  ];
+/**
+ * The digest belongs to the content: it is what will be signed, a message may come without the bytes behind it, and a
+ * standing approval is repeated without looking at the bytes again.
+ */
+function bytesOf({ keyDerivationPath, bytes, digest }: RawTransaction): Canonical {
+  return [pathOf(keyDerivationPath), hexIn(bytes), hexIn(digest)];
+}
+
+/** A path comes as a list or as the text of one, with and without blanks: co-signers of two kinds may differ in it. */
+function pathOf(path: Json | undefined): Canonical {
+  return typeof path === 'string' ? path.replace(/\s/g, '') : canonicalJson(path);
+}
+
+function hexIn(value: Json | undefined): Canonical {
+  if (value === undefined || value === null) return null;
+  return typeof value === 'string' ? hexOf(value) : canonicalJson(value);
 }
 
 function amountOf(text: string | undefined): Canonical {

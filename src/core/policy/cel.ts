@@ -246,7 +246,7 @@ function transactionMembers(facts: TransactionFacts): Readonly<Record<string, un
   const { txId, externalTxId, operation, asset, chain, decimals, fee } = facts;
   return {
     ...{ txId, externalTxId, operation, asset, chain },
-    source: new CelParty(facts.source),
+    source: new CelParty({ ...facts.source }),
     destinations:
       facts.destinations?.map(
         ({ type, id, subType, address, addressType, amount, usd }) =>

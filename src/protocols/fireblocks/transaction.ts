@@ -52,7 +52,7 @@ function readIntent(claims: Claims, operation: string, destinations: readonly De
     requestedAmount: claims.amount('requestedAmountStr'),
     fee: claims.amount('fee') || undefined,
     externalTxId: claims.id('externalTxId'),
-    note: claims.text('note', MAX_NOTE_LENGTH),
+    note: claims.remark('note', MAX_NOTE_LENGTH),
     extraParameters: claims.objectOrText('extraParameters'),
   });
 }
@@ -63,7 +63,7 @@ function readDestination(entry: Claims): Destination {
   return withoutUndefined<Destination>({
     ...kindOf(type, entry.text('dstSubType', MAX_WORD_LENGTH)),
     id: entry.id('dstId') ?? '',
-    name: entry.text('dstName', MAX_NAME_LENGTH),
+    name: entry.remark('dstName', MAX_NAME_LENGTH),
     address: entry.address('displayDstAddress'),
     otherAddresses: otherAddress === undefined ? [] : [otherAddress],
     addressType: entry.text('dstAddressType', MAX_WORD_LENGTH)?.toUpperCase() || undefined,

@@ -113,6 +113,11 @@ describe('the content', () => {
       { rawTransactions: [{ keyDerivationPath: '[ 44, 60, 1, 0, 0 ]', bytes: '02ef', digest: 'aa' }] },
       {},
     ],
+    [
+      'the digest, which is what will be signed',
+      { rawTransactions: [{ keyDerivationPath: '[ 44, 60, 0, 0, 0 ]', bytes: '02ef', digest: 'ab' }] },
+      {},
+    ],
     ['a second entry', { rawTransactions: [...REQUEST.rawTransactions, ...REQUEST.rawTransactions] }, {}],
   ])('is another one with %s changed', (_, changes, intent) => {
     expect(identify(with_(changes, intent)).fingerprint).not.toBe(identify(REQUEST).fingerprint);
@@ -127,6 +132,19 @@ describe('the content', () => {
     ],
     ['another note', {}, { note: 'hello' }],
     [
+      'the derivation path as a list',
+      {
+        rawTransactions: [
+          {
+            keyDerivationPath: ['44', '60', '0', '0', '0'].map((part) => new JsonNumber(part)),
+            bytes: '02ef',
+            digest: '0xAA',
+          },
+        ],
+      },
+      {},
+    ],
+    [
       'address and bytes in another case',
       {
         rawTransactions: [{ keyDerivationPath: '[ 44, 60, 0, 0, 0 ]', bytes: '0x02EF', digest: 'aa' }],
@@ -140,6 +158,12 @@ describe('the content', () => {
     ],
   ])('is the same with %s', (_, changes, intent) => {
     expect(identify(with_(changes, intent)).fingerprint).toBe(identify(REQUEST).fingerprint);
+  });
+
+  test('of a message that comes without bytes is told by its digest', () => {
+    const message = (digest: string) =>
+      identify(with_({ rawTransactions: [{ keyDerivationPath: '[]', bytes: undefined, digest }] }));
+    expect(message('aa').fingerprint).not.toBe(message('ab').fingerprint);
   });
 
   test('tells the number 1 from the text "1" in extra parameters, and keeps long numbers exact', () => {
