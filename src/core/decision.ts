@@ -154,13 +154,13 @@ export type WindowSpan =
   | { readonly kind: 'calendar'; readonly startMs: number; readonly endMs: number }
   | { readonly kind: 'lifetime' };
 
-/** What an approval would add to one counter of one limit. Amounts are integers in decimal text. */
+/** What a decision would add to one counter of one limit. Amounts are integers in decimal text. */
 export interface Charge {
   /** The limit's name in the policy document. */
   readonly limit: string;
   /** The counter: the limit's instance and the values of its `per`; unique within one proposal. */
   readonly counter: string;
-  /** `shadow` counters are counted apart and never refuse. */
+  /** `enforce` is charged by approvals. `shadow` is counted apart, by every decision, and never refuses. */
   readonly mode: 'enforce' | 'shadow';
   readonly window: WindowSpan;
   readonly need:

@@ -199,7 +199,7 @@ export interface Proposal {
   readonly journal: string;
 }
 
-/** How full one counter is after a commit. Integers in decimal text. */
+/** How full one counter that a new decision counts is after it. Integers in decimal text. */
 export interface CounterUse {
   readonly limit: string;
   readonly counter: string;

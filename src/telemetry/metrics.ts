@@ -79,6 +79,12 @@ export class Metrics {
     labelNames: ['workspace', 'limit', 'mode'],
     registers: [this.registry],
   });
+  readonly #shadowExceeded = new Counter({
+    name: 'countersign_shadow_limit_exceeded_total',
+    help: 'Charges of rules in shadow mode that their limit would have refused, had the rule been enforced.',
+    labelNames: ['workspace', 'limit'],
+    registers: [this.registry],
+  });
   readonly #inFlight = new Gauge({
     name: 'countersign_requests_in_flight',
     help: 'Requests that are being decided now.',
@@ -141,9 +147,10 @@ export class Metrics {
   }
 
   limitsCharged(workspace: string, use: readonly CounterUse[]): void {
-    for (const { limit, mode, used, max, near } of use) {
+    for (const { limit, mode, used, max, near, exceeded } of use) {
       this.#limitUse.set({ workspace, limit, mode }, ratio(BigInt(used), BigInt(max)));
       if (near) this.#limitNear.inc({ workspace, limit, mode });
+      if (exceeded) this.#shadowExceeded.inc({ workspace, limit });
     }
   }
 

@@ -282,8 +282,8 @@ describe('a failure that patience does not mend', () => {
   test.each<[string, Setting, string]>([
     ['no policy', { ledger: new MoodyLedger(undefined) }, 'POLICY_MISSING'],
     ['a policy that no operator signed', { hooks: { authenticate: untrusted } }, 'POLICY_UNTRUSTED'],
-    ['a policy that this replica cannot serve', { hooks: { accept: unservable } }, 'INTERNAL'],
-    ['a policy that is none', { ledger: new MoodyLedger('rules: [') }, 'INTERNAL'],
+    ['a policy that this replica cannot serve', { hooks: { accept: unservable } }, 'POLICY_INVALID'],
+    ['a policy that is none', { ledger: new MoodyLedger('rules: [') }, 'POLICY_INVALID'],
     ['an examination that throws', { decoder: () => Promise.reject(new Error('defect')) }, 'INTERNAL'],
   ])('%s: nothing is proposed to the ledger', async (_, setting, reason) => {
     const { ledger, observer, ports } = settingOf(setting);
