@@ -1,5 +1,5 @@
 /** The Redis of `countersign up`: a child of ours on a loopback port, with a password and an append-only file. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   accessSync,
@@ -20,7 +20,8 @@ import { listen } from './balancer.js';
 export interface PrivateRedis {
   readonly url: string;
   readonly passwordFile: string;
-  readonly process: ChildProcess;
+  /** Resolves when it answers; rejects with ENVIRONMENT when it cannot. */
+  readonly ready: Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -35,6 +36,7 @@ export function findRedisServer(): string | undefined {
     .find(isExecutable);
 }
 
+/** Resolves as soon as there is a process to stop. */
 export async function startPrivateRedis(executable: string, dir: string): Promise<PrivateRedis> {
   const folder = join(dir, 'redis');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -63,9 +65,9 @@ export async function startPrivateRedis(executable: string, dir: string): Promis
       ),
     );
   });
-  failed.catch(() => undefined);
-  await Promise.race([untilWritten(join(folder, 'redis.pid')), failed]);
-  return { url: `redis://127.0.0.1:${port}`, passwordFile, process: child, stop: () => stop(child) };
+  const ready = Promise.race([untilWritten(join(folder, 'redis.pid')), failed]);
+  ready.catch(() => undefined);
+  return { url: `redis://127.0.0.1:${port}`, passwordFile, ready, stop: () => stop(child) };
 }
 
 /** Every write is on disk before it is acknowledged: an answer that left a replica survives a power cut. */
@@ -77,6 +79,8 @@ function redisConf({ port, folder, password }: { port: number; folder: string; p
     `pidfile "${join(folder, 'redis.pid')}"`,
     `requirepass ${password}`,
     'daemonize no',
+    // It keeps its command line, by which the next `up` knows one that was left behind.
+    'set-proc-title no',
     'appendonly yes',
     'appendfsync always',
     'save ""',
@@ -107,10 +111,14 @@ async function stopLeftover(folder: string): Promise<void> {
   rmSync(pidFile, { force: true });
 }
 
-/** Linux only; elsewhere the pid file alone is no proof and the process is left alone. */
+/** The pid file alone is no proof: its number may be another process's by now. */
 function commandOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    if (existsSync('/proc/self')) return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    return execFileSync('ps', ['-ww', '-o', 'command=', '-p', `${pid}`], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
   } catch {
     return '';
   }

@@ -123,6 +123,7 @@ const UNDECIDED_REASONS = {
   LEDGER_UNSAFE: 'the store could lose or evict decisions',
   POLICY_MISSING: 'no policy is active',
   POLICY_UNTRUSTED: 'the active policy is not signed by a configured operator',
+  POLICY_INVALID: 'the active policy cannot be served under this configuration',
   CLOCK_SKEW: 'the clocks of this replica and the ledger differ too much',
   RULE_RETRIES: 'a rule says to ask again later',
   LIMIT_FULL_RETRY: 'a limit has no room for it now',
@@ -153,13 +154,13 @@ export type WindowSpan =
   | { readonly kind: 'calendar'; readonly startMs: number; readonly endMs: number }
   | { readonly kind: 'lifetime' };
 
-/** What an approval would add to one counter of one limit. Amounts are integers in decimal text. */
+/** What a decision would add to one counter of one limit. Amounts are integers in decimal text. */
 export interface Charge {
   /** The limit's name in the policy document. */
   readonly limit: string;
   /** The counter: the limit's instance and the values of its `per`; unique within one proposal. */
   readonly counter: string;
-  /** `shadow` counters are counted apart and never refuse. */
+  /** `enforce` is charged by approvals. `shadow` is counted apart, by every decision, and never refuses. */
   readonly mode: 'enforce' | 'shadow';
   readonly window: WindowSpan;
   readonly need:
@@ -230,3 +231,7 @@ export type Outcome =
       readonly conflict: boolean;
     }
   | { readonly kind: 'undecided'; readonly reason: UndecidedReason; readonly sentence: string };
+
+export function undecided(reason: UndecidedReason): Outcome & { readonly kind: 'undecided' } {
+  return { kind: 'undecided', reason, sentence: `Undecided: ${UNDECIDED[reason]}. Ask again.` };
+}

@@ -78,7 +78,7 @@ export type Decoded =
   /** A source of evidence could not be reached: undecided, never a refusal. */
   | { readonly kind: 'unavailable'; readonly detail: string };
 
-/** Reads the bytes of one family of chains. See chains/decoder-guide in docs for how to add one. */
+/** Reads the bytes of one family of chains. docs/verification.md tells how to add one. */
 export interface Decoder {
   readonly family: string;
   /** The one form of an address that comparisons use; undefined when the text is no address of this chain. */
@@ -199,7 +199,7 @@ export interface Proposal {
   readonly journal: string;
 }
 
-/** How full one counter is after a commit. Integers in decimal text. */
+/** How full one counter that a new decision counts is after it. Integers in decimal text. */
 export interface CounterUse {
   readonly limit: string;
   readonly counter: string;

@@ -56,7 +56,7 @@ export class Metrics {
   });
   readonly #duration = new Histogram({
     name: 'countersign_request_duration_seconds',
-    help: 'From the first byte of a request to its answer.',
+    help: 'From the whole body of a request to its signed answer.',
     labelNames: ['workspace', 'cosigner'],
     buckets: DURATION_BUCKETS_SECONDS,
     registers: [this.registry],
@@ -77,6 +77,12 @@ export class Metrics {
     name: 'countersign_limit_near_total',
     help: 'Charges that left a counter at or above the limit’s nearLimit fraction.',
     labelNames: ['workspace', 'limit', 'mode'],
+    registers: [this.registry],
+  });
+  readonly #shadowExceeded = new Counter({
+    name: 'countersign_shadow_limit_exceeded_total',
+    help: 'Charges of rules in shadow mode that their limit would have refused, had the rule been enforced.',
+    labelNames: ['workspace', 'limit'],
     registers: [this.registry],
   });
   readonly #inFlight = new Gauge({
@@ -141,9 +147,10 @@ export class Metrics {
   }
 
   limitsCharged(workspace: string, use: readonly CounterUse[]): void {
-    for (const { limit, mode, used, max, near } of use) {
+    for (const { limit, mode, used, max, near, exceeded } of use) {
       this.#limitUse.set({ workspace, limit, mode }, ratio(BigInt(used), BigInt(max)));
       if (near) this.#limitNear.inc({ workspace, limit, mode });
+      if (exceeded) this.#shadowExceeded.inc({ workspace, limit });
     }
   }
 

@@ -37,7 +37,7 @@ const OWNERS = [
 ];
 
 /** What the pure core may import from outside. */
-const CORE_PACKAGES = /^(zod|yaml|@marcbachmann\/cel-js|node:crypto)$/;
+const CORE_PACKAGES = /^(zod|yaml|@marcbachmann\/cel-js|node:(buffer|crypto))$/;
 
 /** The simulator shares no runtime code with the server's idea of the protocol; of the core it may know the errors. */
 const SIMULATOR_MAY_IMPORT = /^core\/errors\.ts$/;

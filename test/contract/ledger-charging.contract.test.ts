@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import { MAX_CHARGES } from '../../src/core/decision.js';
 import { onEachLedger, outcome } from '../support/each-ledger.js';
-import { charge, IGNORE, REJECT, RETRY } from '../support/proposals.js';
+import { charge, IGNORE, type ProposalParts, REJECT, RETRY } from '../support/proposals.js';
 
 onEachLedger('counting', (given) => {
   const { commit, used } = given;
@@ -92,9 +93,9 @@ onEachLedger('counting', (given) => {
     });
 
     test('refusals of the policy and retries charge nothing', async () => {
-      const charges = [charge('c'), charge('s', { mode: 'shadow' })];
+      const charges = [charge('c'), charge('d', { max: '0' })];
       for (const [txId, opinion] of Object.entries({ REJECT, IGNORE, RETRY }))
-        await commit(txId, { opinion, charges });
+        expect(await commit(txId, { opinion, charges })).not.toHaveProperty('use.0');
       expect(await used(...charges)).toEqual(['0', '0']);
     });
 
@@ -213,6 +214,97 @@ onEachLedger('counting', (given) => {
         ],
       });
       expect(await used(...both('10'))).toEqual(['20', '10', '10']);
+    });
+
+    const shadow = (max = '100', amount = '10') => charge('s', { amount, max, mode: 'shadow' });
+    const enforced = (max = '100') => charge('c', { amount: '10', max });
+    const contradicted = { key: 'k', reason: 'FACT_CONTRADICTED' as const, sentence: 'It differs.' };
+
+    test.each<readonly [string, Partial<ProposalParts>]>([
+      ['reject RULE_REJECTS', { opinion: REJECT }],
+      ['ignore RULE_IGNORES', { opinion: IGNORE }],
+      ['reject LIMIT_EXCEEDED', { charges: [enforced('1'), shadow()] }],
+      ['reject LIMIT_EXCEEDED', { charges: [shadow(), enforced('1')] }],
+      [
+        'reject FACT_CONTRADICTED',
+        {
+          facts: [
+            { ...contradicted, value: '1' },
+            { ...contradicted, value: '2' },
+          ],
+        },
+      ],
+    ])('are counted by a decision to %s, which charges no other', async (expected, parts) => {
+      const charges = [enforced(), shadow()];
+      const reply = commit('t', { charges, ...parts });
+      expect(await outcome(reply)).toBe(expected);
+      expect(await reply).toMatchObject({ use: [{ limit: 's', mode: 'shadow', used: '10', max: '100' }] });
+      expect(await reply).not.toHaveProperty('use.1');
+      expect(await used(...charges)).toEqual(['0', '10']);
+      const [event] = await given.ledger.events(2, 1);
+      expect(event?.body).toMatchObject({
+        charged: [{ limit: 's', mode: 'shadow', added: '10', total: '10' }],
+      });
+      expect(event?.body).not.toHaveProperty('charged.1');
+      expect(event?.body).not.toHaveProperty('exceeded');
+    });
+
+    test('are counted once per transaction when it was rejected before', async () => {
+      await commit('t', { opinion: REJECT, ask: { askKey: 'approval' }, charges: [shadow()] });
+      const again = commit('t', { charges: [shadow('100', '30')] });
+      expect(await outcome(again)).toBe('reject REJECTED_BEFORE');
+      expect(await again).toMatchObject({ use: [{ used: '30' }] });
+      expect(await used(shadow())).toEqual(['30']);
+    });
+
+    test('a refusal says which would have been exceeded, and then none is counted', async () => {
+      const charges = [shadow('9'), charge('roomy', { mode: 'shadow' })];
+      expect(await commit('t', { opinion: REJECT, charges })).toMatchObject({
+        decision: { reason: 'RULE_REJECTS' },
+        use: [
+          { limit: 's', used: '0', exceeded: true },
+          { limit: 'roomy', used: '0', exceeded: false },
+        ],
+      });
+      expect(await used(...charges)).toEqual(['0', '0']);
+      const [event] = await given.ledger.events(2, 1);
+      expect(event?.body).toMatchObject({
+        charged: [],
+        exceeded: [{ limit: 's', mode: 'shadow', added: '10', total: '10' }],
+      });
+      expect(event?.body).not.toHaveProperty('exceeded.1');
+    });
+
+    test('are not counted by conflicts, repeats and retries', async () => {
+      await commit('t', { opinion: REJECT, charges: [shadow('100', '1')] });
+      const charges = [shadow()];
+      const full = charge('c', { max: '10', amount: '10', whenFull: 'retry' });
+      await commit('fills', { charges: [full] });
+      expect(await outcome(commit('t', { charges }))).toBe('reject RULE_REJECTS again');
+      expect(await outcome(commit('t', { charges, ask: { fingerprint: 'other' } }))).toBe(
+        'conflict CONFLICT_CONTENT',
+      );
+      expect(await outcome(commit('u', { charges, opinion: RETRY }))).toBe('retry RULE_RETRIES');
+      expect(await outcome(commit('v', { charges: [...charges, full] }))).toBe('retry LIMIT_FULL_RETRY');
+      expect(await used(...charges)).toEqual(['1']);
+    });
+
+    test('a calendar window that has moved is computed again for them too', async () => {
+      const window = { kind: 'calendar', startMs: 0, endMs: 1 } as const;
+      const moved = charge('s', { window, mode: 'shadow' });
+      expect(await outcome(commit('t', { opinion: REJECT, charges: [moved] }))).toBe('window-moved');
+      const enforcedMoved = charge('c', { window });
+      expect(await outcome(commit('t', { opinion: REJECT, charges: [enforcedMoved] }))).toBe(
+        'reject RULE_REJECTS',
+      );
+    });
+
+    test('as many as one decision may have are counted by a refusal', async () => {
+      const charges = Array.from({ length: MAX_CHARGES }, (_, index) =>
+        charge(`s${index}`, { mode: 'shadow' }),
+      );
+      const reply = await commit('t', { opinion: REJECT, charges });
+      expect('use' in reply && reply.use.length).toBe(MAX_CHARGES);
     });
   });
 

@@ -143,6 +143,9 @@ onEachLedger('versions and the log', (given) => {
               total: '2',
             },
           ],
+          exceeded: [
+            { limit: 's', counter: 's', mode: 'shadow', window: HOUR, need: '1', added: '1', total: '1' },
+          ],
           facts: { k: 'v' },
           journal: { request: { requestId: 't' }, note: 'ünï "quoted" \\ / \u2028' },
         },

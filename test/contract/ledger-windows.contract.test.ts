@@ -8,6 +8,7 @@ onEachLedger('windows', (given) => {
 
   describe('windows', () => {
     const SHORT = { kind: 'rolling', lengthMs: 150 } as const;
+    const LONG = { kind: 'rolling', lengthMs: 500 } as const;
 
     test('an entry leaves a rolling window only when it is certainly older, then room is there again', async () => {
       const charges = [charge('c', { max: '1', window: SHORT, whenFull: 'retry' })];
@@ -23,17 +24,35 @@ onEachLedger('windows', (given) => {
       expect(await used(...charges)).toEqual(['1']);
     });
 
-    test('a raised entry moves to now, an entry that is not raised keeps its time', async () => {
+    test('approved again just before it would leave, a transaction is in the window whole for another length', async () => {
+      const charges = [charge('c', { amount: '100', max: '100', window: LONG })];
+      const approval = await commit('t', { ask: { askKey: 'approval' }, charges });
+      await pauseUntil(approval.ledgerNowMs + LONG.lengthMs - 100);
+      const signing = await commit('t', { ask: { askKey: 'signing' }, charges });
+      expect(signing).toMatchObject({ use: [{ used: '100' }] });
+      expect(signing.ledgerNowMs - approval.ledgerNowMs).toBeLessThanOrEqual(LONG.lengthMs);
+      await pauseUntil(approval.ledgerNowMs + LONG.lengthMs + 1);
+      expect(await used(...charges)).toEqual(['100']);
+      expect(await outcome(commit('u', { charges: [charge('c', { max: '100', window: LONG })] }))).toBe(
+        'reject LIMIT_EXCEEDED',
+      );
+    });
+
+    test('an entry holds the largest need, from its latest approval, and a repeat is no approval', async () => {
       const stage = (txId: string, askKey: string, amount: string) =>
-        commit(txId, { ask: { askKey }, charges: [charge('c', { amount, window: SHORT })] });
-      await stage('kept', 'k1', '5');
+        commit(txId, { ask: { askKey }, charges: [charge('c', { amount, window: LONG })] });
+      await stage('repeated', 'p', '3');
+      await stage('smaller', 's1', '5');
+      await stage('zero', 'z1', '7');
       await stage('raised', 'r1', '5');
-      await pause(90);
-      await stage('kept', 'k2', '5');
+      await pause(280);
+      await stage('repeated', 'p', '3');
+      await stage('smaller', 's2', '1');
+      await stage('zero', 'z2', '0');
       await stage('raised', 'r2', '6');
-      expect(await used(charge('c', { window: SHORT }))).toEqual(['11']);
-      await pause(90);
-      expect(await used(charge('c', { window: SHORT }))).toEqual(['6']);
+      expect(await used(charge('c', { window: LONG }))).toEqual(['21']);
+      await pause(280);
+      expect(await used(charge('c', { window: LONG }))).toEqual(['18']);
     });
 
     test('an expired entry is charged anew', async () => {
@@ -158,6 +177,16 @@ onEachLedger('windows', (given) => {
       }
     });
 
+    test('two entries that one window holds make one: the larger need at the later time', async () => {
+      const window = { kind: 'rolling', lengthMs: 1000 } as const;
+      const now = Date.now();
+      const entries = [entry('a', now - 900, '8', window), entry('a', now, '5', window)];
+      await given.ledger.fill(entries);
+      await given.ledger.fill([...entries].reverse());
+      await pauseUntil(now + 200);
+      expect(await used(charge('c', { window }))).toEqual(['8']);
+    });
+
     test('members keep their latest time', async () => {
       const window = { kind: 'rolling', lengthMs: 10_000 } as const;
       const member = (atMs: number) =>
@@ -167,6 +196,10 @@ onEachLedger('windows', (given) => {
     });
   });
 });
+
+function pauseUntil(instantMs: number): Promise<void> {
+  return pause(Math.max(0, instantMs - Date.now()));
+}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

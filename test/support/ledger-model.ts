@@ -82,7 +82,7 @@ export class LedgerModel {
       if (transaction.core !== ask.coreFingerprint)
         return this.#conflict(proposal, now, 'CONFLICT_TRANSACTION');
       if (transaction.rejected)
-        return this.#decide(proposal, now, { effect: 'reject', reason: 'REJECTED_BEFORE' });
+        return this.#judge(proposal, now, { effect: 'reject', reason: 'REJECTED_BEFORE' });
       const approved = transaction.approvedAmount;
       if (approved !== undefined && ask.amount !== undefined && BigInt(ask.amount) > BigInt(approved)) {
         return this.#conflict(proposal, now, 'CONFLICT_AMOUNT');
@@ -92,31 +92,31 @@ export class LedgerModel {
     if (opinion.effect === 'retry') return { kind: 'retry', reason: opinion.reason };
     const rule = opinion.rule === undefined ? {} : { rule: opinion.rule };
     const words = { effect: opinion.effect, reason: opinion.reason, ...rule } as const;
-    if (opinion.effect !== 'approve') return this.#decide(proposal, now, words);
-    return this.#approve(proposal, now, words);
+    return this.#judge(proposal, now, words);
   }
 
-  #approve(proposal: Proposal, now: number, words: Words): Expected {
+  /** Limits in shadow are counted by every decision, the others by approvals. */
+  #judge(proposal: Proposal, now: number, words: Words): Expected {
     const { charges, facts, ask } = proposal;
     const { rule } = words;
+    const holder = ask.moneyKey ?? ask.askKey;
+    const isFull = (charge: Charge) => total(this.#charged(charge, holder, now)) > BigInt(charge.max);
     const reject = (more: Pick<Words, 'reason' | 'limit'>) =>
-      this.#decide(proposal, now, { effect: 'reject', ...(rule === undefined ? {} : { rule }), ...more });
+      this.#record(proposal, now, { effect: 'reject', ...(rule === undefined ? {} : { rule }), ...more });
 
-    for (const { window } of charges) {
+    for (const { window, mode } of charges) {
+      if (words.effect !== 'approve' && mode === 'enforce') continue;
       if (window.kind === 'calendar' && !(window.startMs <= now && now < window.endMs))
         return { kind: 'window-moved' };
     }
+    if (words.effect !== 'approve') return this.#record(proposal, now, words);
     for (const [index, { key, value, reason }] of facts.entries()) {
       const earlier = facts.slice(0, index).find((fact) => fact.key === key)?.value;
       const remembered = this.#facts.get(key) ?? earlier;
       if (remembered !== undefined && remembered !== value) return reject({ reason });
     }
-
-    const before = charges.map((charge) => this.used(charge, now));
-    const after = charges.map((charge) => total(this.#charged(charge, ask.moneyKey ?? ask.askKey, now)));
-    const overfull = charges.map((charge, index) => (after[index] ?? 0n) > BigInt(charge.max));
-    for (const [index, charge] of charges.entries()) {
-      if (charge.mode === 'shadow' || !overfull[index]) continue;
+    for (const charge of charges) {
+      if (charge.mode === 'shadow' || !isFull(charge)) continue;
       const alone =
         charge.need.kind === 'amount'
           ? BigInt(charge.need.amount)
@@ -125,26 +125,25 @@ export class LedgerModel {
         return { kind: 'retry', reason: 'LIMIT_FULL_RETRY' };
       return reject({ reason: 'LIMIT_EXCEEDED', limit: charge.limit });
     }
-
-    const shadowOverfull = charges.some((charge, index) => charge.mode === 'shadow' && overfull[index]);
-    const use = charges.map((charge, index): CounterUse => {
-      const isCharged = charge.mode === 'enforce' || !shadowOverfull;
-      const used = (isCharged ? after[index] : before[index]) ?? 0n;
-      return {
-        limit: charge.limit,
-        counter: charge.counter,
-        mode: charge.mode,
-        max: charge.max,
-        used: String(used),
-        near: used >= BigInt(charge.near),
-        exceeded: charge.mode === 'shadow' && overfull[index] === true,
-      };
-    });
-    for (const charge of charges) {
-      if (charge.mode === 'shadow' && shadowOverfull) continue;
-      this.#counters.set(nameOf(charge), this.#charged(charge, ask.moneyKey ?? ask.askKey, now));
-    }
     for (const { key, value } of facts) this.#facts.set(key, value);
+    return this.#record(proposal, now, words);
+  }
+
+  #record(proposal: Proposal, now: number, words: Words): Expected {
+    const holder = proposal.ask.moneyKey ?? proposal.ask.askKey;
+    const counted = proposal.charges.filter(({ mode }) => mode === 'shadow' || words.effect === 'approve');
+    const exceeds = (charge: Charge) => total(this.#charged(charge, holder, now)) > BigInt(charge.max);
+    const exceeded = new Set(counted.filter(exceeds));
+    for (const charge of counted) {
+      if (charge.mode === 'shadow' && exceeded.size > 0) continue;
+      this.#counters.set(nameOf(charge), this.#charged(charge, holder, now));
+    }
+    const use = counted.map((charge): CounterUse => {
+      const { limit, counter, mode, max } = charge;
+      const used = this.used(charge, now);
+      const near = used >= BigInt(charge.near);
+      return { limit, counter, mode, max, used: String(used), near, exceeded: exceeded.has(charge) };
+    });
     return { ...this.#decide(proposal, now, words), use };
   }
 
@@ -198,8 +197,9 @@ export class LedgerModel {
       for (const member of charge.need.members) entries.set(member, { at: now, amount: 1n });
       return entries;
     }
-    const amount = BigInt(charge.need.amount);
-    if (amount > (entries.get(moneyKey)?.amount ?? 0n)) entries.set(moneyKey, { at: now, amount });
+    const need = BigInt(charge.need.amount);
+    const held = entries.get(moneyKey)?.amount ?? 0n;
+    if (need > 0n || held > 0n) entries.set(moneyKey, { at: now, amount: need > held ? need : held });
     return entries;
   }
 }

@@ -7,7 +7,13 @@ import { CountersignError } from '../../core/errors.js';
 import type { CommitReply, CounterUse, Proposal } from '../../core/ports.js';
 import { decisionOf } from '../decision-record.js';
 import { askOf, chargeOf, factsOf } from '../journal-body.js';
-import { CLOCK_TOLERANCE_MS, freezeSentence, type LedgerReason, ledgerSentence } from '../proposal.js';
+import {
+  CLOCK_TOLERANCE_MS,
+  countedCharges,
+  freezeSentence,
+  type LedgerReason,
+  ledgerSentence,
+} from '../proposal.js';
 import type { Measure } from './counters.js';
 import type { EmbeddedStore, Head } from './store.js';
 
@@ -63,62 +69,74 @@ export function commit(store: EmbeddedStore, head: Head, proposal: Proposal): Co
   const known = transactionOf(step);
   if (known !== undefined) {
     if (known.core !== ask.coreFingerprint) return conflict(step, 'CONFLICT_TRANSACTION');
-    if (known.rejected) return decide(step, ownOpinion('REJECTED_BEFORE'), known);
-    if (isAbove(ask.amount, known.amount)) return conflict(step, 'CONFLICT_AMOUNT');
+    if (!known.rejected && isAbove(ask.amount, known.amount)) return conflict(step, 'CONFLICT_AMOUNT');
   }
 
+  if (known?.rejected === true) return judge(step, ownOpinion('REJECTED_BEFORE'), known);
   if (opinion.effect === 'retry') {
     return { kind: 'retry', ledgerNowMs, reason: opinion.reason, sentence: opinion.sentence };
   }
-  if (opinion.effect !== 'approve') return decide(step, opinion, known);
-  return approve(step, opinion, known);
+  return judge(step, opinion, known);
 }
 
-/** The opinion is to approve: windows, facts and limits may still say otherwise. */
-function approve(step: Step, opinion: Opinion, known: Transaction | undefined): CommitReply {
+/**
+ * A decision is recorded, unless a window has moved or a full limit says to ask again. Limits in shadow are counted by
+ * whatever it is; the others, and facts, by an approval only.
+ */
+function judge(step: Step, opinion: Opinion, known: Transaction | undefined): CommitReply {
   const { store, head, proposal } = step;
-  const { ask, charges, facts } = proposal;
   const ledgerNowMs = head.nowMs;
+  const charges = countedCharges(proposal, opinion);
   const isMoved = ({ window }: Charge) =>
     window.kind === 'calendar' && (ledgerNowMs < window.startMs || ledgerNowMs >= window.endMs);
   if (charges.some(isMoved)) return { kind: 'window-moved', ledgerNowMs };
 
-  const rule = opinion.rule === undefined ? {} : { rule: opinion.rule };
-  const remembered = new Map<string, string>();
-  for (const { key, value, reason, sentence } of facts) {
-    const row = store.rows.one('SELECT value FROM facts WHERE workspace = ? AND fact = ?', key);
-    const before = remembered.get(key) ?? row?.value ?? value;
-    if (before !== value) return decide(step, { effect: 'reject', reason, sentence, ...rule }, known);
-    remembered.set(key, value);
-  }
+  let verdict = opinion.effect === 'approve' ? (contradiction(step, opinion) ?? opinion) : opinion;
 
   for (const charge of charges) if (store.counters.trim(charge, ledgerNowMs)) store.keepClock(head);
   // Without a transaction the ask itself is what is counted.
-  const holder = ask.moneyKey ?? ask.askKey;
+  const holder = proposal.ask.moneyKey ?? proposal.ask.askKey;
   const measured = charges.map((charge) => measureOf(charge, store.counters.measure(charge, holder)));
   const full = measured.find(({ charge, fits }) => charge.mode === 'enforce' && !fits);
-  if (full !== undefined) {
+  if (verdict.effect === 'approve' && full !== undefined) {
     const { sentence, limit, whenFull, max } = full.charge;
     if (whenFull === 'retry' && full.need <= BigInt(max)) {
       return { kind: 'retry', ledgerNowMs, reason: 'LIMIT_FULL_RETRY', sentence };
     }
-    return decide(step, { effect: 'reject', reason: 'LIMIT_EXCEEDED', sentence, ...rule, limit }, known);
+    verdict = { ...rejection(verdict, 'LIMIT_EXCEEDED', sentence), limit };
   }
 
-  const shadowFits = measured.every(({ fits }) => fits);
-  const charged = measured.filter(({ charge }) => charge.mode === 'enforce' || shadowFits);
-  const reply = decide(step, opinion, known, {
-    charged: charged.map(({ charge, added, after }) => ({
-      ...chargeOf(charge),
-      added: String(added),
-      total: String(after),
-    })),
-    ...(facts.length === 0 ? {} : { facts: factsOf(facts) }),
+  const counted = measured.filter(({ charge }) => verdict.effect === 'approve' || charge.mode === 'shadow');
+  const shadowFits = counted.every(({ charge, fits }) => charge.mode === 'enforce' || fits);
+  const charged = counted.filter(({ charge }) => charge.mode === 'enforce' || shadowFits);
+  const exceeded = counted.filter(({ fits }) => !fits);
+  const isRemembered = verdict.effect === 'approve' && proposal.facts.length > 0;
+  const reply = decide(step, verdict, known, {
+    charged: charged.map(journalOf),
+    ...(exceeded.length === 0 ? {} : { exceeded: exceeded.map(journalOf) }),
+    ...(isRemembered ? { facts: factsOf(proposal.facts) } : {}),
   });
   for (const { charge } of charged) store.counters.charge(charge, holder, ledgerNowMs);
-  for (const [key, value] of remembered)
-    store.rows.write('INSERT OR REPLACE INTO facts VALUES (?, ?, ?)', key, value);
-  return { ...reply, use: measured.map((measure) => useOf(measure, charged.includes(measure))) };
+  if (verdict.effect === 'approve')
+    for (const { key, value } of proposal.facts)
+      store.rows.write('INSERT OR REPLACE INTO facts VALUES (?, ?, ?)', key, value);
+  return { ...reply, use: counted.map((measure) => useOf(measure, charged.includes(measure))) };
+}
+
+/** The refusal by the first fact that contradicts what the ledger remembers, or another fact of this proposal. */
+function contradiction({ store, proposal }: Step, opinion: Opinion): Opinion | undefined {
+  const seen = new Map<string, string>();
+  for (const { key, value, reason, sentence } of proposal.facts) {
+    const row = store.rows.one('SELECT value FROM facts WHERE workspace = ? AND fact = ?', key);
+    const before = seen.get(key) ?? row?.value ?? value;
+    if (before !== value) return rejection(opinion, reason, sentence);
+    seen.set(key, value);
+  }
+  return undefined;
+}
+
+function rejection({ rule }: Opinion, reason: Opinion['reason'], sentence: string): Opinion {
+  return { effect: 'reject', reason, sentence, ...(rule === undefined ? {} : { rule }) };
 }
 
 interface Measured extends Measure {
@@ -130,18 +148,14 @@ function measureOf(charge: Charge, measure: Measure): Measured {
   return { ...measure, charge, fits: measure.after <= BigInt(charge.max) };
 }
 
+function journalOf({ charge, added, after }: Measured): Readonly<Record<string, unknown>> {
+  return { ...chargeOf(charge), added: String(added), total: String(after) };
+}
+
 function useOf({ charge, added, after, fits }: Measured, isCharged: boolean): CounterUse {
   const { limit, counter, mode, max, near } = charge;
   const used = isCharged ? after : after - added;
-  return {
-    limit,
-    counter,
-    mode,
-    max,
-    used: String(used),
-    near: used >= BigInt(near),
-    exceeded: mode === 'shadow' && !fits,
-  };
+  return { limit, counter, mode, max, used: String(used), near: used >= BigInt(near), exceeded: !fits };
 }
 
 /** The same variant gets the same answer again; the ask and the transaction stay untouched by it. */
@@ -169,7 +183,7 @@ function decide(
   step: Step,
   opinion: Opinion,
   known: Transaction | undefined,
-  more: Readonly<Record<string, unknown>> = {},
+  more: Readonly<Record<string, unknown>>,
 ): CommitReply & { readonly kind: 'decided' } {
   const { store, head, proposal } = step;
   const { ask } = proposal;

@@ -50,15 +50,19 @@ export class Counters {
     return { added, need, after: this.#totalOf(name) + added };
   }
 
-  /** An entry that is raised moves to now; one that is not keeps its time. Members are always refreshed. */
+  /**
+   * Every approval moves its entry to now, raised or not: what was approved a moment ago is inside the window whole.
+   * A need of zero makes no entry.
+   */
   charge(charge: CounterOf & NeedOf, moneyKey: string, atMs: number): void {
     const name = nameOf(charge);
     let total = this.#totalOf(name);
     for (const [holder, amount] of needsOf(charge, moneyKey)) {
       const held = this.#holding(name, holder);
-      if (charge.need.kind === 'amount' && amount <= (held?.amount ?? 0n)) continue;
-      total += amount - (held?.amount ?? 0n);
-      this.#setEntry(name, holder, { at: Math.max(atMs, held?.at ?? atMs), amount });
+      if (held === undefined && amount === 0n) continue;
+      const larger = held !== undefined && held.amount > amount ? held.amount : amount;
+      total += larger - (held?.amount ?? 0n);
+      this.#setEntry(name, holder, { at: Math.max(atMs, held?.at ?? atMs), amount: larger });
     }
     this.#setTotal(name, total);
   }

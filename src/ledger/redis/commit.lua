@@ -4,7 +4,8 @@
 -- KEYS  meta, journal, asks, conflicts, transactions, bindings, facts, then the keys of each charge
 -- ARGV  see commit.ts, which writes them in the order they are taken here
 -- Returns { code, ... }, all text:
---   DECIDED now repeated decision (used near exceeded)...   the decision that stands; use per charge unless repeated
+--   DECIDED now repeated decision (used near exceeded)...   the decision that stands; unless repeated, the use of
+--                                                           every charge, or of those in shadow if it is no approval
 --   CONFLICT now repeated decision                          a rejection of this content only
 --   RETRY now reason charge                                 nothing recorded; number of the full charge, or 0
 --   STALE now | WINDOW_MOVED now                            nothing recorded; evaluate again
@@ -36,7 +37,7 @@ local sentences = {
 }
 
 local function decisionJson(effect, reason, sentenceJson, more)
-  return '{"effect":"' .. effect .. '","reason":"' .. reason .. '","sentence":' .. sentenceJson .. (more or '')
+  return '{"effect":"' .. effect .. '","reason":"' .. reason .. '","sentence":' .. sentenceJson .. more
     .. ',"sequence":' .. whole(ledger.sequence + 1) .. ',"decidedAtMs":' .. now
     .. ',"policyVersion":' .. policyVersionJson .. '}'
 end
@@ -50,7 +51,7 @@ local function conflict(reason)
   local variant = fingerprint .. ' ' .. askKey
   local known = redis.call('HGET', conflicts, variant)
   if known then return { 'CONFLICT', now, '1', known } end
-  local decision = decisionJson('reject', reason, sentences[reason])
+  local decision = decisionJson('reject', reason, sentences[reason], '')
   append(ledger, journal, 'conflict', eventJson(decision, ''))
   keepClock(ledger)
   redis.call('HSET', conflicts, variant, decision)
@@ -78,59 +79,46 @@ if record then
     string.match(record, '^(%S+) (%S+) (%S+) (%S+)$')
 end
 
-local function decide(effect, reason, sentenceJson, more, eventMore)
-  local decision = decisionJson(effect, reason, sentenceJson, more)
-  append(ledger, journal, 'decision', eventJson(decision, eventMore or ''))
-  keepClock(ledger)
-  redis.call('HSET', asks, askKey, fingerprint .. ' ' .. effect .. ' ' .. decision)
-  if requestKey then redis.call('HSET', bindings, requestKey, txId) end
-  if moneyKey then
-    if effect == 'reject' then transaction.rejected = 'rejected' end
-    if effect == 'approve' then
-      transaction.approved = 'approved'
-      if transaction.amount == '-' then transaction.amount = amount end
-    end
-    redis.call('HSET', transactions, moneyKey, transaction.core .. ' ' .. transaction.approved .. ' '
-      .. transaction.rejected .. ' ' .. transaction.amount)
-  end
-  return { 'DECIDED', now, '0', decision }
-end
-
 if record then
   if transaction.core ~= core then return conflict('CONFLICT_TRANSACTION') end
-  if transaction.rejected ~= '-' then
-    return decide('reject', 'REJECTED_BEFORE', sentences.REJECTED_BEFORE)
-  end
-  if transaction.amount ~= '-' and amount ~= '-' and compare(natural(amount), natural(transaction.amount)) > 0 then
+  if transaction.rejected == '-' and transaction.amount ~= '-' and amount ~= '-'
+    and compare(natural(amount), natural(transaction.amount)) > 0 then
     return conflict('CONFLICT_AMOUNT')
   end
 end
 
-if opinion.effect == 'retry' then return { 'RETRY', now, opinion.reason, '0' } end
-if opinion.effect ~= 'approve' then
-  return decide(opinion.effect, opinion.reason, opinion.sentenceJson, opinion.ruleJson)
+local function rejection(reason, sentenceJson, ruleJson)
+  return { effect = 'reject', reason = reason, sentenceJson = sentenceJson, ruleJson = ruleJson }
 end
 
--- From here on the opinion is to approve.
+local verdict = opinion
+if transaction.rejected ~= '-' then verdict = rejection('REJECTED_BEFORE', sentences.REJECTED_BEFORE, '') end
+if verdict.effect == 'retry' then return { 'RETRY', now, opinion.reason, '0' } end
+
+-- From here on a decision is recorded, unless a window has moved or a full limit says to ask again. Limits in shadow
+-- are counted by whatever it is; the others by an approval only.
 
 local charges = {}
-for index = 1, tonumber(take()) do
+for _ = 1, tonumber(take()) do
   local start, finish = take(), take()
-  if start ~= '' and (ledger.now < tonumber(start) or ledger.now >= tonumber(finish)) then
-    return { 'WINDOW_MOVED', now }
-  end
   local counter = takeCounter()
   counter.mode, counter.max, counter.near, counter.whenFull = take(), natural(take()), natural(take()), take()
   counter.sentenceJson, counter.limitJson, counter.chargeJson = take(), take(), take()
-  charges[index] = counter
+  if verdict.effect == 'approve' or counter.mode == 'shadow' then
+    if start ~= '' and (ledger.now < tonumber(start) or ledger.now >= tonumber(finish)) then
+      return { 'WINDOW_MOVED', now }
+    end
+    counter.number = #charges + 1
+    charges[counter.number] = counter
+  end
 end
 
 local facts, factsJson = {}, take()
-for index = 1, tonumber(take()) do
+for _ = 1, tonumber(take()) do
   local fact = { key = take(), value = take(), reason = take(), sentenceJson = take() }
   local known = facts[fact.key] or redis.call('HGET', factValues, fact.key)
-  if known and known ~= fact.value then
-    return decide('reject', fact.reason, fact.sentenceJson, opinion.ruleJson)
+  if verdict.effect == 'approve' and known and known ~= fact.value then
+    verdict = rejection(fact.reason, fact.sentenceJson, opinion.ruleJson)
   end
   facts[fact.key] = fact.value
 end
@@ -149,41 +137,63 @@ if entriesLeft then return { 'TRIM_AGAIN' } end
 -- Without a transaction the ask itself is what is counted.
 local holder = moneyKey or askKey
 local shadowFits = true
-for index, counter in ipairs(charges) do
+for _, counter in ipairs(charges) do
   measure(counter, holder)
   counter.fits = compare(counter.after, counter.max) <= 0
-  if not counter.fits then
-    if counter.mode == 'shadow' then
-      shadowFits = false
-    elseif counter.whenFull == 'retry' and compare(counter.need, counter.max) <= 0 then
-      return { 'RETRY', now, 'LIMIT_FULL_RETRY', whole(index) }
-    else
-      return decide('reject', 'LIMIT_EXCEEDED', counter.sentenceJson, opinion.ruleJson .. counter.limitJson)
+  if counter.mode == 'shadow' then
+    shadowFits = shadowFits and counter.fits
+  elseif verdict.effect == 'approve' and not counter.fits then
+    if counter.whenFull == 'retry' and compare(counter.need, counter.max) <= 0 then
+      return { 'RETRY', now, 'LIMIT_FULL_RETRY', whole(counter.number) }
     end
+    verdict = rejection('LIMIT_EXCEEDED', counter.sentenceJson, opinion.ruleJson .. counter.limitJson)
   end
 end
 
-local charged, use = {}, {}
+-- Nothing returns any more: what is left is to say what happens, and then to write it.
+
+local charged, exceeded, use = {}, {}, {}
 for _, counter in ipairs(charges) do
-  counter.charged = counter.mode == 'enforce' or shadowFits
-  local used = counter.charged and counter.after or difference(counter.after, counter.added)
-  use[#use + 1] = decimal(used)
-  use[#use + 1] = compare(used, counter.near) >= 0 and '1' or '0'
-  use[#use + 1] = counter.mode == 'shadow' and not counter.fits and '1' or '0'
-  if counter.charged then
-    charged[#charged + 1] = counter.chargeJson .. ',"added":"' .. decimal(counter.added)
-      .. '","total":"' .. decimal(used) .. '"}'
+  local isShadow = counter.mode == 'shadow'
+  if isShadow or verdict.effect == 'approve' then
+    counter.charged = not isShadow or shadowFits
+    local used = counter.charged and counter.after or difference(counter.after, counter.added)
+    use[#use + 1] = decimal(used)
+    use[#use + 1] = compare(used, counter.near) >= 0 and '1' or '0'
+    use[#use + 1] = counter.fits and '0' or '1'
+    local json = counter.chargeJson .. ',"added":"' .. decimal(counter.added)
+      .. '","total":"' .. decimal(counter.after) .. '"}'
+    if counter.charged then charged[#charged + 1] = json end
+    if not counter.fits then exceeded[#exceeded + 1] = json end
   end
 end
 
-local reply = decide('approve', opinion.reason, opinion.sentenceJson, opinion.ruleJson,
-  ',"charged":[' .. table.concat(charged, ',') .. ']' .. factsJson)
+local approves = verdict.effect == 'approve'
+local decision = decisionJson(verdict.effect, verdict.reason, verdict.sentenceJson, verdict.ruleJson)
+append(ledger, journal, 'decision', eventJson(decision, ',"charged":[' .. table.concat(charged, ',') .. ']'
+  .. (#exceeded > 0 and ',"exceeded":[' .. table.concat(exceeded, ',') .. ']' or '')
+  .. (approves and factsJson or '')))
+keepClock(ledger)
+redis.call('HSET', asks, askKey, fingerprint .. ' ' .. verdict.effect .. ' ' .. decision)
+if requestKey then redis.call('HSET', bindings, requestKey, txId) end
+if moneyKey then
+  if verdict.effect == 'reject' then transaction.rejected = 'rejected' end
+  if approves then
+    transaction.approved = 'approved'
+    if transaction.amount == '-' then transaction.amount = amount end
+  end
+  redis.call('HSET', transactions, moneyKey, transaction.core .. ' ' .. transaction.approved .. ' '
+    .. transaction.rejected .. ' ' .. transaction.amount)
+end
 for _, counter in ipairs(charges) do
   if counter.charged then charge(counter, holder, ledger.now) end
 end
-for key, value in pairs(facts) do
-  redis.call('HSET', factValues, key, value)
+if approves then
+  for key, value in pairs(facts) do
+    redis.call('HSET', factValues, key, value)
+  end
 end
+local reply = { 'DECIDED', now, '0', decision }
 for _, text in ipairs(use) do
   reply[#reply + 1] = text
 end

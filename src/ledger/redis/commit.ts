@@ -4,7 +4,7 @@ import { CountersignError } from '../../core/errors.js';
 import type { CommitReply, CounterUse, Proposal } from '../../core/ports.js';
 import { decisionOf } from '../decision-record.js';
 import { askOf, chargeOf, factsOf } from '../journal-body.js';
-import { CLOCK_TOLERANCE_MS, freezeSentence, ledgerSentence } from '../proposal.js';
+import { CLOCK_TOLERANCE_MS, countedCharges, freezeSentence, ledgerSentence } from '../proposal.js';
 import type { CounterKeys, Keys } from './keys.js';
 import type { Reply, SCRIPTS } from './scripts.js';
 
@@ -108,14 +108,16 @@ export function commitReply(
   const [now = '', second = '', third = '', ...use] = fields;
   const ledgerNowMs = Number(now);
   switch (code) {
-    case 'DECIDED':
+    case 'DECIDED': {
+      const decision = decisionOf(third);
       return {
         kind: 'decided',
         ledgerNowMs,
         repeated: second === '1',
-        decision: decisionOf(third),
-        use: useOf(use, proposal.charges),
+        decision,
+        use: useOf(use, countedCharges(proposal, decision)),
       };
+    }
     case 'CONFLICT':
       return { kind: 'conflict', ledgerNowMs, repeated: second === '1', decision: decisionOf(third) };
     case 'RETRY':

@@ -1,6 +1,6 @@
 -- Counters. Two keys each:
 --   held     hash: money key -> amount it holds; under the empty field, which no money key is, the total of all
---   times    sorted set: money key -> ms since which it is held (rolling windows only)
+--   times    sorted set: money key -> ms at which it was last approved (rolling windows only)
 -- and for limits that count different members:
 --   members  sorted set: member -> ms at which it was last approved
 
@@ -54,7 +54,8 @@ local function measure(counter, moneyKey)
   counter.after = sum(natural(known[2] or '0'), counter.added)
 end
 
--- An entry that is raised moves to now; one that is not keeps its time. Members are always refreshed.
+-- Every approval moves its entry to now, raised or not: what was approved a moment ago is inside the window whole.
+-- A need of zero makes no entry.
 local function charge(counter, moneyKey, now)
   if counter.members then
     for _, name in ipairs(counter.names) do
@@ -63,5 +64,7 @@ local function charge(counter, moneyKey, now)
   elseif counter.raised then
     redis.call('HSET', counter.held, moneyKey, decimal(counter.need), TOTAL, decimal(counter.after))
     if counter.times then redis.call('ZADD', counter.times, 'GT', whole(now), moneyKey) end
+  elseif counter.times then
+    redis.call('ZADD', counter.times, 'XX', 'GT', whole(now), moneyKey)
   end
 end

@@ -12,17 +12,17 @@ local function fillAmount(counter, moneyKey, at)
   local known = redis.call('HMGET', counter.held, moneyKey, TOTAL)
   local held, total = natural(known[1] or '0'), natural(known[2] or '0')
   if known[1] and counter.times then
-    local since = tonumber(redis.call('ZSCORE', counter.times, moneyKey))
-    if since - at > counter.length then return end
-    if at - since > counter.length then
+    local latest = tonumber(redis.call('ZSCORE', counter.times, moneyKey))
+    if latest - at > counter.length then return end
+    if at - latest > counter.length then
       total = difference(total, held)
       redis.call('HSET', counter.held, moneyKey, decimal(counter.need), TOTAL, decimal(sum(total, counter.need)))
       redis.call('ZADD', counter.times, whole(at), moneyKey)
       return
     end
   end
-  if compare(counter.need, held) <= 0 then return end
-  counter.raised, counter.after = true, sum(total, difference(counter.need, held))
+  counter.raised = compare(counter.need, held) > 0
+  if counter.raised then counter.after = sum(total, difference(counter.need, held)) end
   charge(counter, moneyKey, at)
 end
 

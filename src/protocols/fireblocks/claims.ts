@@ -3,8 +3,9 @@
  * sane length, and what only informs is left out when it has not: an answer of 400 fails the transaction. A claim that is
  * null counts as absent: no field is formally marked nullable, and co-signers are seen to send null for what they omit.
  */
+
+import { isList, isObject, type JsonObject, parseJson } from '../../core/json.js';
 import { type Json, JsonNumber } from '../../core/request.js';
-import { isList, isObject, type JsonObject, parseJson } from '../json.js';
 
 export const MAX_ID_LENGTH = 256;
 /** Room for amounts of 78 digits on both sides of the point. */

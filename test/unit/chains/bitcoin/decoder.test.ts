@@ -435,6 +435,17 @@ describe('previous outputs', () => {
   });
 });
 
+test('an output that no address names is shown as its script, and nothing throws', async () => {
+  const odd = `5120${'ff'.repeat(32)}`;
+  const examination = await verifier({ changeScripts: [odd] })(
+    bitcoinRequest({ ...draft, outputs: [...draft.outputs.slice(0, 1), { script: odd, value: 38_000n }] }),
+  );
+  expect(examination).toMatchObject({
+    kind: 'agrees',
+    effects: { summary: { outputs: expect.stringContaining(`script:${odd}`) } },
+  });
+});
+
 test('an address has one canonical form, whatever its case', async () => {
   const upper = bitcoinRequest(draft, {
     destinations: [

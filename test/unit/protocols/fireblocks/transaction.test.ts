@@ -186,9 +186,9 @@ describe('destinations', () => {
   });
 
   test.each([[undefined], [null], [[]]])(
-    'with %p for a list, the top level is the destination',
+    'with %p for a list and no bytes, the top level is the destination',
     async (destinations) => {
-      const { intent } = await transaction(signingClaims({ destinations }));
+      const { intent } = await transaction(signingClaims({ destinations, rawTx: undefined }));
       expect(intent.destinations).toEqual([
         {
           type: 'VAULT',
@@ -202,6 +202,11 @@ describe('destinations', () => {
       expect(intent.destinationAddress).toBe('0x00000000000000000000000000000000000000aa');
     },
   );
+
+  test('where bytes pay, the top level never stands in for a missing list', async () => {
+    const { intent } = await transaction(signingClaims({ destinations: [] }));
+    expect(intent.destinations).toEqual([]);
+  });
 
   test('there may be none at all', async () => {
     const none = { destinations: undefined, destType: '', destId: '', destAddress: '', operation: 'RAW' };
