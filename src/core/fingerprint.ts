@@ -46,7 +46,7 @@ function identifyTransaction(request: TransactionRequest): AskIdentity {
       intent.destinations.map(({ type, id }) => JSON.stringify([type, id])).sort(),
       amountOf(intent.requestedAmount),
     ]),
-    amount: comparableAmount(intent.amount),
+    amount: comparableAmount(intent),
   };
 }
 
@@ -123,10 +123,20 @@ function hexOf(text: string): string {
   return /^(0x)?[0-9a-f]*$/i.test(text) ? text.toLowerCase().replace(/^0x/, '') : text;
 }
 
-function comparableAmount(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const units = toBaseUnits(text, COMPARISON_DECIMALS);
-  return units.ok ? units.units.toString() : undefined;
+/** The larger of what the whole and its parts say: to leave one of them out, or to make it small, hides nothing. */
+function comparableAmount({ amount, destinations }: Intent): string | undefined {
+  const parts = destinations.map((destination) => unitsOf(destination.amount));
+  const sum = parts.reduce(
+    (total, part) => (total === undefined || part === undefined ? undefined : total + part),
+    parts.length === 0 ? undefined : 0n,
+  );
+  const whole = unitsOf(amount);
+  return (sum === undefined || (whole !== undefined && whole > sum) ? whole : sum)?.toString();
+}
+
+function unitsOf(text: string | undefined): bigint | undefined {
+  const units = text === undefined ? undefined : toBaseUnits(text, COMPARISON_DECIMALS);
+  return units?.ok === true ? units.units : undefined;
 }
 
 type Canonical = string | null | readonly Canonical[];

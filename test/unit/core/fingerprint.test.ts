@@ -87,6 +87,25 @@ describe('money', () => {
   });
 });
 
+test.each<[string, Partial<Intent>, string | undefined]>([
+  ['the whole alone', { amount: '2', destinations: [] }, '2'],
+  ['the parts alone', { amount: 'two', destinations: paid('1', '2') }, '3'],
+  ['parts that are more than the whole', { amount: '1', destinations: paid('1', '2') }, '3'],
+  ['parts that are less than the whole', { amount: '4', destinations: paid('1', '2') }, '4'],
+  ['a whole of which one part is not said', { amount: '4', destinations: paid('5', undefined) }, '4'],
+  ['neither', { amount: '1e9', destinations: paid(undefined) }, undefined],
+])('the amount that no later stage may exceed: %s', (_, intent, expected) => {
+  const { amount } = identify(with_({}, intent));
+  expect(amount).toBe(expected === undefined ? undefined : `${expected}${'0'.repeat(36)}`);
+});
+
+function paid(...amounts: readonly (string | undefined)[]): Intent['destinations'] {
+  return amounts.map((amount) => ({
+    ...{ type: 'VAULT', id: '1', otherAddresses: [] },
+    ...(amount === undefined ? {} : { amount }),
+  }));
+}
+
 test('stages that list the same destinations in another order speak of one transaction', () => {
   const [first] = INTENT.destinations;
   if (first === undefined) throw new Error('a destination');
