@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type DecisionPorts, decide } from '../../../src/core/decide.js';
-import { type Decision, UNDECIDED } from '../../../src/core/decision.js';
+import { type Decision, type LedgerFact, UNDECIDED } from '../../../src/core/decision.js';
 import { CountersignError } from '../../../src/core/errors.js';
 import { Rulebook, type RulebookHooks } from '../../../src/core/policy/rulebook.js';
 import type { CommitReply, Decoded, Freeze } from '../../../src/core/ports.js';
@@ -90,6 +90,23 @@ describe('what the policy says becomes the decision that the ledger recorded', (
       { limit: 'eth', need: { amount: String(10n ** 16n) } },
     ]);
     expect(observer).toMatchObject({ charges: 1, faults: [] });
+  });
+
+  test('an approval, with what the bytes say that the ledger must not contradict; a rejection without', async () => {
+    const fact: LedgerFact = {
+      ...{ key: 'outpoint:x:0', value: '5000', sentence: 'Another amount before.' },
+      reason: 'INPUT_AMOUNT_CHANGED',
+    };
+    const decoder = async (): Promise<Decoded> =>
+      PAYS_ALICE.kind === 'effects'
+        ? { kind: 'effects', effects: { ...PAYS_ALICE.effects, facts: [fact] } }
+        : PAYS_ALICE;
+    const approving = settingOf({ decoder });
+    await decide(ETHER, approving.ports, inTime());
+    expect(approving.ledger.proposals[0]?.facts).toEqual([fact]);
+    const refusing = settingOf({ decoder, ledger: new MoodyLedger(REFUSES) });
+    await decide(ETHER, refusing.ports, inTime());
+    expect(refusing.ledger.proposals[0]?.facts).toEqual([]);
   });
 
   test.each<[string, Request, Partial<Decision>]>([

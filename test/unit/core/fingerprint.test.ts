@@ -106,6 +106,36 @@ function paid(...amounts: readonly (string | undefined)[]): Intent['destinations
   }));
 }
 
+test.each<[string, Partial<TransactionRequest>, Partial<Intent>]>([
+  ['id', { txId: 't-2' }, {}],
+  ['operation', {}, { operation: 'BURN' }],
+  ['asset', {}, { asset: 'BTC' }],
+  ['source type', {}, { source: { type: 'EXCHANGE', id: '0' } }],
+  ['source', {}, { source: { type: 'VAULT', id: '9' } }],
+  [
+    'destination type',
+    {},
+    { destinations: INTENT.destinations.map((one) => ({ ...one, type: 'EXCHANGE' })) },
+  ],
+  ['destination', {}, { destinations: INTENT.destinations.map((one) => ({ ...one, id: '9' })) }],
+  ['requested amount', {}, { requestedAmount: '0.02' }],
+])('a stage that names another %s speaks of another transaction', (_, changes, intent) => {
+  expect(identify(with_(changes, intent)).coreFingerprint).not.toBe(identify(REQUEST).coreFingerprint);
+});
+
+test('stages may differ in what only one of them carries', () => {
+  const { fee: _fee, ...unsigned } = INTENT;
+  const approval: TransactionRequest = {
+    ...with_({ stage: 'approval', rawTransactions: [] }),
+    intent: {
+      ...unsigned,
+      amount: '0.01',
+      destinations: [{ type: 'VAULT', id: '1', otherAddresses: [], amount: '0.01' }],
+    },
+  };
+  expect(identify(approval).coreFingerprint).toBe(identify(REQUEST).coreFingerprint);
+});
+
 test('stages that list the same destinations in another order speak of one transaction', () => {
   const [first] = INTENT.destinations;
   if (first === undefined) throw new Error('a destination');
@@ -130,6 +160,11 @@ describe('the content', () => {
       'a destination address',
       {},
       { destinations: [{ type: 'VAULT', id: '1', address: '0x00', otherAddresses: [] }] },
+    ],
+    [
+      'a further address of a destination',
+      {},
+      { destinations: INTENT.destinations.map((one) => ({ ...one, otherAddresses: ['0xaa'] })) },
     ],
     ['the top-level address', {}, { destinationAddress: '0x5dC69B1Fbb13Bafd09af88a782F0F285772Ad5f8' }],
     [
