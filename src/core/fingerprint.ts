@@ -42,7 +42,8 @@ function identifyTransaction(request: TransactionRequest): AskIdentity {
       intent.asset,
       intent.source.type,
       intent.source.id,
-      intent.destinations.map((destination) => [destination.type, destination.id]),
+      // In no order: what one stage lists, another may list as it will be serialised.
+      intent.destinations.map(({ type, id }) => JSON.stringify([type, id])).sort(),
       amountOf(intent.requestedAmount),
     ]),
     amount: comparableAmount(intent.amount),

@@ -87,6 +87,16 @@ describe('money', () => {
   });
 });
 
+test('stages that list the same destinations in another order speak of one transaction', () => {
+  const [first] = INTENT.destinations;
+  if (first === undefined) throw new Error('a destination');
+  const second = { ...first, id: '2' };
+  const core = (...destinations: (typeof first)[]) => identify(with_({}, { destinations })).coreFingerprint;
+  expect(core(first, second)).toBe(core(second, first));
+  expect(core(first, second)).not.toBe(core(first, first));
+  expect(core(first, second)).not.toBe(core(first));
+});
+
 describe('the content', () => {
   test.each<[string, Partial<TransactionRequest>, Partial<Intent>]>([
     ['the transaction', { txId: 't-2' }, {}],

@@ -90,6 +90,12 @@ describe('a SegWit transaction', () => {
       { ...bitcoinRequest(draft), rawTransactions: bitcoinRequest(draft).rawTransactions.toReversed() },
     ],
     ['that is a sweep', bitcoinRequest(sweep, { amount: '0.0011' })],
+    ['without digests beside the bytes', withoutDigests(bitcoinRequest(draft))],
+    ['that was requested gross', bitcoinRequest(draft, { requestedAmount: '0.00072' })],
+    [
+      'that is a sweep requested gross',
+      bitcoinRequest(sweep, { amount: '0.00108', requestedAmount: '0.0011' }),
+    ],
     ['without change', bitcoinRequest(sweep, { amount: '0.00108' })],
     [
       'with replaceable inputs',
@@ -211,6 +217,14 @@ describe('a SegWit transaction', () => {
       'a claim that is not the sum',
       'PAYLOAD_INCONSISTENT',
       bitcoinRequest(draft, { requestedAmount: '0.0008' }),
+    ],
+    [
+      'a fee that comes out twice',
+      'OUTPUTS_MISMATCH',
+      bitcoinRequest(
+        { ...draft, outputs: [{ script: FRIEND_SCRIPT, value: 108_000n }] },
+        { amount: '0.0011', requestedAmount: '0.00112' },
+      ),
     ],
     ['half a satoshi', 'AMOUNT_PRECISION', bitcoinRequest(draft, { amount: '0.000700005' })],
     [
@@ -441,3 +455,7 @@ test('an address has one canonical form, whatever its case', async () => {
   });
   expect(await verify(upper)).toMatchObject({ kind: 'agrees', effects: { movements: [{ to: FRIEND }] } });
 });
+
+function withoutDigests(request: TransactionRequest): TransactionRequest {
+  return { ...request, rawTransactions: request.rawTransactions.map((raw) => ({ ...raw, digest: null })) };
+}
