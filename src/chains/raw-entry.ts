@@ -25,16 +25,13 @@ export interface RawEntry {
   readonly bytes: Uint8Array;
   /** The same bytes in lower-case hex without prefix. */
   readonly hex: string;
-  /**
-   * 32 bytes in lower-case hex without prefix: what will be signed, by the co-signer's word. The vendor's samples show
-   * it and no manual names it: undefined where it is not sent, and then the hash of the bytes is what will be signed.
-   */
-  readonly digest: string | undefined;
+  /** 32 bytes in lower-case hex without prefix: what will be signed, by the co-signer's word. */
+  readonly digest: string;
 }
 
 /** Bytes and digest of one entry, in strict hex. */
 export function readEntry(raw: RawTransaction): RawEntry | Refusal {
-  const digest = raw.digest === undefined || raw.digest === null ? undefined : readDigest(raw);
+  const digest = readDigest(raw);
   if (isRefusal(digest)) return digest;
   if (typeof raw.bytes !== 'string') return refuse('RAWTX_MALFORMED', 'a raw transaction is not text');
   const length = raw.bytes.length - (/^0x/i.test(raw.bytes) ? HEX_PREFIX_LENGTH : 0);

@@ -57,6 +57,7 @@ export function upCommand(): Command {
       portOption(
         '--ops-port <port>',
         'readiness and metrics of all replicas; replica i is on this + i',
+        1,
       ).default(9090),
     )
     .option('--replicas <number>', 'how many replicas', (text) => wholeNumber(text, 1, 32), 3)

@@ -28,7 +28,7 @@ interface Options {
 
 export function verifyTxCommand(): Command {
   return new Command('verify-tx')
-    .description('Show what the bytes of a signing request do, and each check against what it says.')
+    .description('what the bytes of a signing request do, and each check against what it says')
     .argument('[file]', 'a decoded tx_sign_request (JSON), or the token that carried it')
     .option('--explain', 'say what each check refuses')
     .option('--json', 'print JSON')

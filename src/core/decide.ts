@@ -58,8 +58,6 @@ export async function decide(request: Request, ports: DecisionPorts, deadline: D
   try {
     return await decideBefore(deadline, request, ports);
   } catch (error) {
-    // A ledger that answers so may not be the one the rules were read from.
-    ports.rulebook.forget();
     const reason = undecidedReasonOf(error);
     ports.observer.faulted(reason, error);
     return undecided(reason);

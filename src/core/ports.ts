@@ -176,6 +176,8 @@ export interface AskIdentity {
 }
 
 export interface Versions {
+  /** The ledger's identity: a new ledger counts its events anew, and its numbers mean other things. */
+  readonly ledger: string;
   /** Sequence number of the event that activated the policy. */
   readonly policy: number;
   /** Sequence number of the last freeze or unfreeze; 0 when there was none. */

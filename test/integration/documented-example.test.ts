@@ -10,10 +10,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { answerKeyRing } from '../../src/keys/answer-keys.js';
 import { cosignerKeyRing } from '../../src/keys/cosigner-keys.js';
-import { ETH } from '../../src/simulator/invention.js';
 import { signingPayload } from '../../src/simulator/transaction.js';
 import { payloadOf, rsaPair, token, verifies } from '../support/cosigner.js';
 import { EMBEDDED, writeDeployment } from '../support/deployment.js';
+import { DOCUMENTED } from '../support/documented-example.js';
 import { type RunningReplica, startReplica } from '../support/replica.js';
 
 interface Example {
@@ -34,30 +34,7 @@ function published(folder: string): Example {
 
 /** The vendor's example (developers.fireblocks.com/reference/basic-code-example) in our words. */
 function selfMade(): Example {
-  const payload = signingPayload(
-    {
-      txId: '9c794cee-7e27-46c9-9e9a-ed68295ff06b',
-      requestId: '9c794cee-7e27-46c9-9e9a-ed68295ff06b',
-      asset: ETH,
-      amount: 10_000_000_000_000_000n,
-      source: '0',
-      destination: {
-        type: 'VAULT',
-        subType: '',
-        id: '1',
-        name: 'Network Deposits',
-        address: '0x5dC69B1Fbb13Bafd09af88a782F0F285772Ad5f8',
-      },
-      players: ['21926ecc-4a8a-4614-bbac-7c591aa7efdd'],
-      gas: {
-        nonce: 4,
-        limit: 21_000n,
-        maxFeePerGas: 28_466_845_821n,
-        maxPriorityFeePerGas: 1_000_000_000n,
-      },
-    },
-    undefined,
-  );
+  const payload = signingPayload(DOCUMENTED, undefined);
   const { privateKey, publicKey } = rsaPair();
   const request = token(payload, privateKey);
   const [header, body] = request.split('.');

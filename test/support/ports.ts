@@ -44,7 +44,7 @@ export class MoodyLedger {
     this.reads += 1;
     if (mood === 'silent') return forEver();
     if (mood !== 'works' && 'fails' in mood) throw mood.fails;
-    const versions = { policy: this.reads, freezes: 0 };
+    const versions = { ledger: 'ledger-1', policy: this.reads, freezes: 0 };
     const { document, freezes } = this;
     return {
       identity: 'ledger-1',

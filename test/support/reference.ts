@@ -137,6 +137,8 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
   countersign_limit_used_ratio:
     'For dashboards: it shows the newest charge only, and does not fall when a window passes.',
   countersign_limit_near_total: 'Tell those who own the limit before it is full.',
+  countersign_shadow_limit_exceeded_total:
+    'Before a shadow rule is enforced: how often its limits would have refused.',
   countersign_requests_in_flight:
     'A replica that is told to stop ends when this is 0. A plateau means that the ledger is slow.',
   countersign_policy_info:

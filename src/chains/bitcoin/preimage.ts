@@ -56,9 +56,9 @@ export function outpointText(outpoint: string): string {
   return `${bytes.subarray(0, 32).reverse().toString('hex')}:${bytes.readUInt32LE(32)}`;
 }
 
-/** The one reading of the entry's bytes, whose hash is the digest where one is named. */
+/** The one reading of the entry's bytes, whose hash is the digest. */
 export function readPreimage(entry: RawEntry): Preimage | Refusal {
-  if (entry.digest !== undefined && doubleSha256(entry.bytes).toString('hex') !== entry.digest)
+  if (doubleSha256(entry.bytes).toString('hex') !== entry.digest)
     return refuse('HASH_MISMATCH', 'a digest to sign is not the double SHA-256 of the bytes');
   const bytes = Buffer.from(entry.bytes);
   const preimage = classify(readLegacy(bytes), readWitness(bytes));

@@ -2,7 +2,7 @@
 import { hashMessage, keccak256 } from 'ethers';
 import { isObject, type JsonObject, objectIn } from '../../core/json.js';
 import type { ContractCall, Decoded } from '../../core/ports.js';
-import type { Json, RawTransaction } from '../../core/request.js';
+import type { Json } from '../../core/request.js';
 import { checkPath, hexDigits, MAX_RAW_BYTES, readDigest, readEntry } from '../raw-entry.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
 import type { EvmContext } from './decoder.js';
@@ -54,10 +54,17 @@ function readMessage(context: EvmContext, message: Json, index: number): Message
   const { request, asset } = context;
   const raw = request.rawTransactions[index];
   if (raw === undefined) return refuse('RAWTX_COUNT', 'a message has no digest');
-  const digest = digestOf(raw);
+  const digest = readDigest(raw);
   if (isRefusal(digest)) return digest;
   const path = checkPath(raw.keyDerivationPath, asset, request.intent.source);
   if (isRefusal(path)) return path;
+  if (raw.bytes !== undefined && raw.bytes !== null && raw.bytes !== '') {
+    // Not every message comes with its preimage; where there is one, it must be the preimage of this digest.
+    const entry = readEntry(raw);
+    if (isRefusal(entry)) return entry;
+    if (keccak256(entry.bytes) !== `0x${digest}`)
+      return refuse('HASH_MISMATCH', 'the digest to sign is not the keccak-256 of the bytes');
+  }
   if (!isObject(message)) return refuse('TYPED_MALFORMED', 'a message is not an object');
   switch (message.type) {
     case 'ETH_MESSAGE':
@@ -67,16 +74,6 @@ function readMessage(context: EvmContext, message: Json, index: number): Message
     default:
       return refuse('TYPED_TYPE_REFUSED', 'a message is neither EIP712 nor ETH_MESSAGE');
   }
-}
-
-/** Messages come with their digest, their preimage or both; both must then say the same. */
-function digestOf(raw: RawTransaction): string | Refusal {
-  if (raw.bytes === undefined || raw.bytes === null || raw.bytes === '') return readDigest(raw);
-  const entry = readEntry(raw);
-  if (isRefusal(entry)) return entry;
-  const hash = keccak256(entry.bytes).slice(2);
-  if (entry.digest === undefined || entry.digest === hash) return hash;
-  return refuse('HASH_MISMATCH', 'the digest to sign is not the keccak-256 of the bytes');
 }
 
 function readPersonal({ settings }: EvmContext, { content }: JsonObject, digest: string): Message | Refusal {

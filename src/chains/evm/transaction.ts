@@ -36,7 +36,7 @@ export function readTransaction(
   chainId: bigint,
   settings: AssetSettings,
 ): Envelope | Refusal {
-  if (entry.digest !== undefined && keccak256(entry.bytes) !== `0x${entry.digest}`)
+  if (keccak256(entry.bytes) !== `0x${entry.digest}`)
     return refuse('HASH_MISMATCH', 'the digest to sign is not the keccak-256 of the bytes');
   const first = entry.bytes[0] ?? 0;
   if (first === MESSAGE_PREFIX)

@@ -63,10 +63,9 @@ export class Rulebook {
   /**
    * These rules were found to be stale: the next request reads the ledger again. Rules that are known, or being read,
    * since others found the same stay: many requests are under way when a policy changes, and one read serves them all.
-   * Without an argument nothing that is known stays.
    */
-  forget(stale?: Rules): void {
-    if (stale !== undefined && this.#known !== stale) return;
+  forget(stale: Rules): void {
+    if (this.#known !== stale) return;
     this.#known = undefined;
     this.#reading = undefined;
   }

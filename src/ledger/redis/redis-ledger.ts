@@ -99,7 +99,7 @@ async function state(connection: Connection, keys: Keys): Promise<LedgerState> {
     args: [],
   });
   const [identity = '', sequence, policySequence, freezesSequence, policy = '', ...freezes] = fields;
-  const versions = { policy: Number(policySequence), freezes: Number(freezesSequence) };
+  const versions = { ledger: identity, policy: Number(policySequence), freezes: Number(freezesSequence) };
   return {
     identity,
     sequence: Number(sequence),

@@ -231,8 +231,6 @@ describe('every field of the payload, with junk in it', () => {
       for (const part of ['destinations', 'rawTx'] as const) {
         for (const key of Object.keys(payload[part][0] ?? {})) {
           const reason = await judged({ ...payload, [part]: [{ ...payload[part][0], [key]: value }] });
-          // The digest follows from the bytes, so that it says nothing when it is not sent.
-          if (key === 'payload' && value === null) continue;
           if (!harmless.includes(key)) expect([key, value, reason]).not.toEqual([key, value, 'agrees']);
         }
       }

@@ -22,7 +22,7 @@ describe('a deadline', () => {
     const startedAt = performance.now();
     await deadline.pause(5_000);
     expect(performance.now() - startedAt).toBeLessThan(2_000);
-    expect(deadline.remainingMs()).toBeLessThanOrEqual(1);
+    expect(deadline.remainingMs()).toBeLessThanOrEqual(2);
     if (!deadline.signal.aborted) await once(deadline.signal, 'abort');
     expect(deadline.signal.aborted).toBe(true);
   });

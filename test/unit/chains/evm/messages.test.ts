@@ -46,7 +46,7 @@ function typedRequest({
       amount: '0',
       extraParameters: jsonOf(JSON.stringify({ rawMessageData })),
     },
-    [{ keyDerivationPath: '[ 44, 60, 0, 0, 0 ]', bytes, digest: digest === '' ? null : digest.slice(2) }],
+    [{ keyDerivationPath: '[ 44, 60, 0, 0, 0 ]', bytes, digest: digest.slice(2) }],
   );
 }
 
@@ -57,10 +57,6 @@ describe('typed data', () => {
     ['as an object', {}],
     ['as text', { shown: JSON.stringify(content) }],
     ['with its preimage', { bytes: TypedDataEncoder.encode(domain, types, message).slice(2) }],
-    [
-      'with its preimage and no digest',
-      { bytes: TypedDataEncoder.encode(domain, types, message).slice(2), digest: '' },
-    ],
     [
       'with a declared domain type',
       {
@@ -91,8 +87,6 @@ describe('typed data', () => {
   };
 
   test.each<[string, string, Shown]>([
-    ['neither digest nor bytes', 'RAWTX_MALFORMED', { digest: '' }],
-    ['bytes of something else, and no digest', 'HASH_MISMATCH', { bytes: '1901', digest: '' }],
     ['another digest', 'HASH_MISMATCH', { digest: `0x${'11'.repeat(32)}` }],
     ['a preimage of something else', 'HASH_MISMATCH', { bytes: `1901${'00'.repeat(64)}` }],
     [

@@ -48,7 +48,6 @@ describe('a plain transfer', () => {
       'one wei more than a double can tell',
       requestFor(transaction({ value: 1_000_000_000_000_000_001n }), { amount: '1.000000000000000001' }),
     ],
-    ['without a digest beside the bytes', withRaw(requestFor(transaction()), { digest: undefined })],
     ['gross, by exactly the fee', requestFor(transaction({ value: 8_000_000_000_000_000n }))],
     ['gross, with the fee already out of the claim', requestFor(transaction(), { requestedAmount: '0.012' })],
     [

@@ -9,7 +9,12 @@ const DOCUMENT = 'version: 1\nrules:\n  - { name: all, match: { kind: transactio
 
 function stateOf(sequence: number, change: Partial<LedgerState> = {}): LedgerState {
   return {
-    ...{ identity: 'ledger-1', sequence, freezes: [], versions: { policy: sequence, freezes: 0 } },
+    ...{
+      identity: 'ledger-1',
+      sequence,
+      freezes: [],
+      versions: { ledger: 'ledger-1', policy: sequence, freezes: 0 },
+    },
     policy: { version: 'v', sequence, document: DOCUMENT, instances: {}, statement: 's' },
     ...change,
   };
