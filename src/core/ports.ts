@@ -87,10 +87,7 @@ export interface Decoder {
   selectorOf?(signature: string): string | undefined;
   /** What one entry's bytes show, judged by nobody; for people, never for a decision. Empty when unreadable. */
   describe?(raw: RawTransaction, asset: Asset): Readonly<Record<string, string>>;
-  /**
-   * Strict decoding of all raw transactions of one request, with the claim at hand: some formats (BIP-143) show
-   * hashes only, and the claim is what they are tested against. Never throws for bad input.
-   */
+  /** Strict decoding of a request's bytes, held against its claim where they show hashes only (BIP-143). Never throws. */
   decode(
     request: TransactionRequest,
     asset: Asset,
