@@ -238,7 +238,8 @@ function requestRecord(facts: Facts): CelRequest {
   return new CelRequest({
     ...{ kind, stage, cosigner, signer, requestId },
     ...(transaction === null ? {} : transactionMembers(transaction)),
-    ...(change === null ? {} : change),
+    // An expression can ask whether an entry is there, or about all of them: it sees all or none.
+    ...(change === null ? {} : { type: change.type, extraInfo: change.whole ? change.extraInfo : null }),
   });
 }
 

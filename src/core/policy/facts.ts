@@ -30,7 +30,14 @@ export interface Facts {
   readonly signer: string | null;
   readonly requestId: string;
   readonly transaction: TransactionFacts | null;
-  readonly change: { readonly type: string; readonly extraInfo: Readonly<Record<string, string>> } | null;
+  readonly change: ChangeFacts | null;
+}
+
+export interface ChangeFacts {
+  readonly type: string;
+  readonly extraInfo: Readonly<Record<string, string>>;
+  /** False: there are entries that are not known, because they are too many or too long. */
+  readonly whole: boolean;
 }
 
 export interface TransactionFacts {
@@ -103,13 +110,13 @@ export function factsOf(request: Request, examination: Examination, chains: Chai
   };
 }
 
-function changeFacts(request: ConfigChangeRequest): Facts['change'] {
-  const extraInfo: [string, string][] = [];
-  for (const [key, value] of Object.entries(request.extraInfo).slice(0, MAX_EXTRA_ENTRIES)) {
+function changeFacts({ type, extraInfo }: ConfigChangeRequest): ChangeFacts {
+  const entries = Object.entries(extraInfo);
+  const known = entries.slice(0, MAX_EXTRA_ENTRIES).flatMap(([key, value]): [string, string][] => {
     const text = typeof value === 'string' ? value : canonicalJson(value);
-    if (key.length <= MAX_VALUE_LENGTH && text.length <= MAX_VALUE_LENGTH) extraInfo.push([key, text]);
-  }
-  return { type: request.type, extraInfo: Object.fromEntries(extraInfo) };
+    return key.length <= MAX_VALUE_LENGTH && text.length <= MAX_VALUE_LENGTH ? [[key, text]] : [];
+  });
+  return { type, extraInfo: Object.fromEntries(known), whole: known.length === entries.length };
 }
 
 function transactionFacts(
