@@ -1,14 +1,15 @@
 /** The parts of one replica, built from its configuration. Nest carries them (app.module.ts); it does not make them. */
+import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
-import { createChains, loadAssets } from './chains/index.js';
+import { createChains, filePrevouts, loadAssets, type PrevoutSource, rpcPrevouts } from './chains/index.js';
 import { readText } from './config/load.js';
 import type { Config, CosignerConfig, WorkspaceConfig } from './config/schema.js';
 import type { DecisionPorts } from './core/decide.js';
-import { CountersignError } from './core/errors.js';
+import { assert, CountersignError } from './core/errors.js';
 import type { CompiledPolicy } from './core/policy/compile.js';
 import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
-import type { Chains, Ledger, Protocol } from './core/ports.js';
+import type { AnswerKeys, Chains, CosignerKeys, Ledger, Protocol } from './core/ports.js';
 import type { Request } from './core/request.js';
 import { Answering, type CosignerTiming, type Endpoint, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
@@ -34,11 +35,34 @@ interface Workspace {
   readonly ports: DecisionPorts;
 }
 
+/** Every key of a replica, checked. */
+export interface ReplicaKeys {
+  readonly operators: readonly Operator[];
+  /** By the path that co-signers share. */
+  readonly paths: ReadonlyMap<string, PathKeys>;
+  /** Sentences for the operator. */
+  readonly warnings: readonly string[];
+}
+
+export interface PathKeys {
+  readonly cosignerKeys: CosignerKeys;
+  readonly answerKeys: AnswerKeys;
+}
+
 /** Throws for what an operator must mend first (keys, asset files); an absent ledger only makes it not ready. */
 export function openReplica(config: Config, logger: Logger): Replica {
+  const keys = loadKeys(config);
+  for (const warning of keys.warnings) logger.warn(warning);
+  return composeReplica(config, keys, logger);
+}
+
+/** A replica with keys that the caller vouches for. */
+export function composeReplica(
+  config: Config,
+  { operators, paths }: Pick<ReplicaKeys, 'operators' | 'paths'>,
+  logger: Logger,
+): Replica {
   const metrics = new Metrics();
-  const operators = loadOperators(config.operators);
-  const endpoints = openEndpoints(config.workspaces, logger);
   const workspaces = config.workspaces.map((workspace) =>
     openWorkspace(workspace, config, { operators, metrics, logger }),
   );
@@ -47,7 +71,7 @@ export function openReplica(config: Config, logger: Logger): Replica {
     logger,
     metrics,
     answering: new Answering({
-      endpoints,
+      endpoints: endpointsOf(config, paths),
       workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
       timing: timingOf(config),
       metrics,
@@ -90,9 +114,23 @@ function openWorkspace(
   };
 }
 
-/** The chains of a workspace: the built-in assets and those its asset file adds. */
-export function chainsOf({ assetsFile }: Pick<WorkspaceConfig, 'assetsFile'>): Chains {
-  return createChains(assetsFile === undefined ? {} : { assets: loadAssets(assetsFile) });
+/** The chains of a workspace: the built-in assets, those its asset file adds, and who vouches for Bitcoin inputs. */
+export function chainsOf({ assetsFile, assetsSha256, prevouts }: WorkspaceConfig): Chains {
+  return createChains({
+    ...(assetsFile === undefined ? {} : { assets: loadAssets(assetsFile, assetsSha256) }),
+    ...(prevouts === undefined ? {} : { prevouts: prevoutSource(prevouts) }),
+  });
+}
+
+function prevoutSource(settings: NonNullable<WorkspaceConfig['prevouts']>): PrevoutSource {
+  if ('file' in settings) return filePrevouts(settings.file);
+  const { url, chain, timeout, credentialsFile } = settings.bitcoinCore;
+  return rpcPrevouts({
+    url,
+    chain,
+    timeoutMs: timeout,
+    ...(credentialsFile === undefined ? {} : { credentials: () => readFile(credentialsFile, 'utf8') }),
+  });
 }
 
 /** What only the policy and the configuration together can get wrong. Throws POLICY_INVALID. */
@@ -128,49 +166,61 @@ export function ledgerSettings({ ledger }: Pick<Config, 'ledger'>): LedgerSettin
   };
 }
 
-/** Co-signers that share a path share a protocol: the key that verifies tells them apart. */
-function openEndpoints(workspaces: readonly WorkspaceConfig[], logger: Logger): Endpoint[] {
-  const byPath = Map.groupBy(
-    workspaces.flatMap(({ name, cosigners }) =>
-      cosigners.map((cosigner) => ({ ...cosigner, workspace: name })),
-    ),
-    ({ path }) => path,
-  );
-  const endpoints = [...byPath].map(([path, cosigners]) => ({
-    path,
-    protocol: openProtocol(cosigners, logger),
-  }));
-  // The longest path first, so that /fireblocks/eu is not taken for a route below /fireblocks.
-  return endpoints.sort((one, other) => other.path.length - one.path.length);
-}
-
-function openProtocol(
-  cosigners: readonly (CosignerConfig & { readonly workspace: string })[],
-  logger: Logger,
-): Protocol {
-  const { answerKeys, warnings } = loadAnswerKeys(
-    cosigners.map(({ name, answerKey, answerKeys: others }) => ({
-      cosigner: name,
-      answerKey,
-      answerKeys: others.map(({ signers, ...key }) => ({ signers, key })),
-    })),
-  );
-  for (const warning of warnings) logger.warn(warning);
-  return fireblocksProtocol({
-    cosigners: cosigners.map(({ name, workspace, signers }) => ({
-      name,
-      workspace,
-      ...(signers === undefined ? {} : { signers }),
-    })),
-    cosignerKeys: loadCosignerKeys(
+/** Throws FILE_UNREADABLE or KEY_INVALID; published keys are refused. */
+export function loadKeys(config: Pick<Config, 'workspaces' | 'operators'>): ReplicaKeys {
+  const warnings: string[] = [];
+  const paths = [...cosignersByPath(config)].map(([path, cosigners]) => {
+    const answers = loadAnswerKeys(
+      cosigners.map(({ name, answerKey, answerKeys: others }) => ({
+        cosigner: name,
+        answerKey,
+        answerKeys: others.map(({ signers, ...key }) => ({ signers, key })),
+      })),
+    );
+    warnings.push(...answers.warnings);
+    const cosignerKeys = loadCosignerKeys(
       cosigners.map(({ name, workspace, publicKeys, signers }) => ({
         name,
         workspace,
         publicKeyFiles: publicKeys.map(({ file }) => file),
         ...(signers === undefined ? {} : { signers: signers.map(({ id }) => id) }),
       })),
+    );
+    return [path, { cosignerKeys, answerKeys: answers.answerKeys }] as const;
+  });
+  return { operators: loadOperators(config.operators), paths: new Map(paths), warnings };
+}
+
+/** Co-signers that share a path share a protocol: the key that verifies tells them apart. */
+function endpointsOf(config: Config, keys: ReadonlyMap<string, PathKeys>): Endpoint[] {
+  const endpoints = [...cosignersByPath(config)].map(([path, cosigners]) => ({
+    path,
+    protocol: openProtocol(cosigners, keys.get(path)),
+  }));
+  // The longest path first, so that /fireblocks/eu is not taken for a route below /fireblocks.
+  return endpoints.sort((one, other) => other.path.length - one.path.length);
+}
+
+type WorkspaceCosigner = CosignerConfig & { readonly workspace: string };
+
+function cosignersByPath({ workspaces }: Pick<Config, 'workspaces'>): Map<string, WorkspaceCosigner[]> {
+  return Map.groupBy(
+    workspaces.flatMap(({ name, cosigners }) =>
+      cosigners.map((cosigner) => ({ ...cosigner, workspace: name })),
     ),
-    answerKeys,
+    ({ path }) => path,
+  );
+}
+
+function openProtocol(cosigners: readonly WorkspaceCosigner[], keys: PathKeys | undefined): Protocol {
+  assert(keys !== undefined, 'a path without keys');
+  return fireblocksProtocol({
+    cosigners: cosigners.map(({ name, workspace, signers }) => ({
+      name,
+      workspace,
+      ...(signers === undefined ? {} : { signers }),
+    })),
+    ...keys,
   });
 }
 
@@ -200,7 +250,7 @@ function readinessOf({ name, ledger, ports }: Workspace, metrics: Metrics): Read
     {
       name: `policy:${name}`,
       async problem() {
-        await ports.rulebook.current();
+        await ports.rulebook.confirm();
         return undefined;
       },
     },

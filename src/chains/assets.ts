@@ -116,6 +116,9 @@ export function loadAssets(file: string, sha256?: string): readonly Asset[] {
   return parsed.data.assets.map(({ chain, contract, ...asset }) => {
     if (ids.has(asset.id)) throw new CountersignError('CONFIG_INVALID', `${file} lists ${asset.id} twice`);
     ids.add(asset.id);
+    // Without a contract it would be taken for the chain's own coin, in units of another asset.
+    if (asset.family === 'evm' && contract === undefined && asset.id !== asset.native.asset)
+      throw new CountersignError('CONFIG_INVALID', `${file}: token ${asset.id} has no contract`);
     return {
       ...asset,
       ...(chain === undefined ? {} : { chain }),

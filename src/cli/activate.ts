@@ -5,8 +5,9 @@ import type { Config, WorkspaceConfig } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
 import { entriesFor, type InstancePlan, planInstances } from '../core/policy/fill.js';
-import type { Chains, JournalEvent, Ledger } from '../core/ports.js';
+import type { ActivePolicy, Chains, JournalEvent, Ledger } from '../core/ports.js';
 import {
+  authenticateActivation,
   loadOperatorPrivateKey,
   loadOperators,
   type Statement,
@@ -46,6 +47,11 @@ export async function activatePolicyFile({
       await verifyStatement(operators, statement);
       return statement;
     },
+    isTrusted: (policy, identity) =>
+      authenticateActivation(operators, workspace.name)(policy, identity).then(
+        () => true,
+        () => false,
+      ),
     startEmpty,
     accept: (policy) => acceptPolicy(policy, config),
   });
@@ -59,6 +65,8 @@ export interface ActivationRequest {
   readonly document: { readonly text: string; readonly source: string };
   /** Signs the statement that this document is to be active. */
   readonly sign: (claims: Statement) => Promise<string>;
+  /** Whether replicas trust a policy that is active; one whose signer has left is activated anew. */
+  readonly isTrusted: (policy: ActivePolicy, ledgerIdentity: string) => Promise<boolean>;
   /** New limits whose history the journal no longer holds, and that may start from zero. */
   readonly startEmpty: readonly string[];
   /** Throws when the document cannot be served under the configuration. */
@@ -83,7 +91,7 @@ export async function activatePolicy(request: ActivationRequest): Promise<Activa
   const next = compilePolicy(document.text, document.source, chains);
   request.accept(next);
   const { identity, policy: previous } = await ledger.state();
-  if (previous?.version === next.version) {
+  if (previous?.version === next.version && (await request.isTrusted(previous, identity))) {
     return { version: next.version, changed: false, sequence: previous.sequence, filled: {} };
   }
   const plan = planInstances(previous, next, randomBytes(6).toString('hex'));

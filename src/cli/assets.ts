@@ -14,12 +14,12 @@ interface ImportOptions {
 }
 
 export function assetsCommand(): Command {
-  const command = new Command('assets').description('The asset registry.');
+  const command = new Command('assets').description(
+    'the asset registry, imported from the vendor’s own listings',
+  );
   command
     .command('import')
-    .description(
-      "Turn the vendor's listings into an asset file. Nothing is fetched: save the listings first.",
-    )
+    .description("turn the vendor's listings into an asset file; nothing is fetched: save the listings first")
     .requiredOption(
       '--blockchains <file>',
       'what GET /v1/blockchains answered: one page, or a list of all pages',

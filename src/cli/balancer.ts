@@ -3,6 +3,7 @@
  * It knows no HTTP and is not for production (deploy/ has HAProxy for that).
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { cannotListen } from '../http/listening.js';
 
 export interface Backend {
   readonly host: string;
@@ -65,11 +66,13 @@ function forward(client: Socket, [first, ...others]: readonly Backend[]): void {
   });
 }
 
+/** Rejects with ENVIRONMENT when the port cannot be had. */
 export function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const fail = (error: Error): void => reject(cannotListen(host, port, error));
+    server.once('error', fail);
     server.listen({ host, port }, () => {
-      server.off('error', reject);
+      server.off('error', fail);
       resolve();
     });
   });

@@ -1,8 +1,9 @@
 /** Options that several commands share. */
 import { InvalidArgumentError, Option } from 'commander';
 
-export function portOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text) => wholeNumber(text, 0, 65_535));
+/** Zero takes any free port, unless `min` says otherwise. */
+export function portOption(flags: string, description: string, min = 0): Option {
+  return new Option(flags, description).argParser((text) => wholeNumber(text, min, 65_535));
 }
 
 /** For commander: a whole number in a range, or a message that says so. */

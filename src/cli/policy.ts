@@ -171,7 +171,7 @@ function rulesOf(file: string, chains: Chains): Rules {
     policy,
     instances: Object.fromEntries([...policy.limits.keys()].map((name) => [name, name])),
     freezes: [],
-    versions: { policy: 0, freezes: 0 },
+    versions: { ledger: '', policy: 0, freezes: 0 },
   };
 }
 

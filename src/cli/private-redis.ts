@@ -1,5 +1,5 @@
 /** The Redis of `countersign up`: a child of ours on a loopback port, with a password and an append-only file. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   accessSync,
@@ -21,6 +21,8 @@ import { listen } from './balancer.js';
 export interface PrivateRedis {
   readonly url: string;
   readonly passwordFile: string;
+  /** Resolves when it answers; rejects with ENVIRONMENT when it cannot. */
+  readonly ready: Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -36,7 +38,10 @@ export function findRedisServer(): string | undefined {
     .find(isExecutable);
 }
 
-/** Starts it, and starts it again on the same port and file when it dies. `onExit` is told how it died. */
+/**
+ * Resolves as soon as there is a process to stop. It is started again on the same port and file when it dies; `onExit` is
+ * told how it died.
+ */
 export async function startPrivateRedis(
   executable: string,
   dir: string,
@@ -70,10 +75,12 @@ export async function startPrivateRedis(
       await run().catch(again);
     });
   };
-  await run();
+  const ready = run();
+  ready.catch(() => undefined);
   return {
     url: `redis://127.0.0.1:${port}`,
     passwordFile,
+    ready,
     async stop() {
       stopping = true;
       await stop(server);
@@ -128,6 +135,8 @@ function redisConf({ port, folder, password }: { port: number; folder: string; p
     `pidfile "${join(folder, 'redis.pid')}"`,
     `requirepass ${password}`,
     'daemonize no',
+    // It keeps its command line, by which the next `up` knows one that was left behind.
+    'set-proc-title no',
     'appendonly yes',
     'appendfsync always',
     'save ""',
@@ -158,10 +167,14 @@ async function stopLeftover(folder: string): Promise<void> {
   rmSync(pidFile, { force: true });
 }
 
-/** Linux only; elsewhere the pid file alone is no proof and the process is left alone. */
+/** The pid file alone is no proof: its number may be another process's by now. */
 function commandOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    if (existsSync('/proc/self')) return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    return execFileSync('ps', ['-ww', '-o', 'command=', '-p', `${pid}`], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
   } catch {
     return '';
   }

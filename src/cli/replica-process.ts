@@ -19,6 +19,8 @@ export interface ReplicaOptions {
   /** 0: any free port; a restarted replica gets the same one again. */
   readonly httpPort: number;
   readonly opsPort: number;
+  /** How long it keeps its door open after it was told to stop. */
+  readonly drainMs: number;
   readonly onExit: (name: string, how: string) => void;
 }
 
@@ -74,7 +76,10 @@ export class ReplicaProcess {
     child.once('exit', (code, signal) => this.#ended(child, signal ?? `code ${code}`));
     const ready = await new Promise<ReplicaReady>((resolve, reject) => {
       const problem = (how: string) => new CountersignError('ENVIRONMENT', `${name} ${how}; see ${logFile}`);
-      const timer = setTimeout(() => reject(problem('did not start in time')), START_TIMEOUT_MS);
+      const timer = setTimeout(() => {
+        child.kill('SIGKILL');
+        reject(problem('did not start in time'));
+      }, START_TIMEOUT_MS);
       child.once('exit', (code) => {
         clearTimeout(timer);
         reject(problem(`ended with code ${code} while starting`));
@@ -97,7 +102,9 @@ export class ReplicaProcess {
     child.kill('SIGTERM');
     await Promise.race([
       ended,
-      sleep(STOP_TIMEOUT_MS, undefined, { ref: false }).then(() => child.kill('SIGKILL')),
+      sleep(this.options.drainMs + STOP_TIMEOUT_MS, undefined, { ref: false }).then(() =>
+        child.kill('SIGKILL'),
+      ),
     ]);
     await ended;
   }
@@ -106,10 +113,10 @@ export class ReplicaProcess {
     if (this.#child !== child) return;
     const wasListening = this.#listening;
     this.#listening = false;
-    if (this.#stopping) return;
-    this.options.onExit(this.name, how);
     // One that never came up is not tried again: its configuration will not mend itself.
-    if (wasListening) this.#restart();
+    if (this.#stopping || !wasListening) return;
+    this.options.onExit(this.name, how);
+    this.#restart();
   }
 
   #restart(): void {

@@ -40,7 +40,7 @@ async function serve(options: ServeOptions): Promise<void> {
     tls: config.http.tls,
   });
   logger.info({ http: ask.port, ops: ops.port, ledger: config.ledger.kind }, 'replica listens');
-  stopOnSignal(async () => {
+  stopWhenTold(async () => {
     logger.info('draining');
     await ask.app.close();
     await ops.app.close();
@@ -48,11 +48,11 @@ async function serve(options: ServeOptions): Promise<void> {
     logger.info('stopped');
   });
   const ready: ReplicaReady = { type: 'ready', httpPort: ask.port, opsPort: ops.port };
-  process.send?.(ready);
+  if (process.connected) process.send?.(ready);
 }
 
 /** SIGTERM, SIGINT, or the end of the `up` that started us: finish what is in flight, exit 0. */
-function stopOnSignal(stop: () => Promise<void>): void {
+function stopWhenTold(stop: () => Promise<void>): void {
   let stopping = false;
   const once = (): void => {
     if (stopping) return;
@@ -65,4 +65,6 @@ function stopOnSignal(stop: () => Promise<void>): void {
   process.on('SIGTERM', once);
   process.on('SIGINT', once);
   process.on('disconnect', once);
+  // It may have ended while we were starting.
+  if (process.send !== undefined && !process.connected) once();
 }

@@ -1,4 +1,6 @@
 /** `countersign up`: a whole cluster on this machine, for an afternoon. */
+
+import { mkdirSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +10,7 @@ import type { Config, WorkspaceConfig } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
 import type { Ledger } from '../core/ports.js';
 import { openLedger } from '../ledger/index.js';
-import { ledgerSettings } from '../replica.js';
+import { ledgerSettings, loadKeys } from '../replica.js';
 import { activatePolicyFile } from './activate.js';
 import { startBalancer } from './balancer.js';
 import { startClusterOps } from './cluster-ops.js';
@@ -19,9 +21,11 @@ import {
   rememberLedgerKind,
   writeConfig,
 } from './development-dir.js';
+import { lockDirectory } from './directory-lock.js';
 import { portOption, wholeNumber } from './options.js';
 import { findRedisServer, startPrivateRedis } from './private-redis.js';
 import { ReplicaProcess } from './replica-process.js';
+import { Takedown } from './takedown.js';
 import {
   describeCluster,
   otherHalf,
@@ -53,6 +57,7 @@ export function upCommand(): Command {
       portOption(
         '--ops-port <port>',
         'readiness and metrics of all replicas; replica i is on this + i',
+        1,
       ).default(9090),
     )
     .option('--replicas <number>', 'how many replicas', (text) => wholeNumber(text, 1, 32), 3)
@@ -68,59 +73,76 @@ export function upCommand(): Command {
     .action(up);
 }
 
-/** Parts of a cluster come up one after the other; what came up is taken down in reverse order. */
 async function up(options: UpOptions): Promise<void> {
   const say = (line: string): void => {
     if (options.json !== true) process.stdout.write(`${line}\n`);
   };
-  const cleanup: (() => Promise<unknown>)[] = [];
-  const stop = stopOnSignal(cleanup, say);
+  const takedown = new Takedown();
+  takedown.onSignal(() => say('\nStopping: finishing what is in flight …'));
   try {
-    const directory = prepareDirectory(options.dir, options.policy);
-    const { config, configFile, policyFile } = await configure(directory, options, { say, cleanup });
-    const replicas = await startReplicas(configFile, options, { directory, say, cleanup });
-    if (stop.requested) return;
-    const balancer = await startBalancer(HOST, options.httpPort, () => backendsOf(replicas));
-    cleanup.push(() => balancer.close());
-    const ops = await startClusterOps(HOST, options.opsPort, () =>
-      replicas.map(({ name, opsPort }) => ({ name, url: `http://${HOST}:${opsPort}` })),
-    );
-    cleanup.push(() => closeServer(ops));
-    const describe = (): UpDescription =>
-      describeCluster({
-        host: HOST,
-        httpPort: balancer.port,
-        opsPort: options.opsPort,
-        config,
-        configFile,
-        policyFile,
-        replicas,
-      });
-    for (const replica of replicas) replica.onStarted = () => writeDescription(directory.dir, describe());
-    writeDescription(directory.dir, describe());
-    process.stdout.write(
-      `${options.json === true ? JSON.stringify(describe()) : summary(describe(), directory.dir)}\n`,
-    );
+    await start(options, { say, takedown });
   } catch (error) {
-    await runAll(cleanup);
+    // What a signal took down while it was coming up did not fail.
+    if (takedown.signalled) return;
+    await takedown.run();
     throw error;
   }
 }
 
 interface Stage {
   readonly say: (line: string) => void;
-  readonly cleanup: (() => Promise<unknown>)[];
+  readonly takedown: Takedown;
+}
+
+/** What others depend on comes first, and so is taken down last; a port that is taken is found out before anything. */
+async function start(options: UpOptions, stage: Stage): Promise<void> {
+  const { takedown } = stage;
+  const dir = resolve(options.dir);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const unlock = lockDirectory(dir);
+  takedown.add(async () => unlock());
+
+  let replicas: readonly ReplicaProcess[] = [];
+  const balancer = await startBalancer(HOST, options.httpPort, () => backendsOf(replicas));
+  takedown.add(() => balancer.close());
+  const ops = await startClusterOps(HOST, options.opsPort, () =>
+    replicas.map(({ name, opsPort }) => ({ name, url: `http://${HOST}:${opsPort}` })),
+  );
+  takedown.add(() => closeServer(ops));
+
+  const directory = prepareDirectory(dir, options.policy);
+  const configured = await configure(directory, options, stage);
+  replicas = replicasOf(configured, options, { directory, say: stage.say });
+  takedown.add(() => Promise.all(replicas.map((replica) => replica.stop())));
+  await Promise.all(replicas.map((replica) => replica.start()));
+
+  const describe = (): UpDescription =>
+    describeCluster({
+      host: HOST,
+      httpPort: balancer.port,
+      opsPort: options.opsPort,
+      ...configured,
+      replicas,
+    });
+  for (const replica of replicas) replica.onStarted = () => writeDescription(dir, describe());
+  writeDescription(dir, describe());
+  process.stdout.write(`${options.json === true ? JSON.stringify(describe()) : summary(describe(), dir)}\n`);
+}
+
+interface Configured {
+  readonly config: Config;
+  readonly configFile: string;
+  readonly policyFile: string;
 }
 
 /** The configuration the replicas run with: its ledger is up, made if the folder is new, and a policy is active. */
-async function configure(
-  directory: DevelopmentDir,
-  options: UpOptions,
-  stage: Stage,
-): Promise<{ readonly config: Config; readonly configFile: string; readonly policyFile: string }> {
+async function configure(directory: DevelopmentDir, options: UpOptions, stage: Stage): Promise<Configured> {
   const configFile = options.config === undefined ? directory.configFile : resolve(options.config);
   if (options.config === undefined) await generateConfig(directory, options, stage);
   const config = loadConfig(configFile);
+  refuseOtherLedger(config, configFile, options);
+  // A replica would refuse them as well, and only its log would say why.
+  loadKeys(config);
   const policyFile =
     options.policy === undefined
       ? (config.workspaces[0]?.policyFile ?? directory.policyFile)
@@ -139,7 +161,7 @@ async function configure(
 async function generateConfig(
   directory: DevelopmentDir,
   options: UpOptions,
-  { say, cleanup }: Stage,
+  { say, takedown }: Stage,
 ): Promise<void> {
   const ports = { http: options.httpPort, ops: options.opsPort };
   if (chooseLedger(directory, options) === 'embedded') {
@@ -159,7 +181,8 @@ async function generateConfig(
   const redis = await startPrivateRedis(executable, directory.dir, (how) =>
     say(`Redis ended (${how}); starting it again`),
   );
-  cleanup.push(() => redis.stop());
+  takedown.add(() => redis.stop());
+  await redis.ready;
   say(
     `Ledger     Redis: a private ${basename(executable)} at ${redis.url}, append-only file in ${join(directory.dir, 'redis')}`,
   );
@@ -174,6 +197,14 @@ function chooseLedger({ dir, ledgerKind }: DevelopmentDir, { ledger: wanted }: U
     );
   }
   return wanted ?? ledgerKind ?? (findRedisServer() === undefined ? 'embedded' : 'redis');
+}
+
+function refuseOtherLedger(config: Config, configFile: string, { ledger: wanted }: UpOptions): void {
+  if (wanted === undefined || wanted === config.ledger.kind) return;
+  throw new CountersignError(
+    'USAGE',
+    `--ledger ${wanted} contradicts ${configFile}, whose ledger is ${config.ledger.kind}.`,
+  );
 }
 
 /** An empty store is no ledger: one is made only together with the folder, never silently in place of a lost one. */
@@ -216,12 +247,12 @@ async function initUnlessThere(ledger: Ledger): Promise<void> {
   }
 }
 
-async function startReplicas(
-  configFile: string,
+function replicasOf(
+  { config, configFile }: Configured,
   options: UpOptions,
-  { directory, say, cleanup }: Stage & { readonly directory: DevelopmentDir },
-): Promise<readonly ReplicaProcess[]> {
-  const replicas = Array.from({ length: options.replicas }, (_, index) => {
+  { directory, say }: { readonly directory: DevelopmentDir; readonly say: Stage['say'] },
+): readonly ReplicaProcess[] {
+  return Array.from({ length: options.replicas }, (_, index) => {
     const name = `replica-${index + 1}`;
     return new ReplicaProcess({
       name,
@@ -230,42 +261,16 @@ async function startReplicas(
       logFile: join(directory.logFolder, `${name}.log`),
       httpPort: 0,
       opsPort: options.opsPort + index + 1,
+      drainMs: config.drain,
       onExit: (which, how) => say(`${which} ended (${how}); starting it again`),
     });
   });
-  cleanup.push(() => Promise.all(replicas.map((replica) => replica.stop())));
-  await Promise.all(replicas.map((replica) => replica.start()));
-  return replicas;
 }
 
 function backendsOf(replicas: readonly ReplicaProcess[]) {
   return replicas
     .filter((replica) => replica.listening)
     .map(({ httpPort }) => ({ host: HOST, port: httpPort }));
-}
-
-/** The last thing started is the first to stop, so that nothing loses what it depends on. */
-function stopOnSignal(cleanup: Stage['cleanup'], say: Stage['say']): { readonly requested: boolean } {
-  const state = { requested: false };
-  const stop = (): void => {
-    if (state.requested) return;
-    state.requested = true;
-    say('\nStopping: finishing what is in flight …');
-    runAll(cleanup).then(
-      () => process.exit(0),
-      (error: unknown) => {
-        process.stderr.write(`countersign: ${String(error)}\n`);
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  return state;
-}
-
-async function runAll(cleanup: Stage['cleanup']): Promise<void> {
-  for (const step of cleanup.splice(0).reverse()) await step();
 }
 
 function closeServer(server: Server): Promise<void> {

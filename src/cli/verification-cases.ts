@@ -1,17 +1,17 @@
 /** Files of verification cases: payloads with the verdict that each must get, under a policy of their own. */
 
 import { createChains, type Prevout } from '../chains/index.js';
-import { isObject, type JsonObject } from '../chains/json.js';
 import { isRefusal } from '../chains/refusal.js';
 import type { LedgerFact } from '../core/decision.js';
 import { CountersignError, messageOf } from '../core/errors.js';
+import { isObject, type JsonObject } from '../core/json.js';
 import {
   DEFAULT_SETTINGS,
   type VerificationSettings,
   verificationSchema,
 } from '../core/policy/verification.js';
 import type { Chains } from '../core/ports.js';
-import { type Json, JsonNumber } from '../core/request.js';
+import { canonicalJson, type Json, JsonNumber } from '../core/request.js';
 import { examine } from '../core/verify.js';
 import { readSigningPayload } from './signing-payload.js';
 
@@ -80,7 +80,7 @@ function judgeFor(
   const chains = chainsFor(isObject(item.context) ? item.context : {});
   const memory = new Map<string, string>();
   return async (payload) => {
-    const request = readSigningPayload(payload);
+    const request = readSigningPayload(Buffer.from(canonicalJson(payload)));
     if (isRefusal(request)) return { action: 'REJECT', code: request.reason, detail: request.detail };
     const settings = settingsOf(policy, chains, request.intent.asset);
     const examination = await examine(request, chains, settings, new AbortController().signal);
@@ -124,7 +124,10 @@ function readPrevouts(prevouts: JsonObject): ReadonlyMap<string, Prevout> {
     Object.entries(prevouts).map(([outpoint, prevout]) => {
       const { value, script } = isObject(prevout) ? prevout : {};
       const satoshi = value instanceof JsonNumber ? value.text : textOf(value);
-      return [outpoint, { value: BigInt(satoshi), ...(typeof script === 'string' ? { script } : {}) }];
+      return [
+        outpoint,
+        { value: BigInt(satoshi), ...(typeof script === 'string' ? { script: script.toLowerCase() } : {}) },
+      ];
     }),
   );
 }

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { createChains, filePrevouts, loadAssets } from '../chains/index.js';
-import { parseJson } from '../chains/json.js';
 import { isRefusal } from '../chains/refusal.js';
 import { CountersignError, messageOf } from '../core/errors.js';
+import { parseJson } from '../core/json.js';
 import { compilePolicy } from '../core/policy/compile.js';
 import { type VerificationSettings, verificationSchema } from '../core/policy/verification.js';
 import type { Chains } from '../core/ports.js';
@@ -28,7 +28,7 @@ interface Options {
 
 export function verifyTxCommand(): Command {
   return new Command('verify-tx')
-    .description('Show what the bytes of a signing request do, and each check against what it says.')
+    .description('what the bytes of a signing request do, and each check against what it says')
     .argument('[file]', 'a decoded tx_sign_request (JSON), or the token that carried it')
     .option('--explain', 'say what each check refuses')
     .option('--json', 'print JSON')
@@ -70,7 +70,7 @@ async function examineFile(file: string, chains: Chains, settings: VerificationS
 }
 
 async function runCases(file: string, options: Options): Promise<void> {
-  const judged = await judgeCases(readJson(file));
+  const judged = await judgeCases(readCases(file));
   const report = casesReport(judged);
   process.stdout.write(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : report.text);
   if (report.mismatches.length > 0) process.exitCode = 1;
@@ -82,20 +82,16 @@ function readSettings(file: string | undefined, chains: Chains): VerificationSet
 }
 
 /** A payload file may hold the JSON or the compact token; nobody checks the token's signature here. */
-function readPayload(file: string): Json {
+function readPayload(file: string): Uint8Array {
   const text = readText(file).trim();
   const body = COMPACT_JWS.exec(text)?.[1];
-  return parsed(body === undefined ? text : Buffer.from(body, 'base64url').toString('utf8'), file);
+  return body === undefined ? Buffer.from(text) : Buffer.from(body, 'base64url');
 }
 
-function readJson(file: string): Json {
-  return parsed(readText(file), file);
-}
-
-function parsed(text: string, file: string): Json {
-  const value = parseJson(text, MAX_FILE_CHARACTERS);
-  if (value === undefined) throw new CountersignError('FILE_UNREADABLE', `${file} is not JSON`);
-  return value;
+function readCases(file: string): Json {
+  const read = parseJson(readText(file), MAX_FILE_CHARACTERS);
+  if (!read.ok) throw new CountersignError('FILE_UNREADABLE', `${file} is not JSON: ${read.problem}`);
+  return read.value;
 }
 
 function readText(file: string): string {

@@ -1,6 +1,8 @@
 /**
  * The configuration document of a replica. One strict schema: a misspelled key is an error that names itself.
  * Secrets are always paths to files; relative paths are relative to the document.
+ *
+ * docs/configuration.md is generated from it: a title names a kind of value, a description says what a field means.
  */
 import { resolve } from 'node:path';
 import { z } from 'zod';
@@ -17,7 +19,8 @@ const duration = z
   .transform((text) => {
     const [, count, unit] = DURATION.exec(text) ?? [];
     return Number(count) * MS_PER_UNIT[unit as keyof typeof MS_PER_UNIT];
-  });
+  })
+  .meta({ title: 'duration' });
 
 /** `64KiB`, `4MiB` → bytes. */
 const size = z
@@ -26,15 +29,20 @@ const size = z
   .transform((text) => {
     const [, count, unit] = SIZE.exec(text) ?? [];
     return Number(count) * BYTES_PER_UNIT[unit as keyof typeof BYTES_PER_UNIT];
-  });
+  })
+  .meta({ title: 'size' });
 
-const port = z.int().min(0).max(65_535);
+const port = z.int().min(0).max(65_535).meta({ title: 'port' });
 const name = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/i, 'must be 1–63 letters, digits, dots, dashes or underscores');
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/i, 'must be 1–63 letters, digits, dots, dashes or underscores')
+  .meta({ title: 'name' });
 const path = z
   .string()
-  .regex(/^(\/[A-Za-z0-9._~-]+)+$/, 'must be a path such as /fireblocks, without a slash at its end');
+  .regex(/^(\/[A-Za-z0-9._~-]+)+$/, 'must be a path such as /fireblocks, without a slash at its end')
+  .meta({ title: 'URL path' });
+const signerId = z.string().min(1).max(256);
+const host = z.string().min(1).default('0.0.0.0').describe('The address to listen on.');
 
 const stage = z.enum(['signing', 'approval']);
 
@@ -43,104 +51,238 @@ const MAX_DEADLINE_MS = 28 * MS_PER_UNIT.s;
 
 /** The schema of a document that stands in `folder`. */
 export function configSchema(folder: string) {
-  const filePath = z
+  const file = z
     .string()
     .min(1)
     .max(1_024)
-    .transform((file) => resolve(folder, file));
-
-  const answerKey = z.strictObject({ file: filePath, algorithm: z.enum(['RS256', 'ES256']) });
-
-  const fireblocksCosigner = z.strictObject({
-    name,
-    protocol: z.literal('fireblocks', 'must be fireblocks: this version speaks no other protocol'),
-    mode: z.literal('jwt', 'must be jwt: this version does not speak plain JSON').default('jwt'),
-    path,
-    publicKeys: z
-      .array(z.strictObject({ file: filePath }))
-      .min(1)
-      .max(20),
-    signers: z
-      .array(
-        z.strictObject({
-          id: z.string().min(1).max(256),
-          stages: z.array(stage).min(1).default(['signing']),
-        }),
-      )
-      .min(1)
-      .max(1_000)
-      .optional(),
-    answerKey,
-    answerKeys: z
-      .array(answerKey.extend({ signers: z.array(z.string().min(1).max(256)).min(1).max(1_000) }))
-      .max(1_000)
-      .default([]),
-    retrySupported: z.boolean().default(true),
-    deadline: duration.optional(),
-  });
-
-  const redis = z.strictObject({
-    url: z.string().regex(/^rediss?:\/\//, 'must be redis://host:port or rediss://host:port'),
-    username: z.string().min(1).optional(),
-    passwordFile: filePath.optional(),
-    tls: z.strictObject({ caFile: filePath }).optional(),
-  });
-
-  const ledger = z.discriminatedUnion(
-    'kind',
-    [
-      z.strictObject({
-        kind: z.literal('redis'),
-        redis,
-        embedded: z.strictObject({ file: filePath }).optional(),
-        durability: z
-          .strictObject({ mode: z.literal('fence', 'must be fence: this version has no witnesses') })
-          .default({ mode: 'fence' }),
-        retention: duration.default(90 * MS_PER_UNIT.d),
-      }),
-      z.strictObject({
-        kind: z.literal('embedded'),
-        embedded: z.strictObject({ file: filePath }),
-        redis: redis.optional(),
-        retention: duration.default(90 * MS_PER_UNIT.d),
-      }),
-    ],
-    { error: 'must have a kind: redis or embedded' },
-  );
-
-  const workspace = z.strictObject({
-    name,
-    policyFile: filePath,
-    assetsFile: filePath.optional(),
-    cosigners: z.array(fireblocksCosigner).min(1).max(100),
-  });
+    .transform((path) => resolve(folder, path))
+    .meta({ title: 'file' });
 
   return z.strictObject({
-    http: z.strictObject({
-      host: z.string().min(1).default('0.0.0.0'),
-      port,
-      bodyLimit: size.default(4 * BYTES_PER_UNIT.MiB),
-      tls: z
-        .strictObject({ certificateFile: filePath, keyFile: filePath, clientCaFile: filePath.optional() })
-        .optional(),
-    }),
-    ops: z.strictObject({ host: z.string().min(1).default('0.0.0.0'), port }),
+    http: httpSchema(file).describe('The port that co-signers talk to.'),
+    ops: z
+      .strictObject({ host, port: port.describe('Must differ from `http.port`.') })
+      .describe('The port that the platform talks to: `/livez`, `/readyz`, `/metrics`. Never expose it.'),
     deadline: duration
       .refine(
         (ms) => ms >= 100 && ms <= MAX_DEADLINE_MS,
         'must be between 100ms and 28s: co-signers give up at 30s',
       )
-      .default(20 * MS_PER_UNIT.s),
-    drain: duration.refine((ms) => ms <= 60 * MS_PER_UNIT.s, 'must be at most 60s').default(0),
-    ledger,
-    workspaces: z.array(workspace).min(1).max(50),
-    operators: z
-      .array(z.strictObject({ name, publicKeyFile: filePath }))
+      .prefault('20s')
+      .describe('How long one request may be worked on before it is answered "ask again"; 100ms to 28s.'),
+    drain: duration
+      .refine((ms) => ms <= 60 * MS_PER_UNIT.s, 'must be at most 60s')
+      .prefault('0s')
+      .describe(
+        'How long a replica told to stop still takes requests while `/readyz` already says no; at most 60s. ' +
+          'Longer than the balancer takes to notice.',
+      ),
+    ledger: ledgerSchema(file).describe('The shared memory of all replicas.'),
+    workspaces: z
+      .array(workspaceSchema(file))
       .min(1)
-      .max(50),
+      .max(50)
+      .describe('Custody organisations: each has its co-signers, its policy and its part of the ledger.'),
+    operators: z
+      .array(
+        z.strictObject({
+          name: name.describe('No two operators have one name.'),
+          publicKeyFile: file.describe('The public half of the operator’s key, PEM.'),
+        }),
+      )
+      .min(1)
+      .max(50)
+      .describe('Whose signed word makes a policy the active one.'),
     logging: z
-      .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') })
-      .default({ level: 'info' }),
+      .strictObject({
+        level: z
+          .enum(['debug', 'info', 'warn', 'error'])
+          .default('info')
+          .describe('Decisions are logged at `info`: above it they are only in the ledger.'),
+      })
+      .prefault({})
+      .describe('JSON lines on standard output.'),
+  });
+}
+
+/** A text that becomes an absolute path. */
+type FileSchema = z.ZodPipe<z.ZodString, z.ZodTransform<string, string>>;
+
+function httpSchema(file: FileSchema) {
+  return z.strictObject({
+    host,
+    port: port.describe('0 takes any free port.'),
+    bodyLimit: size.prefault('4MiB').describe('Larger bodies are answered 413.'),
+    tls: z
+      .strictObject({
+        certificateFile: file.describe('The certificate and its chain, PEM.'),
+        keyFile: file.describe('Its private key, PEM.'),
+        clientCaFile: file
+          .optional()
+          .describe('Only clients with a certificate of this authority may connect.'),
+      })
+      .optional()
+      .describe('Without it the port speaks plain HTTP: then a balancer in front ends TLS.'),
+  });
+}
+
+function ledgerSchema(file: FileSchema) {
+  const redis = z.strictObject({
+    url: z
+      .string()
+      .regex(/^rediss?:\/\//, 'must be redis://host:port or rediss://host:port')
+      .meta({ title: 'Redis URL' })
+      .describe('The one standalone server.'),
+    username: z.string().min(1).optional().describe('The ACL user.'),
+    passwordFile: file.optional().describe('Holds the password; whitespace around it is dropped.'),
+    tls: z
+      .strictObject({ caFile: file.describe('The authority of the server’s certificate, PEM.') })
+      .optional()
+      .describe('An authority of your own; `rediss://` alone trusts the system’s.'),
+  });
+  const embedded = z.strictObject({ file: file.describe('The database file.') });
+  const retention = duration
+    .prefault('90d')
+    .describe(
+      'How long decisions are kept at least: a policy with a longer window is refused. This version removes nothing.',
+    );
+  return z.discriminatedUnion(
+    'kind',
+    [
+      z.strictObject({
+        kind: z.literal('redis').describe('Replicas on several machines share one Redis or Valkey.'),
+        redis: redis.describe('How to reach it.'),
+        embedded: embedded.optional().describe('Accepted and not used.'),
+        durability: z
+          .strictObject({
+            mode: z
+              .literal('fence', 'must be fence: this version has no witnesses')
+              .describe('One standalone server that keeps what it acknowledged.'),
+          })
+          .default({ mode: 'fence' })
+          .describe('What the store is trusted to keep.'),
+        retention,
+      }),
+      z.strictObject({
+        kind: z.literal('embedded').describe('All replicas run on one machine and share a database file.'),
+        embedded: embedded.describe('Where the file is.'),
+        redis: redis.optional().describe('Accepted and not used.'),
+        retention,
+      }),
+    ],
+    { error: 'must have a kind: redis or embedded' },
+  );
+}
+
+function workspaceSchema(file: FileSchema) {
+  return z.strictObject({
+    name: name.describe('No two workspaces have one name. It is part of every key in the ledger.'),
+    policyFile: file.describe(
+      'What `countersign policy activate` activates; replicas read the policy from the ledger, not from here.',
+    ),
+    assetsFile: file
+      .optional()
+      .describe('Assets beyond the built-in table, as `countersign assets import` wrote them.'),
+    assetsSha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits, as `countersign assets import` printed them')
+      .optional()
+      .describe('Pins `assetsFile`: a file with another hash is refused at start-up.'),
+    prevouts: prevoutsSchema(file)
+      .optional()
+      .describe('Who vouches for what Bitcoin inputs are worth; legacy inputs cannot be approved without.'),
+    cosigners: z.array(cosignerSchema(file)).min(1).max(100).describe('The machines that ask.'),
+  });
+}
+
+/** CAIP-2: the first 32 hex digits of the genesis block. */
+const BITCOIN_MAINNET = 'bip122:000000000019d6689c085ae165831e93';
+
+function prevoutsSchema(file: FileSchema) {
+  const bitcoinCore = z.strictObject({
+    url: z
+      .string()
+      .regex(/^https?:\/\/[^@\s]+$/, 'must be http://host:port/ or https://host:port/, without credentials')
+      .meta({ title: 'URL' })
+      .describe('The RPC endpoint of a node of your own.'),
+    credentialsFile: file
+      .optional()
+      .describe('Holds `user:password`; Bitcoin Core’s `.cookie` is one. Read for each call.'),
+    chain: z
+      .string()
+      .regex(/^bip122:[0-9a-f]{32}$/)
+      .default(BITCOIN_MAINNET)
+      .describe('CAIP-2 id of the chain it follows.'),
+    timeout: duration.prefault('3s').describe('A node that takes longer leaves the request undecided.'),
+  });
+  return z.union(
+    [
+      z.strictObject({
+        file: file.describe(
+          '`{"txid:vout": {"value": "<satoshi>", "script": "<hex>"}}`, read for each request.',
+        ),
+      }),
+      z.strictObject({ bitcoinCore: bitcoinCore.describe('Asked with `gettxout`.') }),
+    ],
+    { error: 'must have a file, or bitcoinCore' },
+  );
+}
+
+function cosignerSchema(file: FileSchema) {
+  const answerKey = z.strictObject({
+    file: file.describe('The private key, PEM: RSA-2048 for RS256, P-256 for ES256.'),
+    algorithm: z.enum(['RS256', 'ES256']).describe('Must be what the key is for.'),
+  });
+  return z.strictObject({
+    name: name.describe('No two co-signers of the document have one name.'),
+    protocol: z
+      .literal('fireblocks', 'must be fireblocks: this version speaks no other protocol')
+      .describe('What it speaks.'),
+    mode: z
+      .literal('jwt', 'must be jwt: this version does not speak plain JSON')
+      .default('jwt')
+      .describe('Messages are signed both ways.'),
+    path: path.describe(
+      'Its callback URL ends with this; it appends `/v2/tx_sign_request` itself. Several co-signers may share one ' +
+        'path: the key that verifies tells them apart.',
+    ),
+    publicKeys: z
+      .array(z.strictObject({ file: file.describe('SPKI PEM, RSA of 2048 bit or more.') }))
+      .min(1)
+      .max(20)
+      .describe('The keys that its requests are signed with; two while a key is being replaced.'),
+    signers: z
+      .array(
+        z.strictObject({
+          id: signerId.describe('The API user’s id.'),
+          stages: z.array(stage).min(1).default(['signing']).describe('What it may be asked for.'),
+        }),
+      )
+      .min(1)
+      .max(1_000)
+      .optional()
+      .describe(
+        'Which API users ask through it. Without the list anybody may ask for signatures, and nobody for approvals ' +
+          'or configuration changes.',
+      ),
+    answerKey: answerKey.describe('The key its answers are signed with, unless `answerKeys` names another.'),
+    answerKeys: z
+      .array(
+        answerKey.extend({
+          signers: z.array(signerId).min(1).max(1_000).describe('The API users this key is registered for.'),
+        }),
+      )
+      .max(1_000)
+      .default([])
+      .describe('Keys registered for particular API users. A signer stands in one of them at most.'),
+    retrySupported: z
+      .boolean()
+      .default(true)
+      .describe(
+        'False for a co-signer that does not know `RETRY`: it is kept waiting up to 25s, then the connection is closed ' +
+          'without an answer.',
+      ),
+    deadline: duration.optional().describe('Instead of the general `deadline`.'),
   });
 }
 

@@ -13,7 +13,7 @@
  * timeout becomes an approval, and none becomes a rejection: a rejection is permanent, so it is always a decision.
  */
 import type { Outcome, UndecidedReason } from './decision.js';
-import { UNDECIDED } from './decision.js';
+import { UNDECIDED, undecided } from './decision.js';
 import { CountersignError, type ErrorCode, unreachable } from './errors.js';
 import { identify } from './fingerprint.js';
 import { journalText } from './journal.js';
@@ -87,7 +87,6 @@ async function decideBefore(deadline: Deadline, request: Request, ports: Decisio
       case 'retry':
         return { kind: 'undecided', reason: reply.reason, sentence: reply.sentence };
       case 'stale':
-        ports.rulebook.forget();
         evaluations += 1;
         break;
       case 'window-moved':
@@ -114,7 +113,7 @@ async function propose(
   const examination = await examine(request, chains, rules.policy.verification, deadline.signal);
   const evaluation = evaluate(rules, { request, examination, instantMs: instantMs ?? nowMs });
   const { verdict } = evaluation;
-  return ledger.commit({
+  const reply = await ledger.commit({
     ask,
     versions: rules.versions,
     policyVersion: rules.policy.version,
@@ -126,15 +125,13 @@ async function propose(
       verdict.opinion.effect === 'approve' && examination.kind === 'agrees' ? examination.effects.facts : [],
     journal: journalText(request, examination, evaluation),
   });
+  if (reply.kind === 'stale') rulebook.forget(rules);
+  return reply;
 }
 
 function asReply(error: unknown): CountersignError {
   if (error instanceof CountersignError && error.code === 'LEDGER_UNAVAILABLE') return error;
   throw error;
-}
-
-function undecided(reason: UndecidedReason): Outcome {
-  return { kind: 'undecided', reason, sentence: `Undecided: ${UNDECIDED[reason]}. Ask again.` };
 }
 
 /** Failures that have a name of their own among the undecided reasons keep it; the rest is a fault of ours. */

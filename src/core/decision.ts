@@ -124,6 +124,7 @@ const UNDECIDED_REASONS = {
   LEDGER_UNSAFE: 'the store could lose or evict decisions',
   POLICY_MISSING: 'no policy is active',
   POLICY_UNTRUSTED: 'the active policy is not signed by a configured operator',
+  POLICY_INVALID: 'the active policy cannot be served under this configuration',
   CLOCK_SKEW: 'the clocks of this replica and the ledger differ too much',
   RULE_RETRIES: 'a rule says to ask again later',
   LIMIT_FULL_RETRY: 'a limit has no room for it now',
@@ -231,3 +232,7 @@ export type Outcome =
       readonly conflict: boolean;
     }
   | { readonly kind: 'undecided'; readonly reason: UndecidedReason; readonly sentence: string };
+
+export function undecided(reason: UndecidedReason): Outcome & { readonly kind: 'undecided' } {
+  return { kind: 'undecided', reason, sentence: `Undecided: ${UNDECIDED[reason]}. Ask again.` };
+}

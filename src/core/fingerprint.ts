@@ -8,6 +8,7 @@ import {
   type Destination,
   type Intent,
   type Json,
+  type RawTransaction,
   type Request,
   type TransactionRequest,
 } from './request.js';
@@ -41,10 +42,11 @@ function identifyTransaction(request: TransactionRequest): AskIdentity {
       intent.asset,
       intent.source.type,
       intent.source.id,
-      intent.destinations.map((destination) => [destination.type, destination.id]),
+      // In no order: what one stage lists, another may list as it will be serialised.
+      intent.destinations.map(({ type, id }) => JSON.stringify([type, id])).sort(),
       amountOf(intent.requestedAmount),
     ]),
-    amount: comparableAmount(intent.amount),
+    amount: comparableAmount(intent),
   };
 }
 
@@ -90,11 +92,22 @@ function destinationOf(destination: Destination): Canonical {
   ];
 }
 
-function bytesOf(raw: { keyDerivationPath: Json | undefined; bytes: Json | undefined }): Canonical {
-  return [
-    canonicalJson(raw.keyDerivationPath),
-    typeof raw.bytes === 'string' ? hexOf(raw.bytes) : canonicalJson(raw.bytes),
-  ];
+/**
+ * The digest belongs to the content: it is what will be signed, a message may come without the bytes behind it, and a
+ * standing approval is repeated without looking at the bytes again.
+ */
+function bytesOf({ keyDerivationPath, bytes, digest }: RawTransaction): Canonical {
+  return [pathOf(keyDerivationPath), hexIn(bytes), hexIn(digest)];
+}
+
+/** A path comes as a list or as the text of one, with and without blanks: co-signers of two kinds may differ in it. */
+function pathOf(path: Json | undefined): Canonical {
+  return typeof path === 'string' ? path.replace(/\s/g, '') : canonicalJson(path);
+}
+
+function hexIn(value: Json | undefined): Canonical {
+  if (value === undefined || value === null) return null;
+  return typeof value === 'string' ? hexOf(value) : canonicalJson(value);
 }
 
 function amountOf(text: string | undefined): Canonical {
@@ -110,10 +123,20 @@ function hexOf(text: string): string {
   return /^(0x)?[0-9a-f]*$/i.test(text) ? text.toLowerCase().replace(/^0x/, '') : text;
 }
 
-function comparableAmount(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const units = toBaseUnits(text, COMPARISON_DECIMALS);
-  return units.ok ? units.units.toString() : undefined;
+/** The larger of what the whole and its parts say: to leave one of them out, or to make it small, hides nothing. */
+function comparableAmount({ amount, destinations }: Intent): string | undefined {
+  const parts = destinations.map((destination) => unitsOf(destination.amount));
+  const sum = parts.reduce(
+    (total, part) => (total === undefined || part === undefined ? undefined : total + part),
+    parts.length === 0 ? undefined : 0n,
+  );
+  const whole = unitsOf(amount);
+  return (sum === undefined || (whole !== undefined && whole > sum) ? whole : sum)?.toString();
+}
+
+function unitsOf(text: string | undefined): bigint | undefined {
+  const units = text === undefined ? undefined : toBaseUnits(text, COMPARISON_DECIMALS);
+  return units?.ok === true ? units.units : undefined;
 }
 
 type Canonical = string | null | readonly Canonical[];

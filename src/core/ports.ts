@@ -81,7 +81,7 @@ export type Decoded =
   /** A source of evidence could not be reached: undecided, never a refusal. */
   | { readonly kind: 'unavailable'; readonly detail: string };
 
-/** Reads the bytes of one family of chains. See chains/decoder-guide in docs for how to add one. */
+/** Reads the bytes of one family of chains. docs/verification.md tells how to add one. */
 export interface Decoder {
   readonly family: string;
   /** The one form of an address that comparisons use; undefined when the text is no address of this chain. */
@@ -90,10 +90,7 @@ export interface Decoder {
   selectorOf?(signature: string): string | undefined;
   /** What one entry's bytes show, judged by nobody; for people, never for a decision. Empty when unreadable. */
   describe?(raw: RawTransaction, asset: Asset): Readonly<Record<string, string>>;
-  /**
-   * Strict decoding of all raw transactions of one request, with the claim at hand: some formats (BIP-143) show
-   * hashes only, and the claim is what they are tested against. Never throws for bad input.
-   */
+  /** Strict decoding of a request's bytes, held against its claim where they show hashes only (BIP-143). Never throws. */
   decode(
     request: TransactionRequest,
     asset: Asset,
@@ -179,6 +176,8 @@ export interface AskIdentity {
 }
 
 export interface Versions {
+  /** The ledger's identity: a new ledger counts its events anew, and its numbers mean other things. */
+  readonly ledger: string;
   /** Sequence number of the event that activated the policy. */
   readonly policy: number;
   /** Sequence number of the last freeze or unfreeze; 0 when there was none. */

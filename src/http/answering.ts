@@ -1,7 +1,7 @@
 /** From bytes on the wire to bytes on the wire: receive, decide, answer. */
 import type { Logger } from 'pino';
 import { type DecisionPorts, decide } from '../core/decide.js';
-import type { Outcome } from '../core/decision.js';
+import { type Outcome, undecided } from '../core/decision.js';
 import { assert, messageOf } from '../core/errors.js';
 import type { OutboundMessage, Protocol, Received } from '../core/ports.js';
 import type { Request } from '../core/request.js';
@@ -36,6 +36,9 @@ export interface Inbound {
   readonly body: Uint8Array;
   readonly headers: Readonly<Record<string, string | undefined>>;
 }
+
+/** More would wait past their deadlines; those that are turned away cost a signature and are asked again. */
+const MAX_IN_FLIGHT = 1_000;
 
 /** How long a co-signer without "ask again" is kept waiting; it gives up at 30 s. */
 const HOLD_MS = 25_000;
@@ -72,13 +75,14 @@ export class Answering {
     }
   }
 
-  /** An oversized body never reaches a protocol. */
-  refuse(path: string, status: 413, problem: string): OutboundMessage {
+  /** An oversized body, or a method other than POST: what never reaches a protocol. */
+  refuse(path: string, status: 404 | 413): OutboundMessage {
+    if (status === 404) return this.#pathUnknown(path);
     return this.#refused(this.#endpointOf(path), {
       kind: 'refused',
       status,
       code: 'BODY_TOO_LARGE',
-      problem,
+      problem: 'the body exceeds http.bodyLimit',
     });
   }
 
@@ -91,16 +95,18 @@ export class Answering {
 
     const { request } = received;
     const outcome = await this.#decide(request, startedAt);
+    const silent = outcome.kind === 'undecided' && !this.parts.timing(request).retrySupported;
+    const answer = silent ? undefined : await endpoint.protocol.answer(request, outcome);
     const seconds = (performance.now() - startedAt) / 1_000;
     this.parts.metrics.answered(request, outcome, seconds);
     this.#log(request, outcome, seconds);
-    if (outcome.kind === 'undecided' && !this.parts.timing(request).retrySupported) return undefined;
-    return endpoint.protocol.answer(request, outcome);
+    return answer;
   }
 
   async #decide(request: Request, startedAt: number): Promise<Outcome> {
     const ports = this.parts.workspaces.get(request.workspace);
     assert(ports !== undefined, `workspace ${request.workspace} has no ledger`);
+    if (this.#inFlight > MAX_IN_FLIGHT) return undecided('OVERLOADED');
     const { deadlineMs, retrySupported } = this.parts.timing(request);
     const elapsedMs = performance.now() - startedAt;
     if (retrySupported) return decide(request, ports, deadlineAfter(deadlineMs - elapsedMs));

@@ -1,11 +1,15 @@
 import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Answering } from './answering.js';
+import { Readiness } from './readiness.js';
 
 /** Every POST is a question; which co-signer's is told by the path and the signature, not by a route table. */
 @Controller()
 export class AskController {
-  constructor(@Inject(Answering) private readonly answering: Answering) {}
+  constructor(
+    @Inject(Answering) private readonly answering: Answering,
+    @Inject(Readiness) private readonly readiness: Readiness,
+  ) {}
 
   @Post('*')
   async ask(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
@@ -20,6 +24,8 @@ export class AskController {
       reply.raw.destroy();
       return;
     }
+    // No connection is left idle for a balancer to send a question into when the door closes.
+    if (this.readiness.draining) reply.header('connection', 'close');
     await reply.status(answer.status).header('content-type', answer.contentType).send(answer.body);
   }
 }

@@ -21,9 +21,9 @@ export class FailureFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     const status = statusOf(error);
-    if (status === 413) {
-      const answer = this.answering.refuse(request.url, 413, 'the body exceeds http.bodyLimit');
-      await reply.status(413).header('content-type', answer.contentType).send(answer.body);
+    if (status === 404 || status === 413) {
+      const answer = this.answering.refuse(request.url.split('?', 1)[0] ?? '', status);
+      await reply.status(status).header('content-type', answer.contentType).send(answer.body);
       return;
     }
     if (status >= 500)
@@ -34,7 +34,7 @@ export class FailureFilter implements ExceptionFilter {
     await reply
       .status(status)
       .header('content-type', 'text/plain; charset=utf-8')
-      .send(status === 404 ? 'not found\n' : status >= 500 ? 'internal fault\n' : 'bad request\n');
+      .send(status >= 500 ? 'internal fault\n' : 'bad request\n');
   }
 }
 

@@ -1,4 +1,4 @@
-import { Controller, Get, Header, Inject } from '@nestjs/common';
+import { Controller, Get, Header, Inject, NotFoundException, Param } from '@nestjs/common';
 import {
   HealthCheck,
   type HealthCheckResult,
@@ -25,11 +25,31 @@ export class OpsController {
     return this.health.check([]);
   }
 
+  /** Everything that keeps this replica from deciding. */
   @Get('readyz')
   @HealthCheck()
   readyz(): Promise<HealthCheckResult> {
+    return this.#check(this.readiness.names);
+  }
+
+  /**
+   * One check by name. Balancers watch `draining` alone: when the ledger is down, a replica that still answers "ask
+   * again" is worth more than none, because no answer at all fails the transaction.
+   */
+  @Get('readyz/:name')
+  @HealthCheck()
+  readyzOne(@Param('name') name: string): Promise<HealthCheckResult> {
+    if (!this.readiness.names.includes(name)) {
+      throw new NotFoundException(
+        `there is no check ${name.slice(0, 100)}; there are ${this.readiness.names.join(', ')}`,
+      );
+    }
+    return this.#check([name]);
+  }
+
+  #check(names: readonly string[]): Promise<HealthCheckResult> {
     return this.health.check(
-      this.readiness.names.map((name) => async () => {
+      names.map((name) => async () => {
         const problem = await this.readiness.problemOf(name);
         const indicator = this.indicators.check(name);
         return problem === undefined ? indicator.up() : indicator.down({ problem });

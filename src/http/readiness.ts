@@ -22,6 +22,10 @@ export class Readiness {
     this.#draining = true;
   }
 
+  get draining(): boolean {
+    return this.#draining;
+  }
+
   get names(): readonly string[] {
     return [...this.checks.map((check) => check.name), 'draining'];
   }

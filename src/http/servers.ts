@@ -1,9 +1,12 @@
 /** The two servers of a replica: one for co-signers, one for the platform. */
 import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import type { DynamicModule, INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply } from 'fastify';
 import { FailureFilter } from './failure.filter.js';
+import { cannotListen } from './listening.js';
 
 export interface AskServerSettings {
   readonly host: string;
@@ -20,6 +23,13 @@ export interface AskServerSettings {
 
 /** A body that trickles in for longer will not be answered within the co-signer's 30 s. */
 const RECEIVE_TIMEOUT_MS = 15_000;
+/**
+ * Node looks after both times twice a minute unless told otherwise, and takes the longer one for the whole request: its
+ * own 60 s for the headers would become the time of the body.
+ */
+const HTTP_TIMES = { headersTimeout: 10_000, connectionsCheckingInterval: 1_000 } as const;
+/** When the door closes everything is answered; a body that is still on its way is not waited for longer than this. */
+const CLOSING_TIME_MS = 1_000;
 /** Longer than balancers keep idle connections, so that they close first and never race a request into ours. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 
@@ -38,7 +48,13 @@ export async function startAskServer(
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    ...(settings.tls === undefined ? {} : { https: tlsOptions(settings.tls) }),
+    clientErrorHandler: refuseBrokenHttp,
+    frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) => {
+      reply.status(400).type('text/plain; charset=utf-8').send('bad request\n');
+    },
+    ...(settings.tls === undefined
+      ? { http: HTTP_TIMES }
+      : { https: { ...HTTP_TIMES, ...tlsOptions(settings.tls) } }),
   });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,
@@ -46,21 +62,52 @@ export async function startAskServer(
   });
   // Whatever the content type says, the body is bytes: the signature decides what it is.
   const fastify = adapter.getInstance();
+  fastify.addHook('onRequest', async ({ raw }) => {
+    delete raw.headers['content-type'];
+  });
+  fastify.addHook('preClose', async () => {
+    setTimeout(() => fastify.server.closeAllConnections(), CLOSING_TIME_MS).unref();
+  });
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.useGlobalFilters(app.get(FailureFilter));
-  await app.listen(settings.port, settings.host);
-  return { app, port: portOf(adapter) };
+  return listening(app, adapter, settings);
 }
 
 export async function startOpsServer(
   module: DynamicModule,
-  { host, port }: { readonly host: string; readonly port: number },
+  address: { readonly host: string; readonly port: number },
 ): Promise<RunningServer> {
   const adapter = new FastifyAdapter({ forceCloseConnections: true });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false });
-  await app.listen(port, host);
+  return listening(app, adapter, address);
+}
+
+async function listening(
+  app: NestFastifyApplication,
+  adapter: FastifyAdapter,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<RunningServer> {
+  try {
+    await app.listen(port, host);
+  } catch (error) {
+    throw cannotListen(host, port, error);
+  }
   return { app, port: portOf(adapter) };
+}
+
+/** What is no HTTP, or arrives too slowly, is told as little as any stranger. */
+function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
+  const body = 'bad request\n';
+  socket.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+    () => socket.destroy(),
+  );
 }
 
 function tlsOptions({ certificateFile, keyFile, clientCaFile }: NonNullable<AskServerSettings['tls']>) {

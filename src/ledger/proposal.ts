@@ -1,6 +1,6 @@
 /** What both stores demand of a proposal before they look at it, and the words they answer with. */
 import type { Charge, Decision } from '../core/decision.js';
-import { MAX_CHARGES, REASONS, UNDECIDED } from '../core/decision.js';
+import { MAX_CHARGES, REASONS, undecided } from '../core/decision.js';
 import { assert, CountersignError } from '../core/errors.js';
 import type { CounterEntry, Proposal } from '../core/ports.js';
 
@@ -37,7 +37,7 @@ export function ledgerSentence(reason: LedgerReason): string {
 
 /** Under a freeze a standing approval is not repeated; the freeze says why, when it is the one that retries. */
 export function freezeSentence({ opinion }: Proposal): string {
-  return opinion.effect === 'retry' ? opinion.sentence : `Undecided: ${UNDECIDED.FREEZE_RETRIES}. Ask again.`;
+  return opinion.effect === 'retry' ? opinion.sentence : undecided('FREEZE_RETRIES').sentence;
 }
 
 /** What a new decision counts: limits in shadow whatever it is, the others by an approval only. */

@@ -57,7 +57,7 @@ export class Metrics {
   });
   readonly #duration = new Histogram({
     name: 'countersign_request_duration_seconds',
-    help: 'From the first byte of a request to its answer.',
+    help: 'From the whole body of a request to its signed answer.',
     labelNames: ['workspace', 'cosigner'],
     buckets: DURATION_BUCKETS_SECONDS,
     registers: [this.registry],

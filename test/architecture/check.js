@@ -36,8 +36,18 @@ const OWNERS = [
   { package: /^prom-client$/, owners: /^telemetry\// },
 ];
 
+/**
+ * Words of the source that only these files may hold. Only one file orders the steps of a decision; and no variable of
+ * the environment changes what is decided, so that nothing can be turned off from outside the signed documents.
+ */
+const PLACES = [
+  { word: /\b[Ll]edger\.commit\(/, owners: /^(core\/decide\.ts$|ledger\/)/ },
+  { word: /\bidentify\(/, owners: /^core\/(decide|fingerprint)\.ts$/ },
+  { word: /\bprocess\.env\b/, owners: /^cli\/(serve|private-redis)\.ts$/ },
+];
+
 /** What the pure core may import from outside. */
-const CORE_PACKAGES = /^(zod|yaml|@marcbachmann\/cel-js|node:crypto)$/;
+const CORE_PACKAGES = /^(zod|yaml|@marcbachmann\/cel-js|node:(buffer|crypto))$/;
 
 /** The simulator shares no runtime code with the server's idea of the protocol; of the core it may know the errors. */
 const SIMULATOR_MAY_IMPORT = /^core\/errors\.ts$/;
@@ -60,6 +70,8 @@ function checkFile(file) {
   if (file.split('/').length > 3) problems.push(`${file}: deeper than src/<folder>/<part>/<file>`);
   if (/(^|\/)(utils?|helpers?|common|types)\.ts$/.test(file))
     problems.push(`${file}: is named for no thing it holds`);
+  for (const { word, owners } of PLACES)
+    if (word.test(text) && !owners.test(file)) problems.push(`${file}: must not hold ${word}`);
   for (const { specifier, typeOnly } of importsOf(file, text)) {
     if (specifier.startsWith('.'))
       checkOwn(file, normalize(join(dirname(file), specifier)).replace(/\.js$/, '.ts'), typeOnly);

@@ -193,7 +193,16 @@ async function bench() {
 
 /** @param {Awaited<ReturnType<typeof bench>>} result */
 function report({ ledger, floorMicroseconds, measurements, cpu, node }) {
-  const titles = ['in flight', 'decisions/s', 'CPU µs/decision', '× floor', 'p50 ms', 'p99 ms', 'max ms'];
+  const titles = [
+    'in flight',
+    'decisions/s',
+    'CPU µs/decision',
+    '× floor',
+    'RSA share',
+    'p50 ms',
+    'p99 ms',
+    'max ms',
+  ];
   const widths = titles.map((title) => title.length);
   const lines = measurements.map((measured) =>
     row(widths, [
@@ -201,6 +210,7 @@ function report({ ledger, floorMicroseconds, measurements, cpu, node }) {
       measured.decisionsPerSecond.toFixed(0),
       measured.cpuMicrosecondsPerDecision.toFixed(0),
       (measured.cpuMicrosecondsPerDecision / floorMicroseconds).toFixed(2),
+      `${((100 * floorMicroseconds) / measured.cpuMicrosecondsPerDecision).toFixed(0)} %`,
       measured.p50Ms.toFixed(2),
       measured.p99Ms.toFixed(2),
       measured.maxMs.toFixed(2),

@@ -7,39 +7,16 @@ import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Courier } from '../../src/simulator/courier.js';
-import { ETH } from '../../src/simulator/invention.js';
 import { Play } from '../../src/simulator/play.js';
 import { signingAsk } from '../../src/simulator/scenarios.js';
 import { type Summary, Tally } from '../../src/simulator/tally.js';
 import { targetOfDirectory } from '../../src/simulator/target.js';
-import type { EtherTransfer } from '../../src/simulator/transaction.js';
 import { type Cluster, MAIN, startCluster } from '../support/cluster.js';
+import { DOCUMENTED } from '../support/documented-example.js';
 import { readJournal } from '../support/journal.js';
 
 const REPLICAS = 3;
 const START_MS = 90_000;
-
-/** The vendor's documentation example (developers.fireblocks.com/reference/basic-code-example), retold in our words. */
-const DOCUMENTED: EtherTransfer = {
-  txId: '9c794cee-7e27-46c9-9e9a-ed68295ff06b',
-  requestId: '9c794cee-7e27-46c9-9e9a-ed68295ff06b',
-  asset: ETH,
-  amount: 10_000_000_000_000_000n,
-  source: '0',
-  destination: {
-    type: 'VAULT',
-    subType: '',
-    id: '1',
-    name: 'Network Deposits',
-    address: '0x5dC69B1Fbb13Bafd09af88a782F0F285772Ad5f8',
-  },
-  players: [
-    '21926ecc-4a8a-4614-bbac-7c591aa7efdd',
-    '27900737-46f6-4097-a169-d0ff45649ed5',
-    'f89cac50-c656-4e74-879f-041aff8d01b5',
-  ],
-  gas: { nonce: 4, limit: 21_000n, maxFeePerGas: 28_466_845_821n, maxPriorityFeePerGas: 1_000_000_000n },
-};
 
 describe.each(['redis', 'embedded'] as const)('countersign up --ledger %s', (ledger) => {
   let cluster: Cluster;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Ledger } from '../../src/core/ports.js';
+import type { Ledger, Versions } from '../../src/core/ports.js';
 import { createEmbeddedLedger } from '../../src/ledger/embedded/embedded-ledger.js';
 import { EmbeddedStore } from '../../src/ledger/embedded/store.js';
 import { activate } from '../support/ledger-bench.js';
@@ -14,6 +14,7 @@ describe('faults of the embedded ledger', () => {
   let directory: string;
   let file: string;
   let ledger: Ledger;
+  let versions: Versions;
 
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'countersign-embedded-'));
@@ -21,6 +22,7 @@ describe('faults of the embedded ledger', () => {
     ledger = createEmbeddedLedger({ file, workspace: 'w', busyTimeoutMs: 150 });
     await ledger.init();
     await activate(ledger);
+    ({ versions } = await ledger.state());
   });
   afterEach(async () => {
     await ledger.close();
@@ -28,7 +30,7 @@ describe('faults of the embedded ledger', () => {
   });
 
   const commit = (txId: string, of: Ledger = ledger) =>
-    of.commit(proposal(txId, { versions: { policy: 2, freezes: 0 }, charges: [charge('c')] }));
+    of.commit(proposal(txId, { versions, charges: [charge('c')] }));
 
   test('held by another process: unavailable after the busy time, without stopping this one', async () => {
     const holder = new DatabaseSync(file);
@@ -91,7 +93,7 @@ describe('faults of the embedded ledger', () => {
         charge('c', { window: { kind: 'rolling', lengthMs: 100 } }),
         charge('full', { max: '1', whenFull: 'retry' }),
       ];
-      const made = proposal(txId, { versions: { policy: 2, freezes: 0 }, nowMs: clock.ms, charges });
+      const made = proposal(txId, { versions, nowMs: clock.ms, charges });
       return store.transact([(opened) => opened.commit(made)])[0];
     };
     attempt('t');

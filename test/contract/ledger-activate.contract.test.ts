@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Command } from 'commander';
 import { pino } from 'pino';
+import { createChains } from '../../src/chains/index.js';
 import { activatePolicyFile } from '../../src/cli/activate.js';
 import { type DevelopmentDir, prepareDirectory, writeConfig } from '../../src/cli/development-dir.js';
 import { ledgerCommand, withLedger } from '../../src/cli/ledger.js';
@@ -15,7 +16,7 @@ import { Rulebook } from '../../src/core/policy/rulebook.js';
 import { deadlineAfter } from '../../src/http/deadline.js';
 import { generateKeyFiles } from '../../src/keys/generate.js';
 import { openLedger } from '../../src/ledger/index.js';
-import { chainsOf, ledgerSettings, openReplica } from '../../src/replica.js';
+import { ledgerSettings, openReplica } from '../../src/replica.js';
 import { question } from '../support/policy.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 
@@ -67,7 +68,7 @@ function countersign(...args: readonly string[]): Promise<unknown> {
 /** The path of a request, on this configuration's ledger. */
 function deciding(config: ReturnType<typeof loadConfig>) {
   const ledger = openLedger('main', ledgerSettings(config));
-  const chains = chainsOf({});
+  const chains = createChains({});
   const hooks = { authenticate: async () => {}, accept: () => {}, adopted: () => {} };
   const ports: DecisionPorts = {
     chains,

@@ -7,8 +7,10 @@ onEachLedger('versions and the log', (given) => {
   const { commit } = given;
 
   describe('versions', () => {
-    test('a proposal of another policy or other freezes is stale', async () => {
+    test('a proposal of another ledger, another policy or other freezes is stale', async () => {
       await commit('t');
+      const elsewhere = { ...given.versions, ledger: '00000000-0000-4000-8000-000000000000' };
+      expect(await outcome(commit('t', { versions: elsewhere }))).toBe('stale');
       expect(await outcome(commit('t', { versions: { ...given.versions, policy: 1 } }))).toBe('stale');
       expect(await outcome(commit('t', { versions: { ...given.versions, freezes: 1 } }))).toBe('stale');
       const { sequence } = await activate(given.ledger);
@@ -31,7 +33,7 @@ onEachLedger('versions and the log', (given) => {
       expect(await given.ledger.state()).toMatchObject({
         sequence: done.sequence,
         policy: { ...activation, sequence: done.sequence },
-        versions: { policy: done.sequence, freezes: 0 },
+        versions: { ...given.versions, policy: done.sequence, freezes: 0 },
       });
       expect(await given.ledger.events(done.sequence - 1, 5)).toMatchObject([
         { type: 'policy', body: activation },

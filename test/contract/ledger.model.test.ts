@@ -36,6 +36,7 @@ type Step =
 
 /** A store under test: how it acts, and between which instants its clock may be. */
 interface Subject {
+  readonly identity: string;
   commit(made: Proposal): Promise<CommitReply>;
   usage(charges: readonly Charge[]): Promise<readonly string[]>;
   activate(): Promise<{ readonly sequence: number }>;
@@ -156,7 +157,7 @@ const histories: fc.Arbitrary<readonly Step[]> = fc.array(
 );
 
 async function play(history: readonly Step[], subject: Subject): Promise<void> {
-  const model = new LedgerModel();
+  const model = new LedgerModel(subject.identity);
   model.policyActivated();
   const seen = new Map<string, Charge>();
   for (const [index, step] of history.entries()) {
@@ -230,9 +231,10 @@ describe('random histories', () => {
   test('come out on Redis as on the model', async () => {
     await fc.assert(
       fc.asyncProperty(histories, async (history) => {
-        const { ledger, close } = await bench(redis);
+        const { ledger, versions, close } = await bench(redis);
         try {
           await play(history, {
+            identity: versions.ledger,
             commit: (made) => ledger.commit(made),
             usage: (asked) => ledger.usage(asked),
             activate: async () => {
@@ -269,9 +271,10 @@ function embeddedSubject(
   let steps = 0;
   const now = () =>
     Math.max(clock.ms, Number(store.rows.one('SELECT clock FROM ledgers WHERE workspace = ?')?.clock));
-  run((opened) => opened.init());
+  const { identity } = run((opened) => opened.init());
   run((opened) => opened.activate({ ...POLICY, expectedSequence: 1 }));
   return {
+    identity,
     commit: async (made) => {
       const before = now();
       const reply = run((opened) => opened.commit(made));

@@ -49,7 +49,7 @@ describe('the user of the guide', () => {
     const server = await redis();
     await server.command(...aclSetuser('secret'));
     const ledger = ledgerWith({ url: server.url, username: 'countersign', password: () => 'secret' });
-    await ledger.init();
+    const { identity } = await ledger.init();
     const { sequence } = await activate(ledger);
     const charges = [
       charge('rolling', { window: HOUR }),
@@ -60,7 +60,7 @@ describe('the user of the guide', () => {
     ];
     await ledger.fill(charges.map((each) => ({ ...each, moneyKey: 'm', atMs: 1 })));
     const facts = [{ key: 'k', value: 'v', reason: 'FACT_CONTRADICTED' as const, sentence: '' }];
-    const versions = { policy: sequence, freezes: 0 };
+    const versions = { ledger: identity, policy: sequence, freezes: 0 };
     for (const txId of ['t', 'u', 't']) await ledger.commit(proposal(txId, { versions, charges, facts }));
     const other = proposal('t', { versions, ask: { fingerprint: 'other' }, opinion: REJECT });
     expect(await outcome(ledger.commit(other))).toBe('conflict CONFLICT_CONTENT');
@@ -73,7 +73,6 @@ describe('the user of the guide', () => {
     await server.restart();
     await server.command(...aclSetuser('secret'));
     expect(await eventually(() => ledger.check())).toEqual([]);
-    const { identity } = await ledger.state();
     const { history = '', sequence: last = 0 } = (await ledger.fence?.state()) ?? {};
     await ledger.fence?.activate({ identity, history, sequence: last + 1, statement: 's' });
 
@@ -132,9 +131,9 @@ describe('TLS', () => {
 
     const server = await tlsRedis(right, ca);
     const ledger = ledgerWith({ url: server.url, tls: { ca: readFileSync(ca.certificate, 'utf8') } });
-    await ledger.init();
+    const { identity } = await ledger.init();
     const { sequence } = await activate(ledger);
-    const versions = { policy: sequence, freezes: 0 };
+    const versions = { ledger: identity, policy: sequence, freezes: 0 };
     expect(await outcome(ledger.commit(proposal('t', { versions })))).toBe('approve APPROVED');
 
     const suspicious = ledgerWith({

@@ -212,17 +212,20 @@ describe('a fail-over', () => {
     await expect(elsewhere.init()).rejects.toMatchObject(FENCED);
   });
 
-  test('to another ledger: a replica that has served one decides nothing on the other', async () => {
+  test('to another ledger: it begins at its own first event, and nobody takes it for less of the old one', async () => {
     const server = await redis();
     const made = await ledgerOn(server);
     await made.ledger.state();
+    for (const txId of ['a', 'b', 'c']) await committing(made, made.ledger)(txId);
     await server.command('FLUSHALL');
     await expect(committing(made, made.ledger)('t')).rejects.toMatchObject({ code: 'LEDGER_MISSING' });
     const other = freshOn(server.url, made.workspace);
-    await other.init();
-    await other.activate({ ...POLICY, expectedSequence: 1 });
-    await expect(committing(made, made.ledger)('t')).rejects.toThrow('the store holds another ledger');
-    expect(await outcome(committing(made, other)('t'))).toBe('approve APPROVED');
+    const { identity } = await other.init();
+    const { sequence } = await other.activate({ ...POLICY, expectedSequence: 1 });
+    expect(await outcome(committing(made, made.ledger)('t'))).toBe('stale');
+    expect((await made.ledger.state()).identity).toBe(identity);
+    const versions = { ledger: identity, policy: sequence, freezes: 0 };
+    expect(await outcome(committing({ versions }, made.ledger)('t'))).toBe('approve APPROVED');
   });
 
   test('a user whose scripts may not read INFO: nothing is decided, and it says what to allow', async () => {

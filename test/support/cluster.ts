@@ -45,6 +45,8 @@ export interface ClusterOptions {
   readonly ledger?: 'redis' | 'embedded';
   /** The text of a policy document; without it `up` uses its example. */
   readonly policy?: string;
+  /** A configuration document; `ledger` is not said then, for it says so itself. */
+  readonly configFile?: string;
 }
 
 export interface Cluster {
@@ -69,6 +71,7 @@ export async function startCluster({
   replicas = 3,
   ledger = 'redis',
   policy,
+  configFile,
 }: ClusterOptions = {}): Promise<Cluster> {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run npm run build first`);
   const dir = mkdtempSync(join(tmpdir(), 'countersign-'));
@@ -79,7 +82,8 @@ export async function startCluster({
     policyArguments.push('--policy', file);
   }
   const port = await freePorts(replicas + 2);
-  const args = ['up', '--dir', dir, '--replicas', `${replicas}`, '--ledger', ledger, '--json'];
+  const args = ['up', '--dir', dir, '--replicas', `${replicas}`, '--json'];
+  args.push(...(configFile === undefined ? ['--ledger', ledger] : ['--config', configFile]));
   const ports = ['--http-port', `${port}`, '--ops-port', `${port + 1}`];
   const child = spawn(process.execPath, [MAIN, ...args, ...ports, ...policyArguments], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -59,11 +59,12 @@ export async function bench(store: Store): Promise<Bench> {
   };
   const ledger = another();
   await ledger.init();
-  const { sequence } = await activate(ledger);
+  await activate(ledger);
+  const { versions } = await ledger.state();
   return {
     workspace,
     ledger,
-    versions: { policy: sequence, freezes: 0 },
+    versions,
     another,
     close: async () => {
       await Promise.all(opened.map((each) => each.close()));

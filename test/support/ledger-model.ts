@@ -31,7 +31,7 @@ type Words = Pick<Decision, 'effect' | 'reason' | 'rule' | 'limit'>;
 
 export class LedgerModel {
   sequence = 1;
-  versions: Versions = { policy: 0, freezes: 0 };
+  versions: Versions;
   readonly #asks = new Map<
     string,
     { readonly fingerprint: string; readonly decision: Omit<Decision, 'sentence'> }
@@ -41,6 +41,10 @@ export class LedgerModel {
   readonly #bindings = new Map<string, string>();
   readonly #facts = new Map<string, string>();
   readonly #counters = new Map<string, Map<string, Entry>>();
+
+  constructor(identity: string) {
+    this.versions = { ledger: identity, policy: 0, freezes: 0 };
+  }
 
   policyActivated(): number {
     this.sequence += 1;
@@ -60,6 +64,7 @@ export class LedgerModel {
 
   commit(proposal: Proposal, now: number): Expected {
     const { ask, opinion } = proposal;
+    if (proposal.versions.ledger !== this.versions.ledger) return { kind: 'stale' };
     if (proposal.versions.policy !== this.versions.policy) return { kind: 'stale' };
     if (proposal.versions.freezes !== this.versions.freezes) return { kind: 'stale' };
 

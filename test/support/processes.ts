@@ -46,3 +46,9 @@ export function kill(pid: number, signal: NodeJS.Signals): void {
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
 }
+
+/** Living processes whose command line holds this text: everything that `up` starts names its folder. */
+export function processesNaming(text: string): readonly string[] {
+  const table = execFileSync('ps', ['-A', '-ww', '-o', 'pid=,stat=,args='], { encoding: 'utf8' });
+  return table.split('\n').filter((line) => line.includes(text) && !/^\s*\d+\s+Z/.test(line));
+}

@@ -18,7 +18,6 @@ import { standardScript } from '../../src/chains/bitcoin/script.js';
 import { KNOWN_FUNCTIONS } from '../../src/chains/evm/known-functions.js';
 import { type Envelope, readTransaction } from '../../src/chains/evm/transaction.js';
 import { readTypedData } from '../../src/chains/evm/typed-data.js';
-import { parseJson } from '../../src/chains/json.js';
 import { readEntry } from '../../src/chains/raw-entry.js';
 import { isRefusal, type Refusal } from '../../src/chains/refusal.js';
 import { judgeCases } from '../../src/cli/verification-cases.js';
@@ -26,6 +25,7 @@ import { DEFAULT_SETTINGS } from '../../src/core/policy/verification.js';
 import type { Json } from '../../src/core/request.js';
 import { rawOf as bitcoinRaw } from '../support/bitcoin-requests.js';
 import { rawOf } from '../support/evm-requests.js';
+import { jsonOf } from '../support/json.js';
 
 const folder = process.env.COUNTERSIGN_VECTORS;
 const vectors = folder === undefined ? describe.skip : describe;
@@ -40,7 +40,7 @@ function text(name: string): string {
 }
 
 function json(name: string): Json {
-  return parseJson(text(name), 10_000_000) ?? null;
+  return jsonOf(text(name));
 }
 
 const OPEN = {
@@ -150,11 +150,11 @@ vectors('Ethereum', () => {
     const { cases, mailEip } = read('eip712.json');
     for (const { domain, types, primaryType, data, digest } of cases) {
       expect(TypedDataEncoder.hash(domain, types as Record<string, TypedDataField[]>, data)).toBe(digest);
-      const typed = readTypedData(parseJson(JSON.stringify({ domain, types, primaryType, message: data })));
+      const typed = readTypedData(jsonOf(JSON.stringify({ domain, types, primaryType, message: data })));
       expect(isRefusal(typed) ? typed : typed.digest).toBe(digest);
     }
     expect(cases).toHaveLength(82);
-    expect(readTypedData(parseJson(JSON.stringify(mailEip)))).toMatchObject({
+    expect(readTypedData(jsonOf(JSON.stringify(mailEip)))).toMatchObject({
       reason: 'TYPED_DOMAIN_MISMATCH',
     });
   });

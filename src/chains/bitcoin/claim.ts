@@ -2,7 +2,7 @@
 import type { AssetSettings } from '../../core/policy/verification.js';
 import type { Asset } from '../../core/ports.js';
 import type { Destination, Intent } from '../../core/request.js';
-import { claimedUnits } from '../claimed-amount.js';
+import { claimedUnits, readRequested } from '../claimed-amount.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
 import type { Output } from './preimage.js';
 import { scriptOf } from './script.js';
@@ -16,6 +16,8 @@ export interface Claim {
   readonly payments: readonly Output[];
   /** Satoshi. */
   readonly fee: bigint;
+  /** Whether the fee may come out of the one payment: not where the request says that it already did. */
+  readonly gross: boolean;
 }
 
 export function readClaim(intent: Intent, asset: Asset, settings: AssetSettings): Claim | Refusal {
@@ -31,15 +33,16 @@ export function readClaim(intent: Intent, asset: Asset, settings: AssetSettings)
     if (isRefusal(payment)) return payment;
     payments.push(payment);
   }
-  const refused = checkTotals(intent, asset, payments);
-  if (refused !== undefined) return refused;
+  const requested = checkTotals(intent, { asset, settings }, payments);
+  if (isRefusal(requested)) return requested;
   if (intent.fee === undefined)
     return refuse('FEE_MISSING', 'the request names no fee, and the outputs follow from it');
   const fee = claimedUnits(intent.fee, asset.native.decimals, 'the fee');
   if (isRefusal(fee)) return fee;
   if (fee > settings.maxFeeSat)
     return refuse('FEE_CEILING', `the fee is ${fee} satoshi, allowed are ${settings.maxFeeSat}`);
-  return { payments, fee };
+  const gross = settings.gross === 'exact' && payments.length === 1 && requested === 'same';
+  return { payments, fee, gross };
 }
 
 function readPayment({ address, otherAddresses, amount }: Destination, asset: Asset): Output | Refusal {
@@ -58,20 +61,18 @@ function readPayment({ address, otherAddresses, amount }: Destination, asset: As
   return { value, script };
 }
 
-function checkTotals(intent: Intent, asset: Asset, payments: readonly Output[]): Refusal | undefined {
+function checkTotals(
+  intent: Intent,
+  { asset, settings }: { readonly asset: Asset; readonly settings: AssetSettings },
+  payments: readonly Output[],
+): 'same' | 'with-fee' | Refusal {
   const amount = claimedUnits(intent.amount, asset.decimals, 'the amount');
   if (isRefusal(amount)) return amount;
-  const requested =
-    intent.requestedAmount === undefined
-      ? amount
-      : claimedUnits(intent.requestedAmount, asset.decimals, 'the requested amount');
-  if (isRefusal(requested)) return requested;
-  const total = payments.reduce((sum, { value }) => sum + value, 0n);
-  if (amount !== total || requested !== total)
+  if (amount !== payments.reduce((sum, { value }) => sum + value, 0n))
     return refuse('PAYLOAD_INCONSISTENT', 'the amount is not the sum of what the destinations get');
   const [only] = payments;
   const top = intent.destinationAddress;
   if (payments.length === 1 && top !== undefined && top !== '' && scriptOf(asset, top) !== only?.script)
     return refuse('PAYLOAD_INCONSISTENT', "the destination address is not the destination's own address");
-  return undefined;
+  return readRequested(intent, amount, { asset, settings });
 }

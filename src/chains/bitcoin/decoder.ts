@@ -5,7 +5,7 @@ import type { Asset, Decoded, Decoder } from '../../core/ports.js';
 import type { TransactionRequest } from '../../core/request.js';
 import { checkPath, type DerivationPath, readEntry } from '../raw-entry.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
-import { type Claim, MAX_MONEY, readClaim } from './claim.js';
+import { MAX_MONEY, readClaim } from './claim.js';
 import { describePreimage } from './description.js';
 import { checkBitcoinFee } from './fee.js';
 import { type Commitment, proveInputs } from './inputs.js';
@@ -111,7 +111,7 @@ function settle(
   const { outputs } = settlement;
   const checked = checkBitcoinFee({ entries, outputs, inputTotal, claimed: claim.fee }, settings);
   if (isRefusal(checked)) return checked;
-  return effectsOf(asset, { entries, values, claim, settlement, fee: checked.fee });
+  return effectsOf(asset, { entries, values, settlement, fee: checked.fee });
 }
 
 /** Satoshi of each input, in the order of the entries; undefined where nothing tells. */
@@ -175,7 +175,6 @@ function settleOutputs(
 interface Result {
   readonly entries: readonly Preimage[];
   readonly values: readonly (bigint | undefined)[];
-  readonly claim: Claim;
   readonly settlement: Settlement;
   readonly fee: bigint | undefined;
 }

@@ -70,9 +70,9 @@ function checkLeftovers(
 }
 
 /** A sweep: one destination gets the amount without the fee, and nothing remains. */
-function grossPayment({ claim, settings }: OutputContext): Output | undefined {
+function grossPayment({ claim }: OutputContext): Output | undefined {
   const [only] = claim.payments;
-  if (settings.gross !== 'exact' || claim.payments.length !== 1 || only === undefined) return undefined;
+  if (!claim.gross || only === undefined) return undefined;
   const value = only.value - claim.fee;
   return value > 0n ? { ...only, value } : undefined;
 }

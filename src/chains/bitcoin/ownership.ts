@@ -3,6 +3,7 @@ import { HDNodeVoidWallet, HDNodeWallet } from 'ethers';
 import type { AssetSettings } from '../../core/policy/verification.js';
 import type { DerivationPath } from '../raw-entry.js';
 import { type Refusal, refuse } from '../refusal.js';
+import { remembered } from '../remembered.js';
 import { keyHashIn, keyHashOf, p2pkh, p2wpkh } from './script.js';
 
 export interface SignedInput {
@@ -57,23 +58,20 @@ function isOwned(keyHash: string, path: DerivationPath, settings: AssetSettings)
   return settings.ownedXpubs.some((xpub) => derivedKeyHash(xpub, path) === keyHash);
 }
 
-const MAX_CACHED = 10_000;
-const derived = new Map<string, string | undefined>();
-
 /**
  * BIP-32 without hardening, as the vendor derives: 44/coin/vault/change/index from the root. A key that is already
  * some levels deep is taken for the first levels of the path. Undefined: the text is no extended public key.
  */
-export function derivedKeyHash(xpub: string, path: DerivationPath): string | undefined {
-  const place = `${xpub} ${path.join('/')}`;
-  if (derived.has(place)) return derived.get(place);
-  const keyHash = derive(xpub, path);
-  if (derived.size >= MAX_CACHED) derived.clear();
-  derived.set(place, keyHash);
-  return keyHash;
+function derivedKeyHash(xpub: string, path: DerivationPath): string | undefined {
+  return keyHashAt(`${xpub} ${path.join('/')}`);
 }
 
-function derive(xpub: string, path: DerivationPath): string | undefined {
+const keyHashAt = remembered(10_000, (place) => {
+  const [xpub = '', path = ''] = place.split(' ');
+  return derive(xpub, path.split('/'));
+});
+
+function derive(xpub: string, path: readonly string[]): string | undefined {
   try {
     const root = HDNodeWallet.fromExtendedKey(xpub);
     if (!(root instanceof HDNodeVoidWallet) || root.depth > path.length) return undefined;

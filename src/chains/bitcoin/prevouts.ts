@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { toBaseUnits } from '../../core/amount.js';
 import { CountersignError } from '../../core/errors.js';
+import { isList, isObject, parseJson } from '../../core/json.js';
 import { type Json, JsonNumber } from '../../core/request.js';
-import { isObject, parseJson } from '../json.js';
 
 export interface Prevout {
   /** Satoshi. */
@@ -107,10 +107,20 @@ async function post(options: RpcOptions, body: string, signal: AbortSignal): Pro
     signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]),
   });
   if (!response.ok) throw new Error(`the node answers ${response.status}`);
-  const text = await response.text();
-  const parsed = text.length > MAX_ANSWER_BYTES ? undefined : parseJson(text, MAX_ANSWER_BYTES);
-  if (!Array.isArray(parsed)) throw new Error('the node does not answer with a list');
-  return parsed;
+  const parsed = parseJson(await textOf(response));
+  if (!parsed.ok || !isList(parsed.value)) throw new Error('the node does not answer with a list');
+  return parsed.value;
+}
+
+async function textOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > MAX_ANSWER_BYTES) throw new Error('the node answers at too great length');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** Undefined: the node does not know the output, or it is spent. An error of the node is no answer. */

@@ -2,6 +2,7 @@
 import * as ecc from '@bitcoinerlab/secp256k1';
 import { address as addresses, crypto, initEccLib, type Network, networks } from 'bitcoinjs-lib';
 import type { Asset } from '../../core/ports.js';
+import { remembered } from '../remembered.js';
 
 initEccLib(ecc);
 
@@ -45,12 +46,23 @@ export function keyHashOf(publicKey: Uint8Array): string {
  * standard forms. Testnet, testnet4 and signet share their addresses and cannot be told apart.
  */
 export function scriptOf(asset: Asset, address: string): string | undefined {
-  const network = NETWORKS[asset.chain ?? ''];
+  if (address.length > MAX_ADDRESS_LENGTH) return undefined;
+  return scriptAt(`${asset.chain} ${address}`);
+}
+
+const scriptAt = remembered(10_000, (place) => {
+  const [chain, address] = split(place);
+  const network = NETWORKS[chain];
   return network === undefined ? undefined : standardScript(network, address);
+});
+
+function split(place: string): readonly [string, string] {
+  const blank = place.indexOf(' ');
+  return [place.slice(0, blank), place.slice(blank + 1)];
 }
 
 export function standardScript(network: Network, address: string): string | undefined {
-  if (address.length > MAX_ADDRESS_LENGTH || isLaterWitnessVersion(address)) return undefined;
+  if (isLaterWitnessVersion(address)) return undefined;
   try {
     const script = Buffer.from(addresses.toOutputScript(address, network)).toString('hex');
     return STANDARD.test(script) ? script : undefined;
@@ -61,10 +73,19 @@ export function standardScript(network: Network, address: string): string | unde
 
 /** The one spelling of the address of a script; the script itself where none exists. */
 export function addressOf(asset: Asset, script: string): string {
-  const network = NETWORKS[asset.chain ?? ''];
-  if (network === undefined || !STANDARD.test(script)) return `script:${script}`;
-  return addresses.fromOutputScript(Buffer.from(script, 'hex'), network);
+  return STANDARD.test(script) ? addressAt(`${asset.chain} ${script}`) : `script:${script}`;
 }
+
+const addressAt = remembered(10_000, (place) => {
+  const [chain, script] = split(place);
+  const network = NETWORKS[chain];
+  try {
+    if (network !== undefined) return addresses.fromOutputScript(Buffer.from(script, 'hex'), network);
+  } catch {
+    // The form of P2TR around bytes that are no point of the curve: nobody can spend it, and it has no address.
+  }
+  return `script:${script}`;
+});
 
 /** The library only prints a warning for witness versions without meaning; here they are no addresses. */
 function isLaterWitnessVersion(address: string): boolean {

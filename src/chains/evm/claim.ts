@@ -2,7 +2,7 @@
 import type { AssetSettings } from '../../core/policy/verification.js';
 import type { Asset } from '../../core/ports.js';
 import type { Destination, Intent } from '../../core/request.js';
-import { claimedUnits } from '../claimed-amount.js';
+import { claimedUnits, readRequested } from '../claimed-amount.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
 import { readAddress } from './address.js';
 import type { Envelope } from './transaction.js';
@@ -15,11 +15,13 @@ export interface Claim {
   readonly to: string;
   /** Base units of the asset. */
   readonly amount: bigint;
+  /** Whether the fee may come out of the amount: not where the request says that it already did. */
+  readonly gross: boolean;
   /** Base units of the chain's own coin. */
   readonly fee: bigint | undefined;
 }
 
-export function readClaim(intent: Intent, asset: Asset): Claim | Refusal {
+export function readClaim(intent: Intent, asset: Asset, settings: AssetSettings): Claim | Refusal {
   const [destination] = intent.destinations;
   if (destination === undefined || intent.destinations.length !== 1)
     return refuse(
@@ -28,26 +30,23 @@ export function readClaim(intent: Intent, asset: Asset): Claim | Refusal {
     );
   const amount = readAmount(intent, destination, asset.decimals);
   if (isRefusal(amount)) return amount;
+  const requested = readRequested(intent, amount, { asset, settings });
+  if (isRefusal(requested)) return requested;
   const to = readDestination(intent, destination, asset);
   if (isRefusal(to)) return to;
   const fee =
     intent.fee === undefined ? undefined : claimedUnits(intent.fee, asset.native.decimals, 'the fee');
   if (isRefusal(fee)) return fee;
-  return { to, amount, fee };
+  return { to, amount, fee, gross: settings.gross === 'exact' && requested === 'same' };
 }
 
-/** All amounts of the request are one amount. */
+/** Request and destination name one amount. */
 function readAmount(intent: Intent, destination: Destination, decimals: number): bigint | Refusal {
   const amount = claimedUnits(intent.amount, decimals, 'the amount');
   if (isRefusal(amount)) return amount;
   const own = claimedUnits(destination.amount, decimals, "the destination's amount");
   if (isRefusal(own)) return own;
-  const requested =
-    intent.requestedAmount === undefined
-      ? amount
-      : claimedUnits(intent.requestedAmount, decimals, 'the requested amount');
-  if (isRefusal(requested)) return requested;
-  if (own !== amount || requested !== amount)
+  if (own !== amount)
     return refuse('PAYLOAD_INCONSISTENT', 'the amounts of the request differ from one another');
   return amount;
 }

@@ -1,9 +1,11 @@
 /** Contract calls: what every call inside does, held against the allow-list. */
+
+import { objectIn } from '../../core/json.js';
 import type { ContractEntry } from '../../core/policy/verification.js';
 import type { ContractCall, Movement } from '../../core/ports.js';
-import { objectIn } from '../json.js';
 import { hexDigits } from '../raw-entry.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
+import { remembered } from '../remembered.js';
 import { argumentText, functionOf } from './abi.js';
 import type { Claim } from './claim.js';
 import type { EvmContext } from './decoder.js';
@@ -152,15 +154,10 @@ function strangerTo({ recipients }: ContractEntry, paid: readonly string[]): str
   return paid.find((recipient) => !recipients?.includes(recipient));
 }
 
-const selectors = new Map<string, string>();
-
-/** Documents may name a function by signature. Hashing takes as long as a whole check, and documents are few. */
-function selectorOfEntry(text: string): string {
-  if (text.startsWith('0x')) return text.toLowerCase();
-  const selector = selectors.get(text) ?? functionOf(text).selector;
-  selectors.set(text, selector);
-  return selector;
-}
+/** Documents may name a function by signature; hashing one takes as long as a whole check. */
+const selectorOfEntry = remembered(1_000, (text) =>
+  text.startsWith('0x') ? text.toLowerCase() : functionOf(text).selector,
+);
 
 /** Allowances count as movements to the spender: whoever holds one may take as much at any time. */
 function movementsOf({ asset, registry, chainId }: EvmContext, node: Node, what: Consequences): Movement[] {

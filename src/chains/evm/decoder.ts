@@ -92,7 +92,7 @@ function readBytes({ request, asset, chainId, settings }: EvmContext): Read | Re
   if (isRefusal(path)) return path;
   const envelope = readTransaction(entry, chainId, settings);
   if (isRefusal(envelope)) return envelope;
-  const claim = readClaim(request.intent, asset);
+  const claim = readClaim(request.intent, asset, settings);
   if (isRefusal(claim)) return claim;
   return checkFee(envelope, claim, settings) ?? { envelope, claim, path };
 }
@@ -116,7 +116,7 @@ function meaningOf(context: EvmContext, envelope: Envelope, claim: Claim): Meani
   switch (operation) {
     case 'TRANSFER':
       return asset.contract === undefined
-        ? nativeTransfer(envelope, claim, context)
+        ? nativeTransfer(envelope, claim, asset)
         : tokenTransfer(envelope, claim, asset);
     case 'APPROVE':
       if (asset.contract === undefined)

@@ -1,6 +1,6 @@
 /** The functions whose call data is decoded, and what each one does to value. Sources: the ERCs and projects named. */
 import type { ParamType } from 'ethers';
-import { isRefusal, type Refusal } from '../refusal.js';
+import { isRefusal, type Refusal, refuse } from '../refusal.js';
 import {
   type AbiValue,
   decodeArguments,
@@ -208,11 +208,24 @@ export interface DecodedCall {
   readonly args: Arguments;
 }
 
+/** More items than this in a list of calls are refused before anything is decoded: decoding is what takes time. */
+const MAX_ITEMS = 64;
+const WORD_DIGITS = 64;
+
 /** A known selector is decoded strictly; an unknown one is left as it is. */
 export function decodeCall(call: Call): DecodedCall | Refusal {
   const selector = selectorIn(call.data);
   const known = KNOWN_FUNCTIONS.get(selector);
   if (known === undefined) return { call, selector, known, args: [] };
+  if (known.inputs.some((input, index) => input.isArray() && itemsAt(call.data, index) > MAX_ITEMS))
+    return refuse('CALL_COUNT', `${known.signature} has more than ${MAX_ITEMS} items`);
   const args = decodeArguments(known.inputs, `0x${call.data.slice(SELECTOR_LENGTH)}`, known.signature);
   return isRefusal(args) ? args : { call, selector, known, args };
+}
+
+/** The length of the list that is a function's argument, as its encoding says; 0 where it says nothing readable. */
+function itemsAt(data: string, index: number): number {
+  const word = (at: number) => data.slice(SELECTOR_LENGTH + at, SELECTOR_LENGTH + at + WORD_DIGITS);
+  const place = Number(`0x${word(index * WORD_DIGITS) || '0'}`) * 2;
+  return place < data.length ? Number(`0x${word(place) || '0'}`) : 0;
 }

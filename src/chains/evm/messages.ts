@@ -1,8 +1,8 @@
 /** Messages: EIP-191 personal messages and EIP-712 typed data, shown in the request and signed by their digest. */
 import { hashMessage, keccak256 } from 'ethers';
+import { isObject, type JsonObject, objectIn } from '../../core/json.js';
 import type { ContractCall, Decoded } from '../../core/ports.js';
 import type { Json } from '../../core/request.js';
-import { isObject, type JsonObject, objectIn } from '../json.js';
 import { checkPath, hexDigits, MAX_RAW_BYTES, readDigest, readEntry } from '../raw-entry.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
 import type { EvmContext } from './decoder.js';

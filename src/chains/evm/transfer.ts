@@ -22,22 +22,18 @@ export interface Meaning {
   readonly calls: readonly ContractCall[];
 }
 
-export function nativeTransfer(
-  envelope: Envelope,
-  claim: Claim,
-  { asset, settings }: { readonly asset: Asset; readonly settings: AssetSettings },
-): Meaning | Refusal {
+export function nativeTransfer(envelope: Envelope, claim: Claim, asset: Asset): Meaning | Refusal {
   if (envelope.data !== '0x') return refuse('DATA_NOT_EMPTY', 'a plain transfer carries call data');
   if (envelope.to !== claim.to)
     return refuse('DESTINATION_MISMATCH', `the bytes pay ${envelope.to}, claimed is ${claim.to}`);
-  if (envelope.value !== claim.amount && !(settings.gross === 'exact' && isGross(envelope, claim)))
+  if (envelope.value !== claim.amount && !isGross(envelope, claim))
     return refuse('VALUE_MISMATCH', `the bytes pay ${envelope.value} wei, claimed are ${claim.amount}`);
   return { movements: [{ asset: asset.id, to: claim.to, amount: envelope.value }], calls: [] };
 }
 
 /** The fee is taken out of the amount: exactly the fee that the bytes can cost, and exactly the claimed one. */
-function isGross({ value, maxFee }: Envelope, { amount, fee }: Claim): boolean {
-  return fee !== undefined && fee === maxFee && value > 0n && value === amount - fee;
+function isGross({ value, maxFee }: Envelope, { amount, fee, gross }: Claim): boolean {
+  return gross && fee !== undefined && fee === maxFee && value > 0n && value === amount - fee;
 }
 
 export function tokenTransfer(envelope: Envelope, claim: Claim, asset: Asset): Meaning | Refusal {

@@ -1,7 +1,7 @@
 /** EIP-712: the digest of typed data, computed only when all that is shown is signed and all that is signed is shown. */
 import { TypedDataEncoder, type TypedDataField } from 'ethers';
+import { isObject, type JsonObject, objectIn } from '../../core/json.js';
 import { type Json, JsonNumber } from '../../core/request.js';
-import { isObject, type JsonObject, objectIn } from '../json.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
 import { isAddress } from './address.js';
 

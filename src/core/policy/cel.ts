@@ -238,7 +238,8 @@ function requestRecord(facts: Facts): CelRequest {
   return new CelRequest({
     ...{ kind, stage, cosigner, signer, requestId },
     ...(transaction === null ? {} : transactionMembers(transaction)),
-    ...(change === null ? {} : change),
+    // An expression can ask whether an entry is there, or about all of them: it sees all or none.
+    ...(change === null ? {} : { type: change.type, extraInfo: change.whole ? change.extraInfo : null }),
   });
 }
 
@@ -246,7 +247,7 @@ function transactionMembers(facts: TransactionFacts): Readonly<Record<string, un
   const { txId, externalTxId, operation, asset, chain, decimals, fee } = facts;
   return {
     ...{ txId, externalTxId, operation, asset, chain },
-    source: new CelParty(facts.source),
+    source: new CelParty({ ...facts.source }),
     destinations:
       facts.destinations?.map(
         ({ type, id, subType, address, addressType, amount, usd }) =>

@@ -152,14 +152,14 @@ function distinctNeeds(limit: Limit, facts: Facts, { destinations, asset }: Tran
 
 function counterOf(limit: Limit, facts: Facts, part: Part): string | { readonly unknown: string } {
   const { transaction, signer, cosigner } = facts;
-  const source = transaction?.source;
+  const { type = null, id = null } = transaction?.source ?? {};
   const perAsset = limit.sum === 'native' || limit.sum === 'fee' || limit.per.includes('asset');
   const values: string[] = [];
   for (const per of PER) {
     if (per === 'asset' ? !perAsset : !limit.per.includes(per)) continue;
     const value = {
       asset: part.asset,
-      source: source === undefined || source.id === '' ? null : partyKey(source),
+      source: type === null || id === null ? null : partyKey({ type, id }),
       destination: part.destination,
       signer,
       cosigner,

@@ -61,6 +61,17 @@ export function warningsOf(document: PolicyDocument): readonly Problem[] {
         path: [...path, 'match'],
         message: 'does not say kind: transaction, so it also holds for configuration changes',
       });
+    if (
+      rule.effect === 'approve' &&
+      rule.verify === 'required' &&
+      !onlySays(rule.match.stage, 'signing') &&
+      !onlySays(rule.match.kind, 'config-change')
+    )
+      warnings.push({
+        path: [...path, 'verify'],
+        message:
+          'requires bytes, which only the signing stage carries: say stage: signing, or approvals are refused',
+      });
     if (rule.effect === 'approve' && !onlySays(rule.match.stage, 'signing'))
       for (const name of rule.limits)
         if (document.limits[name]?.sum === 'fee')

@@ -43,9 +43,8 @@ export function evaluate(rules: Rules, question: Question, trace?: RuleTrace[]):
   const { policy, freezes } = rules;
   const facts = factsOf(question.request, question.examination, policy.chains);
   const occasion: Occasion = { facts, instantMs: question.instantMs };
-  const freeze = coveringFreeze(freezes, occasion);
-  if (freeze !== undefined)
-    return { verdict: { opinion: freezeOpinion(freeze), charges: [] }, frozen: true, facts };
+  const frozen = freezeOpinion(freezes, occasion);
+  if (frozen !== undefined) return { verdict: { opinion: frozen, charges: [] }, frozen: true, facts };
   return { verdict: verdictOf({ rules, question, occasion }, trace), frozen: false, facts };
 }
 
@@ -213,24 +212,22 @@ function verificationOpinion({ rule }: CompiledRule, question: Question): Opinio
   }
 }
 
-function coveringFreeze(freezes: readonly CompiledFreeze[], occasion: Occasion): CompiledFreeze | undefined {
-  const covering = freezes.filter(
-    ({ freeze, conditions }) =>
-      (freeze.expiresAtMs === undefined || occasion.instantMs < freeze.expiresAtMs) &&
-      freezeCovers(conditions, occasion),
-  );
-  // A rejection is final: of several freezes, one that only asks for patience prevails.
-  return covering.find(({ freeze }) => freeze.answers === 'retry') ?? covering[0];
-}
-
-function freezeOpinion({ freeze }: CompiledFreeze): Opinion {
-  return freeze.answers === 'retry'
-    ? {
+/** What the freezes say together; undefined when none covers the request. */
+function freezeOpinion(freezes: readonly CompiledFreeze[], occasion: Occasion): Opinion | undefined {
+  const covering = freezes.flatMap(({ freeze, conditions }) => {
+    if (freeze.expiresAtMs !== undefined && occasion.instantMs >= freeze.expiresAtMs) return [];
+    const covers = freezeCovers(conditions, occasion);
+    return covers === 'false' ? [] : [{ freeze, covers }];
+  });
+  if (covering.length === 0) return undefined;
+  // A rejection is final: one that only asks for patience prevails, and nothing unknown is a reason to refuse for good.
+  return covering.every(({ freeze, covers }) => freeze.answers === 'reject' && covers === 'true')
+    ? { effect: 'reject', reason: 'FROZEN', sentence: 'A freeze covers this request.' }
+    : {
         effect: 'retry',
         reason: 'FREEZE_RETRIES',
         sentence: 'A freeze covers this request; ask again later.',
-      }
-    : { effect: 'reject', reason: 'FROZEN', sentence: 'A freeze covers this request.' };
+      };
 }
 
 const MAX_SENTENCE = 200;

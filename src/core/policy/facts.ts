@@ -10,6 +10,7 @@ import {
   canonicalJson,
   type Destination,
   type Intent,
+  type Party,
   type Request,
   type Stage,
   type TransactionRequest,
@@ -29,7 +30,14 @@ export interface Facts {
   readonly signer: string | null;
   readonly requestId: string;
   readonly transaction: TransactionFacts | null;
-  readonly change: { readonly type: string; readonly extraInfo: Readonly<Record<string, string>> } | null;
+  readonly change: ChangeFacts | null;
+}
+
+export interface ChangeFacts {
+  readonly type: string;
+  readonly extraInfo: Readonly<Record<string, string>>;
+  /** False: there are entries that are not known, because they are too many or too long. */
+  readonly whole: boolean;
 }
 
 export interface TransactionFacts {
@@ -40,7 +48,7 @@ export interface TransactionFacts {
   readonly decimals: number | null;
   /** CAIP-2. */
   readonly chain: string | null;
-  readonly source: { readonly type: string; readonly id: string; readonly subType: string | null };
+  readonly source: PartyFacts;
   /** Null: none is named, or too many. */
   readonly destinations: readonly DestinationFacts[] | null;
   /** Base units of the asset, over all destinations. */
@@ -54,10 +62,14 @@ export interface TransactionFacts {
   readonly calls: readonly CallFacts[] | null;
 }
 
-export interface DestinationFacts {
+export interface PartyFacts {
   readonly type: string | null;
+  /** Empty: it is of a type that has none. */
   readonly id: string | null;
   readonly subType: string | null;
+}
+
+export interface DestinationFacts extends PartyFacts {
   /** Canonical where the chain has a decoder. */
   readonly address: string | null;
   readonly addressType: string | null;
@@ -98,13 +110,13 @@ export function factsOf(request: Request, examination: Examination, chains: Chai
   };
 }
 
-function changeFacts(request: ConfigChangeRequest): Facts['change'] {
-  const extraInfo: [string, string][] = [];
-  for (const [key, value] of Object.entries(request.extraInfo).slice(0, MAX_EXTRA_ENTRIES)) {
+function changeFacts({ type, extraInfo }: ConfigChangeRequest): ChangeFacts {
+  const entries = Object.entries(extraInfo);
+  const known = entries.slice(0, MAX_EXTRA_ENTRIES).flatMap(([key, value]): [string, string][] => {
     const text = typeof value === 'string' ? value : canonicalJson(value);
-    if (key.length <= MAX_VALUE_LENGTH && text.length <= MAX_VALUE_LENGTH) extraInfo.push([key, text]);
-  }
-  return { type: request.type, extraInfo: Object.fromEntries(extraInfo) };
+    return key.length <= MAX_VALUE_LENGTH && text.length <= MAX_VALUE_LENGTH ? [[key, text]] : [];
+  });
+  return { type, extraInfo: Object.fromEntries(known), whole: known.length === entries.length };
 }
 
 function transactionFacts(
@@ -122,7 +134,7 @@ function transactionFacts(
     asset: intent.asset,
     decimals: asset?.decimals ?? null,
     chain: effects?.chain ?? asset?.chain ?? null,
-    source: { type: intent.source.type, id: intent.source.id, subType: intent.source.subType ?? null },
+    source: partyFacts(intent.source),
     ...(effects === undefined || claimed === null
       ? claimedValue(intent, claimed, asset)
       : movedValue(intent, claimed, effects)),
@@ -131,7 +143,24 @@ function transactionFacts(
   };
 }
 
+/** A type that is not named is unknown, and so is an id, but where the type is of those that have none. */
+function partyFacts({ type, id, subType }: Party): PartyFacts {
+  return {
+    type: type === 'UNKNOWN' ? null : type,
+    id: id === '' && type !== 'ONE_TIME' ? null : id,
+    subType: subType ?? null,
+  };
+}
+
 type Value = Pick<TransactionFacts, 'destinations' | 'amount' | 'usd' | 'moves'>;
+
+/**
+ * What these move stands in bytes and messages, and not in the amount that is claimed beside them, which is the native
+ * value of a call, or zero.
+ */
+const TOLD_BY_BYTES_ALONE: ReadonlySet<string> = new Set([
+  ...['CONTRACT_CALL', 'APPROVE', 'PROGRAM_CALL', 'TYPED_MESSAGE', 'RAW'],
+]);
 
 const NOTHING_KNOWN: Value = { destinations: null, amount: null, usd: null, moves: null };
 
@@ -146,9 +175,7 @@ function claimedDestinations(
     const stated = destination.amount ?? (destinations.length === 1 ? amount : undefined);
     const address = destination.address === undefined ? null : (canonical(destination.address) ?? null);
     return {
-      type: destination.type,
-      id: destination.id,
-      subType: destination.subType ?? null,
+      ...partyFacts(destination),
       address,
       addressType: destination.addressType ?? null,
       amount: unitsOf(stated, asset),
@@ -165,6 +192,8 @@ function claimedValue(
   asset: Asset | undefined,
 ): Value {
   if (destinations === null) return NOTHING_KNOWN;
+  if (TOLD_BY_BYTES_ALONE.has(intent.operation))
+    return { ...NOTHING_KNOWN, destinations: destinations.map((each) => ({ ...each, amount: null })) };
   const sum = sumOf(destinations.map(({ amount }) => amount));
   // When the parts and the whole disagree, nobody knows which of them will be signed.
   const amount = intent.amount === undefined || unitsOf(intent.amount, asset) === sum ? sum : null;

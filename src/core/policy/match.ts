@@ -4,7 +4,8 @@
  * approves, and one clean destination never hides a forbidden one.
  */
 import type { Condition, Conditions, Occasion } from './conditions.js';
-import type { Truth } from './truth.js';
+import type { Facts } from './facts.js';
+import { allOf, anyOf, type Truth } from './truth.js';
 
 /** The first condition that kept a rule from holding, and what it saw. */
 export interface Failure {
@@ -43,22 +44,30 @@ export function otherHolds(conditions: Conditions, occasion: Occasion): Holding 
   );
 }
 
-/** A freeze covers a request unless one of its conditions is false, for all destinations or all leaves. */
-export function freezeCovers(conditions: Conditions, occasion: Occasion): boolean {
+/**
+ * A freeze covers a request unless one of its conditions is false, for all destinations or all leaves. Unknown: it
+ * covers it, and only because of facts that are not carried, or are spread over several destinations.
+ */
+export function freezeCovers(conditions: Conditions, occasion: Occasion): Truth {
   const { facts } = occasion;
-  const notFalseForOne = <Subject>(
-    list: readonly Condition<Subject>[],
-    subjects: readonly Subject[] | null,
-  ) =>
-    list.every(
-      (condition) =>
-        subjects === null || subjects.some((subject) => condition.test(subject, facts) !== 'false'),
-    );
-  return (
-    conditions.request.every((condition) => condition.test(occasion, facts) !== 'false') &&
-    notFalseForOne(conditions.destination, facts.transaction?.destinations ?? null) &&
-    notFalseForOne(conditions.call, facts.transaction?.calls ?? null)
-  );
+  return allOf([
+    ...conditions.request.map((condition) => condition.test(occasion, facts)),
+    coversOne(conditions.destination, facts.transaction?.destinations ?? null, facts),
+    coversOne(conditions.call, facts.transaction?.calls ?? null, facts),
+  ]);
+}
+
+function coversOne<Subject>(
+  conditions: readonly Condition<Subject>[],
+  subjects: readonly Subject[] | null,
+  facts: Facts,
+): Truth {
+  if (conditions.length === 0) return 'true';
+  if (subjects === null) return 'unknown';
+  const each = conditions.map((condition) => anyOf(subjects.map((one) => condition.test(one, facts))));
+  if (each.includes('false')) return 'false';
+  const together = subjects.map((one) => allOf(conditions.map((condition) => condition.test(one, facts))));
+  return together.includes('true') ? 'true' : 'unknown';
 }
 
 function allTrue<Subject>(

@@ -23,7 +23,12 @@ export interface RulebookHooks {
 }
 
 export class Rulebook {
-  #rules: Promise<Rules> | undefined;
+  /** The newest read, finished or not. */
+  #reading: Promise<Rules> | undefined;
+  /** What it came to. */
+  #known: Rules | undefined;
+  /** The rules compiled last, and the state they were compiled from: the same state gives the same rules. */
+  #compiled: { readonly from: string; readonly rules: Rules } | undefined;
 
   constructor(
     private readonly ledger: Pick<Ledger, 'state'>,
@@ -33,25 +38,54 @@ export class Rulebook {
 
   /** One read of the ledger serves all requests that wait for it; a failed one serves nobody. */
   current(): Promise<Rules> {
-    if (this.#rules === undefined) {
-      const rules = this.ledger.state().then((state) => this.#read(state));
-      this.#rules = rules;
-      rules.catch(() => {
-        if (this.#rules === rules) this.#rules = undefined;
-      });
-    }
-    return this.#rules;
+    return this.#reading ?? this.confirm();
   }
 
-  /** The next request reads the ledger again. */
-  forget(): void {
-    this.#rules = undefined;
+  /**
+   * Reads the ledger although nothing said that the rules are stale: a store that was emptied or tampered with does
+   * not say so by itself. Rules that no longer hold are dropped.
+   */
+  confirm(): Promise<Rules> {
+    const reading = this.ledger.state().then((state) => this.#read(state));
+    this.#reading = reading;
+    this.#known = undefined;
+    reading.then(
+      (rules) => {
+        if (this.#reading === reading) this.#known = rules;
+      },
+      () => {
+        if (this.#reading === reading) this.#reading = undefined;
+      },
+    );
+    return reading;
   }
 
-  async #read(state: LedgerState): Promise<Rules> {
+  /**
+   * These rules were found to be stale: the next request reads the ledger again. Rules that are known, or being read,
+   * since others found the same stay: many requests are under way when a policy changes, and one read serves them all.
+   */
+  forget(stale: Rules): void {
+    if (this.#known !== stale) return;
+    this.#known = undefined;
+    this.#reading = undefined;
+  }
+
+  async #read({ identity, policy, freezes, versions }: LedgerState): Promise<Rules> {
+    const from = JSON.stringify({ identity, policy, freezes, versions });
+    if (this.#compiled?.from === from) return this.#compiled.rules;
+    const rules = await this.#compile({ identity, policy, freezes, versions });
+    this.hooks.adopted(rules);
+    this.#compiled = { from, rules };
+    return rules;
+  }
+
+  async #compile(state: Omit<LedgerState, 'sequence'>): Promise<Rules> {
     const active = state.policy;
     if (active === undefined)
-      throw new CountersignError('POLICY_MISSING', 'no policy is active in this ledger');
+      throw new CountersignError(
+        'POLICY_MISSING',
+        'no policy is active in this ledger; `countersign policy activate` makes one so',
+      );
     await this.hooks.authenticate(active, state.identity);
     const rules: Rules = {
       policy: compilePolicy(active.document, 'the active policy', this.chains),
@@ -60,7 +94,6 @@ export class Rulebook {
       versions: state.versions,
     };
     this.hooks.accept(rules);
-    this.hooks.adopted(rules);
     return rules;
   }
 }

@@ -45,7 +45,8 @@ export function commit(store: EmbeddedStore, head: Head, proposal: Proposal): Co
   if (skewMs > CLOCK_TOLERANCE_MS) {
     throw new CountersignError('CLOCK_SKEW', `the ledger's clock and this replica's differ by ${skewMs} ms`);
   }
-  if (versions.policy !== head.policy || versions.freezes !== head.freezes)
+  const { ledger, policy, freezes } = versions;
+  if (ledger !== head.identity || policy !== head.policy || freezes !== head.freezes)
     return { kind: 'stale', ledgerNowMs };
 
   if (ask.binding !== undefined) {

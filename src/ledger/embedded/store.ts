@@ -117,7 +117,7 @@ export class EmbeddedStore {
       freezes: this.rows
         .all('SELECT sequence, body FROM freezes WHERE workspace = ? ORDER BY sequence')
         .map((row) => freezeOf(String(row.body), Number(row.sequence))),
-      versions: { policy, freezes },
+      versions: { ledger: identity, policy, freezes },
     };
   }
 

@@ -19,8 +19,8 @@ local journal, asks, conflicts, transactions, bindings, factValues =
 local now = whole(ledger.now)
 
 if math.abs(ledger.now - tonumber(take())) > tonumber(take()) then return { 'CLOCK_SKEW', now } end
-local policy, freezes = take(), take()
-if policy ~= ledger.policy or freezes ~= ledger.freezes then return { 'STALE', now } end
+local identity, policy, freezes = take(), take(), take()
+if identity ~= ledger.identity or policy ~= ledger.policy or freezes ~= ledger.freezes then return { 'STALE', now } end
 
 local askKey, fingerprint, askJson = take(), take(), take()
 local requestKey, txId = takeOptional(), take()

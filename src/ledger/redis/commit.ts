@@ -31,6 +31,7 @@ export function commitOperands(keys: Keys, proposal: Proposal): Operands {
     args: [
       String(proposal.nowMs),
       String(CLOCK_TOLERANCE_MS),
+      versions.ledger,
       String(versions.policy),
       String(versions.freezes),
       ask.askKey,

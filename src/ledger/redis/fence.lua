@@ -16,13 +16,13 @@ local function server()
   }
 end
 
--- Why nothing may be written, or nil. `known` and `seen`: the identity the caller has served, or empty text, and the
--- highest event it has seen. A ledger that ends before that has lost events: its fence is dropped, for everybody.
+-- Why nothing may be written, or nil. `known` and `seen`: the ledger that the caller has served, or empty text, and the
+-- highest event of it that it has seen. A ledger that ends before that has lost events: its fence is dropped, for
+-- everybody.
 local function barrier(ledger, here, known, seen)
   if not here then return 'info' end
   if here.role ~= 'master' then return 'role' end
-  if known ~= '' and known ~= ledger.identity then return 'replaced' end
-  if seen > ledger.sequence and seen > ledger.seen then
+  if known == ledger.identity and seen > ledger.sequence and seen > ledger.seen then
     redis.call('HSET', ledger.meta, 'fence', '', 'seen', whole(seen))
     ledger.fence, ledger.seen = '', seen
   end

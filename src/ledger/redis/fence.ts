@@ -17,10 +17,8 @@ export interface RedisFence extends Fence {
     script: Script<Code | 'FENCED'>,
     operands: Operands,
   ): Promise<Reply<Code>>;
-  /** This replica has made this ledger. */
-  began(identity: string): void;
-  /** This replica has served this ledger, up to this event: it must never be shown another one, or less. */
-  saw(known: { readonly identity?: string; readonly sequence: number }): void;
+  /** This replica has been shown this ledger, up to this event: it must never be shown less of it. */
+  saw(shown: { readonly identity?: string; readonly sequence: number }): void;
   /** Tells a server that has come back what was seen before, and lets it go on if it cannot have lost anything. */
   meet(): Promise<void>;
   problem(): Promise<LedgerProblem | undefined>;
@@ -33,8 +31,6 @@ const ATTEMPTS = 3;
 const WHYS = {
   info: 'this Redis does not let scripts read INFO, and without it a restart or fail-over would go unnoticed. Allow INFO in scripts (`+info` for our user), or use a Redis that does.',
   role: 'the Redis server is a replica. Connect to the primary.',
-  replaced:
-    'the store holds another ledger than the one this replica has served. If that is meant, restart the replica.',
   'rolled-back':
     'events were lost: a replica has seen event SEEN, and the ledger ends at event SEQUENCE. OPERATOR',
   history: 'the Redis server has restarted or was promoted. OPERATOR',
@@ -92,11 +88,9 @@ export function createFence(connection: Connection, keys: Keys): RedisFence {
         if (refused !== undefined || attempt === ATTEMPTS) throw fenced(refused ?? { fields });
       }
     },
-    began(identity) {
-      known = { identity, sequence: 1 };
-    },
-    saw({ identity = '', sequence }) {
-      known = { identity: known.identity || identity, sequence: Math.max(sequence, known.sequence) };
+    saw({ identity, sequence }) {
+      const isOther = identity !== undefined && identity !== known.identity;
+      known = isOther ? { identity, sequence } : { ...known, sequence: Math.max(sequence, known.sequence) };
     },
     async meet() {
       if (known.sequence > 0) await inspect();

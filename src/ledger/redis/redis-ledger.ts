@@ -42,7 +42,7 @@ export function createRedisLedger({ workspace, connection: settings }: RedisLedg
     fence,
     async init() {
       const { identity } = await init(connection, keys);
-      fence.began(identity);
+      fence.saw({ identity, sequence: 1 });
       return { identity };
     },
     async state() {
@@ -123,7 +123,7 @@ async function state(connection: Connection, keys: Keys): Promise<LedgerState> {
     args: [],
   });
   const [identity = '', sequence, policySequence, freezesSequence, policy = '', ...freezes] = fields;
-  const versions = { policy: Number(policySequence), freezes: Number(freezesSequence) };
+  const versions = { ledger: identity, policy: Number(policySequence), freezes: Number(freezesSequence) };
   return {
     identity,
     sequence: Number(sequence),

@@ -11,11 +11,11 @@ if refusal then return refusal end
 local journal = takeKey()
 local identity, history, sequence, body, synced = take(), take(), tonumber(take()), take(), take()
 local here = server()
-local why = barrier(ledger, here, identity, 0)
-if why == 'info' or why == 'role' or why == 'replaced' then
+local why = barrier(ledger, here, '', 0)
+if why == 'info' or why == 'role' then
   return { 'FENCED', why, whole(ledger.sequence), whole(ledger.seen) }
 end
-if history ~= here.history or sequence <= ledger.sequence or sequence <= ledger.seen then
+if identity ~= ledger.identity or history ~= here.history or sequence <= ledger.sequence or sequence <= ledger.seen then
   return { 'CHANGED', whole(ledger.sequence), whole(ledger.seen), here.history }
 end
 ledger.sequence = sequence - 1

@@ -1,9 +1,11 @@
 /**
- * Reading of claims: unknown ones are ignored, ours must have their documented type and a sane length. A claim that is
+ * Reading of claims: unknown ones are ignored, those that tell transactions apart must have their documented type and a
+ * sane length, and what only informs is left out when it has not: an answer of 400 fails the transaction. A claim that is
  * null counts as absent: no field is formally marked nullable, and co-signers are seen to send null for what they omit.
  */
+
+import { isList, isObject, type JsonObject, parseJson } from '../../core/json.js';
 import { type Json, JsonNumber } from '../../core/request.js';
-import { isList, isObject, type JsonObject, parseJson } from '../json.js';
 
 export const MAX_ID_LENGTH = 256;
 /** Room for amounts of 78 digits on both sides of the point. */
@@ -69,12 +71,19 @@ export class Claims {
     return this.text(name, MAX_AMOUNT_LENGTH);
   }
 
-  /** The text of a JSON number, as it stood. */
+  /**
+   * The text of a JSON number, as it stood. Anything else is unknown, which no limit and no approval accepts: to call
+   * the whole message malformed would fail the transaction for a price that nothing may ask for.
+   */
   number(name: string): string | undefined {
     const value = this.json(name);
-    if (value === undefined) return undefined;
-    if (!(value instanceof JsonNumber)) throw this.#malformed(name, 'a number');
-    return value.text;
+    return value instanceof JsonNumber ? value.text : undefined;
+  }
+
+  /** Words for people, on which no decision rests: absent when they are no text, or endless. */
+  remark(name: string, maxLength: number): string | undefined {
+    const value = this.json(name);
+    return typeof value === 'string' && value.length <= maxLength ? value : undefined;
   }
 
   /** A list of objects; empty when absent. */

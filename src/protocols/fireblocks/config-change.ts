@@ -4,8 +4,8 @@
  * by type and is documented for some types only, so it is carried as it is.
  */
 import { createHash } from 'node:crypto';
+import { isList, isObject, type JsonObject, parseJson } from '../../core/json.js';
 import { canonicalJson, type Json, JsonNumber } from '../../core/request.js';
-import { isList, isObject, type JsonObject, parseJson } from '../json.js';
 import type { Claims } from './claims.js';
 
 export interface ConfigChangeClaims {

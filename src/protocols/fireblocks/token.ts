@@ -2,7 +2,7 @@
  * The outer form of a Fireblocks message: the whole body is one compact JWS (RFC 7515 section 7.1) and nothing else.
  * All of this is checked before any key is tried; the algorithm is ours to say, never the message's.
  */
-import { isObject, type JsonObject, parseJson } from '../json.js';
+import { isObject, type JsonObject, parseJson } from '../../core/json.js';
 
 export type Token =
   | { readonly ok: true; readonly jws: string }

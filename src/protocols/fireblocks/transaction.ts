@@ -11,6 +11,9 @@ const MAX_WORD_LENGTH = 64;
 const MAX_NAME_LENGTH = 1024;
 const MAX_NOTE_LENGTH = 16_384;
 
+/** They sign messages, and pay nobody. */
+const MESSAGE_OPERATIONS: readonly string[] = ['RAW', 'TYPED_MESSAGE'];
+
 export interface TransactionClaims {
   readonly txId: string;
   readonly intent: Intent;
@@ -22,17 +25,19 @@ export function readTransaction(claims: Claims): TransactionClaims {
   const operation = claims.text('operation', MAX_WORD_LENGTH) || 'TRANSFER';
   const entries = claims.objects('destinations', MAX_DESTINATIONS);
   const rawTransactions = claims.objects('rawTx', MAX_RAW_TRANSACTIONS).map(readRawTransaction);
+  const paysByBytes = rawTransactions.length > 0 && !MESSAGE_OPERATIONS.includes(operation);
+  const destinations =
+    entries.length > 0 || paysByBytes ? entries.map(readDestination) : readTopLevelDestination(claims);
   return {
     txId: claims.requiredId('txId'),
-    intent: readIntent(claims, operation, entries),
+    intent: readIntent(claims, operation, destinations),
     rawTransactions,
     evidence: stageEvidence(claims, entries, { operation, rawCount: rawTransactions.length }),
   };
 }
 
 /** The number fields `amount`, `requestedAmount` and `amountNative` are deprecated, rounded, and never read. */
-function readIntent(claims: Claims, operation: string, entries: readonly Claims[]): Intent {
-  const destinations = entries.length > 0 ? entries.map(readDestination) : readTopLevelDestination(claims);
+function readIntent(claims: Claims, operation: string, destinations: readonly Destination[]): Intent {
   return withoutUndefined<Intent>({
     operation,
     asset: claims.id('asset') ?? '',
@@ -47,7 +52,7 @@ function readIntent(claims: Claims, operation: string, entries: readonly Claims[
     requestedAmount: claims.amount('requestedAmountStr'),
     fee: claims.amount('fee') || undefined,
     externalTxId: claims.id('externalTxId'),
-    note: claims.text('note', MAX_NOTE_LENGTH),
+    note: claims.remark('note', MAX_NOTE_LENGTH),
     extraParameters: claims.objectOrText('extraParameters'),
   });
 }
@@ -58,7 +63,7 @@ function readDestination(entry: Claims): Destination {
   return withoutUndefined<Destination>({
     ...kindOf(type, entry.text('dstSubType', MAX_WORD_LENGTH)),
     id: entry.id('dstId') ?? '',
-    name: entry.text('dstName', MAX_NAME_LENGTH),
+    name: entry.remark('dstName', MAX_NAME_LENGTH),
     address: entry.address('displayDstAddress'),
     otherAddresses: otherAddress === undefined ? [] : [otherAddress],
     addressType: entry.text('dstAddressType', MAX_WORD_LENGTH)?.toUpperCase() || undefined,
@@ -67,7 +72,11 @@ function readDestination(entry: Claims): Destination {
   });
 }
 
-/** Messages without a list of destinations describe their only one at the top level, or none at all. */
+/**
+ * Messages without a list of destinations describe their only one at the top level, or none at all. It never stands in
+ * where a transaction's bytes are: what they pay is compared with the address that each destination is named with, and
+ * the top level may hold a token's contract instead.
+ */
 function readTopLevelDestination(claims: Claims): readonly Destination[] {
   const type = claims.text('destType', MAX_WORD_LENGTH);
   const id = claims.id('destId');

@@ -53,6 +53,7 @@ describe('an imported file', () => {
     chain: 'eip155:7',
     decimals: 3,
     native: { asset: 'ETH', decimals: 18 },
+    contract: '0x00000000000000000000000000000000000000aa',
     coinType: 60,
   };
   const write = (name: string, value: unknown) => {
@@ -84,6 +85,7 @@ describe('an imported file', () => {
     ['no JSON', '{'],
     ['another version', { ...content, version: 2 }],
     ['a misspelled member', { ...content, assets: [{ ...asset, decimal: 3 }] }],
+    ['a token without contract', { ...content, assets: [{ ...asset, contract: undefined }] }],
     ['an asset twice', { ...content, assets: [asset, asset] }],
   ])('is refused when it holds %s', (name, value) => {
     expect(() => loadAssets(write(`${name}.json`, value))).toThrow(

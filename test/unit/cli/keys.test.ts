@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, jest, test } from '@jest/globals';
 import { keysCommand } from '../../../src/cli/keys.js';
+import { DOCUMENTED_PUBLIC_KEY } from '../../support/documented-example.js';
 import { rejectionOf } from '../../support/errors.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'countersign-keys-'));
@@ -77,18 +78,7 @@ test('a place that cannot be written', async () => {
 
 test('keys show says that a key is published', async () => {
   const file = join(directory, 'published.pub.pem');
-  writeFileSync(
-    file,
-    `-----BEGIN PUBLIC KEY-----
-MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAybYBhz5W1eSgdcsz7JcW
-JxYmHqIFF9MOq3fRHvswJY0NprBD+OTQmh8D1+n7LpEJ8PsO4Zb6+dmlUbyiShZl
-5zTE0hHfb9+fNOd4CQs8lXfYShZ1Tv9OLsBUyMF19dVT3fF1mcurnvJnhKs7RnyS
-b7w7R525iVBYH+PAwb9OIVMw5u8ktgibDtFEfdVkEcJUw5DFLOG9oyeADaCxWh5c
-PhwJCkB/juIPlhH6vhkFp8auey+VPdEx+P/rxC8ueIDonKI8MOrf606481kY8ycX
-xOlHt026X+7X1TK5QrA/qt/efKvpuWujvypsMnzKOj/8lLeultSoSuFpoL+mBmPC
-ewIDAQAB
------END PUBLIC KEY-----`,
-  );
+  writeFileSync(file, DOCUMENTED_PUBLIC_KEY);
   await run('show', file, '--json');
   expect(JSON.parse(printed)).toEqual({
     file,

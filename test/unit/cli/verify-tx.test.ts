@@ -12,6 +12,8 @@ afterEach(() => {
 });
 
 const payload = {
+  txId: '9c794cee-7e27-46c9-9e9a-ed68295ff06b',
+  requestId: '9c794cee-7e27-46c9-9e9a-ed68295ff06b',
   operation: 'TRANSFER',
   asset: 'ETH',
   sourceType: 'VAULT',
@@ -95,11 +97,16 @@ describe('countersign verify-tx', () => {
     expect(out).not.toContain('\u001b');
   });
 
-  test.each([
-    ['that is no JSON', '{'],
-    ['that is missing', ''],
-  ])('names a file %s', async (_, value) => {
-    await expect(run(value)).rejects.toThrow(/payload\.json/);
+  test('refuses a payload that two readers could read in two ways', async () => {
+    const twice = JSON.stringify(payload).replace('"asset"', '"asset":"BTC","asset"');
+    expect((await run(twice)).out).toContain('refused PAYLOAD_MALFORMED');
+    expect((await run('{')).out).toContain('refused PAYLOAD_MALFORMED');
+  });
+
+  test('names a file that is missing', async () => {
+    await expect(
+      verifyTxCommand().parseAsync([join(folder, 'nowhere.json')], { from: 'user' }),
+    ).rejects.toThrow(/nowhere\.json/);
   });
 });
 

@@ -87,6 +87,65 @@ describe('money', () => {
   });
 });
 
+test.each<[string, Partial<Intent>, string | undefined]>([
+  ['the whole alone', { amount: '2', destinations: [] }, '2'],
+  ['the parts alone', { amount: 'two', destinations: paid('1', '2') }, '3'],
+  ['parts that are more than the whole', { amount: '1', destinations: paid('1', '2') }, '3'],
+  ['parts that are less than the whole', { amount: '4', destinations: paid('1', '2') }, '4'],
+  ['a whole of which one part is not said', { amount: '4', destinations: paid('5', undefined) }, '4'],
+  ['neither', { amount: '1e9', destinations: paid(undefined) }, undefined],
+])('the amount that no later stage may exceed: %s', (_, intent, expected) => {
+  const { amount } = identify(with_({}, intent));
+  expect(amount).toBe(expected === undefined ? undefined : `${expected}${'0'.repeat(36)}`);
+});
+
+function paid(...amounts: readonly (string | undefined)[]): Intent['destinations'] {
+  return amounts.map((amount) => ({
+    ...{ type: 'VAULT', id: '1', otherAddresses: [] },
+    ...(amount === undefined ? {} : { amount }),
+  }));
+}
+
+test.each<[string, Partial<TransactionRequest>, Partial<Intent>]>([
+  ['id', { txId: 't-2' }, {}],
+  ['operation', {}, { operation: 'BURN' }],
+  ['asset', {}, { asset: 'BTC' }],
+  ['source type', {}, { source: { type: 'EXCHANGE', id: '0' } }],
+  ['source', {}, { source: { type: 'VAULT', id: '9' } }],
+  [
+    'destination type',
+    {},
+    { destinations: INTENT.destinations.map((one) => ({ ...one, type: 'EXCHANGE' })) },
+  ],
+  ['destination', {}, { destinations: INTENT.destinations.map((one) => ({ ...one, id: '9' })) }],
+  ['requested amount', {}, { requestedAmount: '0.02' }],
+])('a stage that names another %s speaks of another transaction', (_, changes, intent) => {
+  expect(identify(with_(changes, intent)).coreFingerprint).not.toBe(identify(REQUEST).coreFingerprint);
+});
+
+test('stages may differ in what only one of them carries', () => {
+  const { fee: _fee, ...unsigned } = INTENT;
+  const approval: TransactionRequest = {
+    ...with_({ stage: 'approval', rawTransactions: [] }),
+    intent: {
+      ...unsigned,
+      amount: '0.01',
+      destinations: [{ type: 'VAULT', id: '1', otherAddresses: [], amount: '0.01' }],
+    },
+  };
+  expect(identify(approval).coreFingerprint).toBe(identify(REQUEST).coreFingerprint);
+});
+
+test('stages that list the same destinations in another order speak of one transaction', () => {
+  const [first] = INTENT.destinations;
+  if (first === undefined) throw new Error('a destination');
+  const second = { ...first, id: '2' };
+  const core = (...destinations: (typeof first)[]) => identify(with_({}, { destinations })).coreFingerprint;
+  expect(core(first, second)).toBe(core(second, first));
+  expect(core(first, second)).not.toBe(core(first, first));
+  expect(core(first, second)).not.toBe(core(first));
+});
+
 describe('the content', () => {
   test.each<[string, Partial<TransactionRequest>, Partial<Intent>]>([
     ['the transaction', { txId: 't-2' }, {}],
@@ -102,6 +161,11 @@ describe('the content', () => {
       {},
       { destinations: [{ type: 'VAULT', id: '1', address: '0x00', otherAddresses: [] }] },
     ],
+    [
+      'a further address of a destination',
+      {},
+      { destinations: INTENT.destinations.map((one) => ({ ...one, otherAddresses: ['0xaa'] })) },
+    ],
     ['the top-level address', {}, { destinationAddress: '0x5dC69B1Fbb13Bafd09af88a782F0F285772Ad5f8' }],
     [
       'the bytes',
@@ -111,6 +175,11 @@ describe('the content', () => {
     [
       'the derivation path',
       { rawTransactions: [{ keyDerivationPath: '[ 44, 60, 1, 0, 0 ]', bytes: '02ef', digest: 'aa' }] },
+      {},
+    ],
+    [
+      'the digest, which is what will be signed',
+      { rawTransactions: [{ keyDerivationPath: '[ 44, 60, 0, 0, 0 ]', bytes: '02ef', digest: 'ab' }] },
       {},
     ],
     ['a second entry', { rawTransactions: [...REQUEST.rawTransactions, ...REQUEST.rawTransactions] }, {}],
@@ -127,6 +196,19 @@ describe('the content', () => {
     ],
     ['another note', {}, { note: 'hello' }],
     [
+      'the derivation path as a list',
+      {
+        rawTransactions: [
+          {
+            keyDerivationPath: ['44', '60', '0', '0', '0'].map((part) => new JsonNumber(part)),
+            bytes: '02ef',
+            digest: '0xAA',
+          },
+        ],
+      },
+      {},
+    ],
+    [
       'address and bytes in another case',
       {
         rawTransactions: [{ keyDerivationPath: '[ 44, 60, 0, 0, 0 ]', bytes: '0x02EF', digest: 'aa' }],
@@ -140,6 +222,12 @@ describe('the content', () => {
     ],
   ])('is the same with %s', (_, changes, intent) => {
     expect(identify(with_(changes, intent)).fingerprint).toBe(identify(REQUEST).fingerprint);
+  });
+
+  test('of a message that comes without bytes is told by its digest', () => {
+    const message = (digest: string) =>
+      identify(with_({ rawTransactions: [{ keyDerivationPath: '[]', bytes: undefined, digest }] }));
+    expect(message('aa').fingerprint).not.toBe(message('ab').fingerprint);
   });
 
   test('tells the number 1 from the text "1" in extra parameters, and keeps long numbers exact', () => {

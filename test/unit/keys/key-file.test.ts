@@ -7,6 +7,7 @@ import { loadAnswerKeys } from '../../../src/keys/answer-keys.js';
 import { loadCosignerKeys } from '../../../src/keys/cosigner-keys.js';
 import { readPrivateKeyFile, readPublicKeyFile } from '../../../src/keys/key-file.js';
 import { loadOperatorPrivateKey, loadOperators } from '../../../src/keys/statements.js';
+import { DOCUMENTED_PUBLIC_KEY } from '../../support/documented-example.js';
 import { errorOf } from '../../support/errors.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'countersign-keys-'));
@@ -228,16 +229,7 @@ describe('operators', () => {
 });
 
 describe('keys whose private half is published', () => {
-  // The key of the documentation example, which prints its private half too.
-  const published = `-----BEGIN PUBLIC KEY-----
-MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAybYBhz5W1eSgdcsz7JcW
-JxYmHqIFF9MOq3fRHvswJY0NprBD+OTQmh8D1+n7LpEJ8PsO4Zb6+dmlUbyiShZl
-5zTE0hHfb9+fNOd4CQs8lXfYShZ1Tv9OLsBUyMF19dVT3fF1mcurnvJnhKs7RnyS
-b7w7R525iVBYH+PAwb9OIVMw5u8ktgibDtFEfdVkEcJUw5DFLOG9oyeADaCxWh5c
-PhwJCkB/juIPlhH6vhkFp8auey+VPdEx+P/rxC8ueIDonKI8MOrf606481kY8ycX
-xOlHt026X+7X1TK5QrA/qt/efKvpuWujvypsMnzKOj/8lLeultSoSuFpoL+mBmPC
-ewIDAQAB
------END PUBLIC KEY-----`;
+  const published = DOCUMENTED_PUBLIC_KEY;
   const message =
     'key file FILE: its private half is published in the Fireblocks documentation, so anybody can sign with it; generate another';
 

@@ -4,37 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { compactVerify } from 'jose';
 import { Transaction as IndependentTransaction } from 'micro-eth-signer';
-import { ETH, etherTransfer } from '../../../src/simulator/invention.js';
+import { etherTransfer } from '../../../src/simulator/invention.js';
 import { Random } from '../../../src/simulator/random.js';
 import { signToken } from '../../../src/simulator/token.js';
-import {
-  approvalPayload,
-  type EtherTransfer,
-  signingPayload,
-  unsignedBytes,
-} from '../../../src/simulator/transaction.js';
-
-/** The vendor's documentation example (developers.fireblocks.com/reference/basic-code-example), retold in our words. */
-const DOCUMENTED: EtherTransfer = {
-  txId: '9c794cee-7e27-46c9-9e9a-ed68295ff06b',
-  requestId: '9c794cee-7e27-46c9-9e9a-ed68295ff06b',
-  asset: { ...ETH, price: 187_429_293_700n },
-  amount: 10_000_000_000_000_000n,
-  source: '0',
-  destination: {
-    type: 'VAULT',
-    subType: '',
-    id: '1',
-    name: 'Network Deposits',
-    address: '0x5dC69B1Fbb13Bafd09af88a782F0F285772Ad5f8',
-  },
-  players: [
-    '21926ecc-4a8a-4614-bbac-7c591aa7efdd',
-    '27900737-46f6-4097-a169-d0ff45649ed5',
-    'f89cac50-c656-4e74-879f-041aff8d01b5',
-  ],
-  gas: { nonce: 4, limit: 21_000n, maxFeePerGas: 28_466_845_821n, maxPriorityFeePerGas: 1_000_000_000n },
-};
+import { approvalPayload, signingPayload, unsignedBytes } from '../../../src/simulator/transaction.js';
+import { DOCUMENTED } from '../../support/documented-example.js';
 
 describe('a simulated transaction', () => {
   it('has the bytes, the digest and the fee of the documentation example', () => {

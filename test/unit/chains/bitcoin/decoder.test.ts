@@ -90,6 +90,11 @@ describe('a SegWit transaction', () => {
       { ...bitcoinRequest(draft), rawTransactions: bitcoinRequest(draft).rawTransactions.toReversed() },
     ],
     ['that is a sweep', bitcoinRequest(sweep, { amount: '0.0011' })],
+    ['that was requested gross', bitcoinRequest(draft, { requestedAmount: '0.00072' })],
+    [
+      'that is a sweep requested gross',
+      bitcoinRequest(sweep, { amount: '0.00108', requestedAmount: '0.0011' }),
+    ],
     ['without change', bitcoinRequest(sweep, { amount: '0.00108' })],
     [
       'with replaceable inputs',
@@ -211,6 +216,14 @@ describe('a SegWit transaction', () => {
       'a claim that is not the sum',
       'PAYLOAD_INCONSISTENT',
       bitcoinRequest(draft, { requestedAmount: '0.0008' }),
+    ],
+    [
+      'a fee that comes out twice',
+      'OUTPUTS_MISMATCH',
+      bitcoinRequest(
+        { ...draft, outputs: [{ script: FRIEND_SCRIPT, value: 108_000n }] },
+        { amount: '0.0011', requestedAmount: '0.00112' },
+      ),
     ],
     ['half a satoshi', 'AMOUNT_PRECISION', bitcoinRequest(draft, { amount: '0.000700005' })],
     [
@@ -419,6 +432,17 @@ describe('previous outputs', () => {
   test('that cannot be had decide nothing', async () => {
     const down = verifier({}, { prevouts: () => Promise.reject(new Error('no route')) });
     expect(reasonOf(await down(bitcoinRequest(draft)))).toBe('unavailable');
+  });
+});
+
+test('an output that no address names is shown as its script, and nothing throws', async () => {
+  const odd = `5120${'ff'.repeat(32)}`;
+  const examination = await verifier({ changeScripts: [odd] })(
+    bitcoinRequest({ ...draft, outputs: [...draft.outputs.slice(0, 1), { script: odd, value: 38_000n }] }),
+  );
+  expect(examination).toMatchObject({
+    kind: 'agrees',
+    effects: { summary: { outputs: expect.stringContaining(`script:${odd}`) } },
   });
 });
 

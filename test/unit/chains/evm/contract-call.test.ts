@@ -287,6 +287,19 @@ describe('a contract call is refused', () => {
   });
 });
 
+test('a list of thousands of calls is refused before it is decoded', async () => {
+  const request = callRequest({
+    data: data(
+      'multicall',
+      Array.from({ length: 1_500 }, () => '0x'),
+    ),
+  });
+  expect(await verify(request)).toMatchObject({
+    reason: 'CALL_COUNT',
+    detail: expect.stringContaining('items'),
+  });
+});
+
 describe('the effects of a contract call', () => {
   async function effectsOf(
     call: Call,

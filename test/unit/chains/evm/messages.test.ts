@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { hashMessage, TypedDataEncoder, type TypedDataField } from 'ethers';
-import { parseJson } from '../../../../src/chains/json.js';
 import type { TransactionRequest } from '../../../../src/core/request.js';
 import { reasonOf, verifier } from '../../../support/examining.js';
+import { jsonOf } from '../../../support/json.js';
 import { signingRequest } from '../../../support/signing-requests.js';
 
 const CONTRACT = '0xcccccccccccccccccccccccccccccccccccccccc';
@@ -44,7 +44,7 @@ function typedRequest({
     {
       operation: 'TYPED_MESSAGE',
       amount: '0',
-      extraParameters: parseJson(JSON.stringify({ rawMessageData })) ?? null,
+      extraParameters: jsonOf(JSON.stringify({ rawMessageData })),
     },
     [{ keyDerivationPath: '[ 44, 60, 0, 0, 0 ]', bytes, digest: digest.slice(2) }],
   );
@@ -194,7 +194,7 @@ test('a request that shows no message, too many, or another number than digests 
     ...request,
     intent: {
       ...request.intent,
-      extraParameters: parseJson(JSON.stringify({ rawMessageData: { messages } })) ?? null,
+      extraParameters: jsonOf(JSON.stringify({ rawMessageData: { messages } })),
     },
   });
   const one = { content, type: 'EIP712' };

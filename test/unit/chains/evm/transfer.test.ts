@@ -49,6 +49,7 @@ describe('a plain transfer', () => {
       requestFor(transaction({ value: 1_000_000_000_000_000_001n }), { amount: '1.000000000000000001' }),
     ],
     ['gross, by exactly the fee', requestFor(transaction({ value: 8_000_000_000_000_000n }))],
+    ['gross, with the fee already out of the claim', requestFor(transaction(), { requestedAmount: '0.012' })],
     [
       'on a testnet, whose paths have coin 1',
       withRaw(requestFor(transaction({ chainId: 11155111n }), { asset: 'ETH_TEST5' }), {
@@ -109,6 +110,16 @@ describe('a plain transfer', () => {
       'a claimed amount beyond wei',
       'AMOUNT_PRECISION',
       requestFor(transaction(), { amount: '0.0100000000000000001' }),
+    ],
+    [
+      'a requested amount that is not fee and claim exactly',
+      'PAYLOAD_INCONSISTENT',
+      requestFor(transaction(), { requestedAmount: '0.012000000000000001' }),
+    ],
+    [
+      'the fee taken out twice',
+      'VALUE_MISMATCH',
+      requestFor(transaction({ value: 8_000_000_000_000_000n }), { requestedAmount: '0.012' }),
     ],
     ['amounts that differ', 'PAYLOAD_INCONSISTENT', requestFor(transaction(), { requestedAmount: '0.02' })],
     [

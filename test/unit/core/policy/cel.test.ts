@@ -72,6 +72,10 @@ describe('expressions', () => {
   test('of configuration changes', () => {
     expect(evaluated('request.extraInfo["asset"] == "ETH"', configChange())).toBe('true');
     expect(evaluated('request.extraInfo["nothing"] == "ETH"', configChange())).toBe('unknown');
+    const onlyAsset = 'request.extraInfo.all(key, key == "asset") && !("owner" in request.extraInfo)';
+    expect(evaluated(onlyAsset, configChange())).toBe('true');
+    const hiding = configChange({ extraInfo: { asset: 'ETH', owner: 'x'.repeat(2000) } });
+    expect(evaluated(onlyAsset, hiding)).toBe('unknown');
     expect(evaluated('request.amount > decimal("0")', configChange())).toBe('unknown');
   });
 });

@@ -58,5 +58,14 @@ rules: [{ name: a, match: { asset: ETH }, limits: [f], effect: approve }]`,
       'rules[0].limits: limit f sums fees, which only the signing stage carries: say stage: signing, or approvals are refused',
     ],
   ],
+  [
+    'bytes that an approval cannot have',
+    `rules:
+  - { name: a, match: { asset: ETH }, verify: required, effect: approve }
+  - { name: b, match: { asset: BTC, stage: signing }, verify: required, effect: approve }`,
+    [
+      'rules[0].verify: requires bytes, which only the signing stage carries: say stage: signing, or approvals are refused',
+    ],
+  ],
   ['nothing', 'rules: [{ name: a, match: { kind: transaction, operation: RAW }, effect: reject }]', []],
 ])('warns of %s', (_, text, expected) => expect(warnings(text)).toEqual(expected));

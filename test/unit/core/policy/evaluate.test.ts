@@ -168,6 +168,24 @@ describe('freezes', () => {
       [{ scope: '{"destination":{"id":"9","addressType":"WHITELISTED"}}' }],
       { frozen: true },
     ],
+    [
+      'a rejection because of an unknown fact alone would be for good',
+      APPROVAL,
+      [{ scope: '{"contract":[{"selector":"0xa9059cbb"}]}', answers: 'reject' }],
+      { frozen: true, effect: 'retry', reason: 'FREEZE_RETRIES' },
+    ],
+    [
+      'a rejection of one destination of two',
+      TWO_DESTINATIONS(),
+      [{ scope: '{"destination":{"id":"9"}}', answers: 'reject' }],
+      { frozen: true, effect: 'reject', reason: 'FROZEN' },
+    ],
+    [
+      'a rejection that no single destination deserves',
+      TWO_DESTINATIONS(),
+      [{ scope: '{"destination":{"id":"9","addressType":"WHITELISTED"}}', answers: 'reject' }],
+      { frozen: true, effect: 'retry' },
+    ],
     ['one that has expired', { instantMs: 1000 }, [{ expiresAtMs: 1000 }], { frozen: false }],
     ['one about to expire', { instantMs: 999 }, [{ expiresAtMs: 1000 }], { frozen: true }],
   ])('%s', (_, change, freezes, expected) => expect(frozenBy(change, ...freezes)).toMatchObject(expected));
@@ -307,4 +325,35 @@ test('the trace tells of every rule tried, up to the one that decided', () => {
 test('the same question has the same verdict, with and without a trace', () => {
   const rules = rulesOf(APPROVE);
   expect(evaluate(rules, question())).toEqual(evaluate(rules, question(), []));
+});
+
+describe('a call whose bytes nobody read', () => {
+  const LIMITS = `limits:
+  dollars: { sum: usd, max: '1000', window: lifetime }
+  coins: { sum: native, max: '1', window: lifetime }`;
+  // The claim of a call is its native value: nothing, whatever it moves.
+  const call = (operation: string, change: Change): Change => ({
+    ...{ examination: 'absent', ...change },
+    intent: { operation, amount: '0', destinations: [destination({ amount: '0', usd: '0' })] },
+  });
+
+  test.each([
+    ...['CONTRACT_CALL', 'APPROVE', 'PROGRAM_CALL', 'TYPED_MESSAGE', 'RAW'].flatMap((operation) => [
+      ['approval', operation, 'if-present', call(operation, { request: { stage: 'approval' } })] as const,
+      ['signing', operation, 'if-present', call(operation, {})] as const,
+      ['signing', operation, 'off', call(operation, { examination: 'refused' })] as const,
+    ]),
+  ])('at the %s stage: %s moves an unknown amount, with verify: %s', (_, _operation, verify, change) => {
+    for (const within of ["amount: { max: '1' }", "usd: { max: '1' }"])
+      expect(
+        opinionOf(
+          `rules: [{ name: pay, match: { kind: transaction, ${within} }, verify: ${verify}, effect: approve }]`,
+          change,
+        ),
+      ).toMatchObject({ effect: 'reject', reason: 'NO_RULE_MATCHED' });
+    for (const limit of ['dollars', 'coins'])
+      expect(
+        opinionOf(`${LIMITS}\n${rule(`verify: ${verify}, limits: [${limit}], effect: approve`)}`, change),
+      ).toMatchObject({ effect: 'reject', reason: 'AMOUNT_UNKNOWN' });
+  });
 });

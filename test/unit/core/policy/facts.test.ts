@@ -174,5 +174,8 @@ test('what a configuration change says is bounded, and free of objects', () => {
   const { change } = factsFrom(
     configChange({ extraInfo: { short: 'a', long: 'x'.repeat(2000), list: [new JsonNumber('1.50'), null] } }),
   );
-  expect(change).toEqual({ type: 'UNMANAGED_WALLET', extraInfo: { short: 'a', list: '[1.50,null]' } });
+  expect(change).toEqual({
+    ...{ type: 'UNMANAGED_WALLET', whole: false },
+    extraInfo: { short: 'a', list: '[1.50,null]' },
+  });
 });

@@ -44,6 +44,17 @@ describe('the verification section', () => {
     expect(settings.defaults).toEqual({ maxFeeWei: 50_000_000_000_000_000_001n, maxFeeSat: 200_000n });
   });
 
+  test('has the names of the example that is shipped', () => {
+    const example = {
+      defaults: { allowPre155: false, allowBlobs: false, allowCreate: false, unsupported: 'reject' },
+      assets: {
+        ETH: { feeMode: 'exact', maxFeeWei: '50000000000000000' },
+        BTC: { maxFeeSat: 200000, ownedXpubs: [] },
+      },
+    };
+    expect(settingsFor(verificationSchema.parse(example), ether)).toMatchObject({ feeMode: 'exact' });
+  });
+
   test('compares addresses without case', () => {
     const { defaults } = verificationSchema.parse({
       defaults: { approveSpenders: [`0x${'AB'.repeat(20)}`] },

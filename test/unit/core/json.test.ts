@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { isObject, parseJson } from '../../../src/core/json.js';
 import { canonicalJson, type Json, JsonNumber } from '../../../src/core/request.js';
-import { isObject, parseJson } from '../../../src/protocols/json.js';
 
 function parsed(text: string | Uint8Array): Json {
   const result = parseJson(text);

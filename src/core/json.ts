@@ -3,7 +3,7 @@
  * last of two members with one name win, so that two readers of one signed message can see two transactions.
  */
 import { isUtf8 } from 'node:buffer';
-import { type Json, JsonNumber } from '../core/request.js';
+import { type Json, JsonNumber } from './request.js';
 
 export type JsonObject = { readonly [key: string]: Json };
 
@@ -44,6 +44,13 @@ export function isObject(value: Json | undefined): value is JsonObject {
 
 export function isList(value: Json | undefined): value is readonly Json[] {
   return Array.isArray(value);
+}
+
+/** An object, or the object that a text holds: vendors send either where they embed one. Undefined: neither. */
+export function objectIn(value: Json | undefined): JsonObject | undefined {
+  if (typeof value !== 'string') return isObject(value) ? value : undefined;
+  const parsed = parseJson(value);
+  return parsed.ok && isObject(parsed.value) ? parsed.value : undefined;
 }
 
 class Unreadable extends Error {}

@@ -1,0 +1,93 @@
+/**
+ * The generated parts of docs/ are what the code says. `npm run docs` runs this file with COUNTERSIGN_DOCS=write and
+ * writes them instead.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import { loadConfig } from '../../src/config/load.js';
+import { compilePolicy } from '../../src/core/policy/compile.js';
+import { testChains } from '../support/chains.js';
+import {
+  configFields,
+  configTables,
+  decidedTable,
+  metricsTable,
+  undecidedTable,
+  verificationTable,
+} from '../support/reference.js';
+
+const ROOT = join(import.meta.dirname, '../..');
+const EXAMPLE = join(ROOT, 'deploy/examples/config.yaml');
+
+describe('generated parts of the documentation are up to date', () => {
+  test.each<[string, string, () => string | Promise<string>]>([
+    ['docs/configuration.md', 'fields', configTables],
+    ['docs/metrics.md', 'metrics', metricsTable],
+    ['docs/operations.md', 'undecided', undecidedTable],
+    ['docs/operations.md', 'decided', decidedTable],
+    ['docs/operations.md', 'verification', verificationTable],
+  ])('%s, %s', async (name, part, generate) => {
+    const file = join(ROOT, name);
+    const text = readFileSync(file, 'utf8');
+    const begin = `<!-- generated: ${part} (npm run docs) -->\n`;
+    const end = `\n<!-- end of ${part} -->`;
+    const [before, rest = ''] = text.split(begin);
+    const [found, after] = rest.split(end);
+    expect({ part, marked: after !== undefined }).toEqual({ part, marked: true });
+    const wanted = await generate();
+    if (process.env.COUNTERSIGN_DOCS === 'write') {
+      writeFileSync(file, `${before}${begin}${wanted}${end}${after}`);
+      return;
+    }
+    expect(found).toBe(wanted);
+  });
+});
+
+test('every field of the configuration says what it means', () => {
+  const silent = configFields().filter(({ schema }) => (schema.description ?? '') === '');
+  expect(silent.map(({ path }) => path)).toEqual([]);
+});
+
+describe('the example configuration', () => {
+  test('loads', () => {
+    const config = loadConfig(EXAMPLE);
+    expect(config.workspaces[0]?.cosigners.map(({ name }) => name)).toEqual(['cosigner-a', 'cosigner-b']);
+    expect(config.drain).toBe(5_000);
+  });
+
+  test('still loads with every optional section that it only shows as a comment', () => {
+    const text = readFileSync(EXAMPLE, 'utf8');
+    const uncommented = text.replace(
+      /^(\s*)# ((?: {2})?(?:tls|certificateFile|keyFile|clientCaFile|assetsFile|assetsSha256|prevouts):|- \{ file)/gm,
+      '$1$2',
+    );
+    const fields = new Set<string>();
+    collect(parse(uncommented), '', fields);
+    // Of the embedded ledger and of a Bitcoin node only comments beside their alternatives speak.
+    const wanted = configFields()
+      .map(({ path }) => path)
+      .filter((path) => !path.startsWith('ledger.embedded') && !path.includes('.prevouts.bitcoinCore'));
+    expect([...fields].sort()).toEqual([...new Set(wanted)].sort());
+  });
+});
+
+test('the policy that stops everything, as docs/operations.md shows it, is one', () => {
+  const text = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
+  const [, document = ''] = /```yaml\n(version: 1\n[^`]*)```/.exec(text) ?? [];
+  const policy = compilePolicy(document, 'docs/operations.md', testChains);
+  expect(policy.rules.map(({ rule }) => rule.effect)).toEqual(['retry', 'retry']);
+});
+
+/** The paths of a document as the reference writes them. */
+function collect(value: unknown, path: string, found: Set<string>): void {
+  if (Array.isArray(value)) for (const item of value) collect(item, `${path}[]`, found);
+  else if (typeof value === 'object' && value !== null) {
+    for (const [key, member] of Object.entries(value)) {
+      const at = path === '' ? key : `${path}.${key}`;
+      found.add(at);
+      collect(member, at, found);
+    }
+  }
+}

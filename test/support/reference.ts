@@ -1,0 +1,257 @@
+/** The generated parts of docs/: what the schema, the metrics and the reason codes say of themselves. */
+import { z } from 'zod';
+import { configSchema } from '../../src/config/schema.js';
+import {
+  REASONS,
+  type ReasonCode,
+  UNDECIDED,
+  type UndecidedReason,
+  type VerificationReason,
+} from '../../src/core/decision.js';
+import { Metrics } from '../../src/telemetry/metrics.js';
+
+/** The part of JSON Schema that the configuration schema comes to. */
+interface Schema {
+  readonly type?: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly items?: Schema;
+  readonly oneOf?: readonly Schema[];
+  readonly anyOf?: readonly Schema[];
+  readonly minItems?: number;
+  readonly maxItems?: number;
+}
+
+interface Field {
+  readonly path: string;
+  readonly schema: Schema;
+  /** `either`: this field or one of its siblings. */
+  readonly required: boolean | 'either';
+}
+
+function schemaOfConfig(): Schema {
+  return z.toJSONSchema(configSchema('/'), { io: 'input' }) as Schema;
+}
+
+/** Every field of the configuration document, a parent before its members. */
+export function configFields(): readonly Field[] {
+  return membersOf(schemaOfConfig(), '');
+}
+
+function membersOf({ properties = {}, required = [] }: Schema, prefix: string): Field[] {
+  return Object.entries(properties).flatMap(([key, schema]) => {
+    const path = `${prefix}${key}`;
+    return [{ path, schema, required: required.includes(key) }, ...insideOf(schema, path)];
+  });
+}
+
+function insideOf({ items, oneOf = [], anyOf = [], ...schema }: Schema, path: string): Field[] {
+  if (items !== undefined) return insideOf(items, `${path}[]`);
+  const either = anyOf.flatMap((branch) => membersOf(branch, `${path}.`));
+  const alternatives = new Set(
+    anyOf.flatMap(({ properties = {} }) => Object.keys(properties)).map((key) => `${path}.${key}`),
+  );
+  return [
+    ...[schema, ...oneOf].flatMap((branch) => membersOf(branch, `${path}.`)),
+    ...either.map((field) =>
+      alternatives.has(field.path) ? { ...field, required: 'either' as const } : field,
+    ),
+  ];
+}
+
+/** One table per top-level field; the two kinds of a ledger get one each. */
+export function configTables(): string {
+  const { properties = {}, required = [] } = schemaOfConfig();
+  return Object.entries(properties)
+    .map(([key, schema]) => {
+      const inside = insideOf(schema, key);
+      if (schema.properties === undefined && schema.oneOf === undefined)
+        return `## ${key}\n\n${fieldTable([{ path: key, schema, required: required.includes(key) }, ...inside])}`;
+      const head = `## ${key}\n\n${schema.description ?? ''}`;
+      if (schema.oneOf === undefined) return `${head}\n\n${fieldTable(inside)}`;
+      const branches = schema.oneOf.map((branch) => {
+        const kind = String(branch.properties?.kind?.const);
+        return `### ${key}, kind: ${kind}\n\n${fieldTable(membersOf(branch, `${key}.`))}`;
+      });
+      return [head, ...branches].join('\n\n');
+    })
+    .join('\n\n');
+}
+
+function fieldTable(fields: readonly Field[]): string {
+  return table(
+    ['field', 'type', 'default', 'meaning'],
+    fields.map(({ path, schema, required }) => [
+      `\`${path}\``,
+      typeOf(schema),
+      defaultOf(schema, required),
+      schema.description ?? '',
+    ]),
+  );
+}
+
+function typeOf(schema: Schema): string {
+  if (schema.const !== undefined) return `\`${String(schema.const)}\``;
+  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
+  if (schema.items !== undefined) {
+    const { minItems = 0, maxItems } = schema;
+    const count = maxItems === undefined ? `${minItems} or more` : `${minItems} to ${maxItems}`;
+    return `list, ${count}: ${typeOf(schema.items)}`;
+  }
+  return schema.title ?? (schema.properties === undefined ? (schema.type ?? 'section') : 'section');
+}
+
+function defaultOf(schema: Schema, required: Field['required']): string {
+  if (schema.default !== undefined && schema.properties === undefined) {
+    return `\`${typeof schema.default === 'string' ? schema.default : JSON.stringify(schema.default)}\``;
+  }
+  if (required === 'either') return 'one of these';
+  return required ? 'required' : '';
+}
+
+/** What to do about each metric; the rest is its own help text. */
+const METRIC_ADVICE: Readonly<Record<string, string>> = {
+  countersign_requests_total:
+    'Traffic by answer. A co-signer that falls silent has lost its handler or its network.',
+  countersign_decisions_total:
+    'Watch the share of `reject` and new values of `reason`: see the reason codes in operations.md.',
+  countersign_repeated_answers_total:
+    'Normal after retries and fail-over of co-signers. A steady rise means that answers arrive late.',
+  countersign_conflicts_total:
+    '**Alert on any.** The same id came with other content: a defect or an attack upstream.',
+  countersign_undecided_total:
+    '**Alert when it lasts minutes**: the vendor’s retries run out (Fireblocks: 20 times, 3 minutes apart).',
+  countersign_refused_messages_total:
+    'After set-up it stands still. `UNAUTHENTICATED`: a key is not, or no longer, the configured one; or a stranger asks.',
+  countersign_unknown_paths_total:
+    'After set-up it stands still. A wrong callback URL, or a proxy that strips the path.',
+  countersign_request_duration_seconds:
+    '**Alert when the 99th percentile passes 5 s**: co-signers give up at 30 s.',
+  countersign_faults_total:
+    '**Alert on `INTERNAL` at once**, on the others when they repeat; the log line `fault while deciding` has the cause.',
+  countersign_limit_used_ratio:
+    'For dashboards: it shows the newest charge only, and does not fall when a window passes.',
+  countersign_limit_near_total: 'Tell those who own the limit before it is full.',
+  countersign_shadow_limit_exceeded_total:
+    'Before a shadow rule is enforced: how often its limits would have refused.',
+  countersign_ledger_problem:
+    'Alert on `FENCED`: an operator is needed. The others are settings of Redis; `countersign ledger status` says what to change.',
+  countersign_requests_in_flight:
+    'A replica that is told to stop ends when this is 0. A plateau means that the ledger is slow.',
+  countersign_policy_info:
+    '**Alert when replicas show different versions for longer than a minute.** A replica that decides nothing keeps the version it last knew.',
+  countersign_policy_unverified_rules:
+    '**Alert when above 0 and not agreed**: those rules trust the co-signer’s word.',
+};
+
+export async function metricsTable(): Promise<string> {
+  const { registry } = new Metrics();
+  const own = (await registry.getMetricsAsJSON()).filter(({ name }) => name.startsWith('countersign_'));
+  const rows = own.map(({ name, type, help }) => {
+    const metric = registry.getSingleMetric(name) as { readonly labelNames?: readonly string[] } | undefined;
+    const advice = METRIC_ADVICE[name];
+    if (advice === undefined) throw new Error(`docs: nothing says what to do about the metric ${name}`);
+    const labels = (metric?.labelNames ?? []).map((label) => `\`${label}\``).join(' ');
+    return [`\`${name}\``, String(type), labels, help, advice];
+  });
+  const unknown = Object.keys(METRIC_ADVICE).filter((name) => !own.some((metric) => metric.name === name));
+  if (unknown.length > 0) throw new Error(`docs: there is no metric ${unknown.join(', ')}`);
+  return table(['metric', 'type', 'labels', 'meaning', 'what to do'], rows);
+}
+
+/** What an operator does when a co-signer is told to ask again. */
+const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
+  STAGE_UNCLEAR:
+    'List the API user under `signers` with the stages it serves; use different API users for approving and signing.',
+  SIGNER_NOT_LISTED:
+    'List the API user under `signers`, with the stage it asked for; if you do not know it, find out who paired it.',
+  DEADLINE:
+    'The ledger is slow or came back too late: look at Redis (`INFO commandstats`, disk latency, `appendfsync always` on a slow disk).',
+  LEDGER_UNAVAILABLE: 'Start Redis, mend the network, the password or TLS. Replicas recover by themselves.',
+  LEDGER_MISSING:
+    'New installation: `countersign ledger init`. Otherwise the data is gone: **do not** run it; stop, restore the append-only file, and read “Backups”.',
+  LEDGER_FENCED:
+    '`/readyz` and `countersign ledger status` say why. When the old primary is certain to be stopped: `countersign ledger activate`; see “Redis for a ledger”.',
+  LEDGER_CORRUPT:
+    'Another version or program wrote to the store. Stop, keep a copy of the data, and compare versions.',
+  LEDGER_UNSAFE: 'Set what `countersign ledger status` names.',
+  POLICY_MISSING: '`countersign policy activate`.',
+  POLICY_UNTRUSTED:
+    'The operator whose key signed the activation is not under `operators` of this replica; or somebody wrote to the ledger. Find out which before you activate anew.',
+  POLICY_INVALID:
+    'The log line `fault while deciding` says why: mostly a window longer than `ledger.retention`, or a freeze whose scope is no `match` block.',
+  CLOCK_SKEW: 'Mend time synchronisation (NTP) of the replica or the Redis host.',
+  RULE_RETRIES: 'Nothing: the policy says so. Mind how long the vendor goes on asking.',
+  LIMIT_FULL_RETRY: 'Nothing, or raise the limit: room comes back as the window passes.',
+  FREEZE_RETRIES: 'Nothing while the freeze is wanted.',
+  EVIDENCE_UNAVAILABLE: 'Bring the source named in the log back.',
+  OVERLOADED: 'Add replicas.',
+  INTERNAL:
+    'Read the `cause` in the log line `fault while deciding`: the active policy cannot be served under this configuration, or it is a defect of ours; then report it with its stack.',
+};
+
+type OwnReason = Exclude<ReasonCode, VerificationReason>;
+
+/** What an operator does when something was decided. */
+const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
+  APPROVED: '',
+  NO_RULE_MATCHED: '`countersign policy explain` shows which condition of each rule did not hold.',
+  RULE_REJECTS: 'Intended by the policy.',
+  RULE_IGNORES: 'Intended by the policy: other approvers decide.',
+  LIMIT_EXCEEDED: 'The sentence names the limit. A refused transaction stays refused: it must be made anew.',
+  AMOUNT_UNKNOWN:
+    'A limit counts something that the request does not show, often `usd` of an asset without a price. Limit it in its own units.',
+  CHARGES_TOO_MANY:
+    'More destinations than the limits of the rule can count one by one. Use fewer `per: destination` limits.',
+  FROZEN: 'A freeze that rejects is in force.',
+  CONFLICT_CONTENT: '**Investigate**: one id, two contents. What was decided first stands.',
+  CONFLICT_TRANSACTION:
+    '**Investigate**: one transaction, two contents, at different stages or from different co-signers.',
+  CONFLICT_BINDING: '**Investigate**: one request id names two transactions.',
+  CONFLICT_AMOUNT: '**Investigate**: more is to be signed than was approved.',
+  REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',
+  FACT_CONTRADICTED:
+    '**Investigate**: for example an input that had another value in an earlier transaction.',
+};
+
+export function undecidedTable(): string {
+  return table(
+    ['reason', 'meaning', 'what to do'],
+    Object.entries(UNDECIDED).map(([code, meaning]) => [
+      `\`${code}\``,
+      meaning,
+      UNDECIDED_ADVICE[code as UndecidedReason],
+    ]),
+  );
+}
+
+export function decidedTable(): string {
+  return table(
+    ['reason', 'meaning', 'what to do'],
+    Object.entries(DECIDED_ADVICE).map(([code, advice]) => [
+      `\`${code}\``,
+      REASONS[code as OwnReason],
+      advice,
+    ]),
+  );
+}
+
+export function verificationTable(): string {
+  return table(
+    ['reason', 'meaning'],
+    Object.entries(REASONS)
+      .filter(([code]) => !Object.hasOwn(DECIDED_ADVICE, code))
+      .map(([code, meaning]) => [`\`${code}\``, meaning]),
+  );
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n');
+}

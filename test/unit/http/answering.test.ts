@@ -1,0 +1,104 @@
+/** What of a message reaches the log, the metrics and the ledger: ids and reasons, never what is secret in it. */
+import { Writable } from 'node:stream';
+import { expect, test } from '@jest/globals';
+import { pino } from 'pino';
+import { Rulebook } from '../../../src/core/policy/rulebook.js';
+import type { Ledger } from '../../../src/core/ports.js';
+import { Answering, observerOf } from '../../../src/http/answering.js';
+import { Metrics } from '../../../src/telemetry/metrics.js';
+import { testChains } from '../../support/chains.js';
+import { type KeyPair, token } from '../../support/cosigner.js';
+import {
+  CONFIG_CHANGE,
+  handler,
+  rsaPair,
+  signingClaims,
+  TRANSACTION,
+} from '../../support/fireblocks-handler.js';
+import { failing, type Mood, MoodyLedger } from '../../support/ports.js';
+
+const cosigner = rsaPair();
+const stranger = rsaPair();
+const POLICY = 'version: 1\nrules: [{ name: all, match: { kind: transaction }, effect: approve }]';
+
+const SECRETS = ['c0ffee'.repeat(8), 'a word to the auditors', 'hunter2hunter2', '02c0de02c0de'] as const;
+const [KEY, NOTE, PASSWORD, BYTES] = SECRETS;
+
+const CLAIMS = signingClaims({
+  note: NOTE,
+  extraParameters: { message: PASSWORD, contractCallData: BYTES },
+  rawTx: [{ keyDerivationPath: '[ 44, 60, 7, 0, 0 ]', rawTx: BYTES, payload: KEY }],
+});
+
+async function traceOf(body: string, route = TRANSACTION, mood: Mood = 'works') {
+  let log = '';
+  const logger = pino(
+    { level: 'trace' },
+    new Writable({
+      write(chunk, _encoding, done) {
+        log += String(chunk);
+        done();
+      },
+    }),
+  );
+  const metrics = new Metrics();
+  const moody = new MoodyLedger(POLICY, { commit: [mood] });
+  // Deciding calls no other method.
+  const ledger = moody as unknown as Ledger;
+  const rulebook = new Rulebook(ledger, testChains, {
+    authenticate: async () => undefined,
+    accept: () => undefined,
+    adopted: () => undefined,
+  });
+  const answering = new Answering({
+    endpoints: [{ path: '/fb', protocol: handler(cosigner, cosigner, SIGNERS).protocol }],
+    workspaces: new Map([
+      [
+        'main',
+        {
+          ...{ chains: testChains, ledger, rulebook, clock: { now: () => 0 } },
+          observer: observerOf('main', metrics, logger),
+        },
+      ],
+    ]),
+    timing: () => ({ deadlineMs: 200, retrySupported: true }),
+    metrics,
+    logger,
+  });
+  const answer = await answering.answer({ path: `/fb${route}`, body: Buffer.from(body), headers: {} });
+  return {
+    status: answer?.status,
+    log,
+    everything: [log, await metrics.registry.metrics(), JSON.stringify(moody.proposals)].join('\n'),
+  };
+}
+
+const SIGNERS = { signers: [{ id: 'signer-1', stages: ['signing', 'approval'] }] } as const;
+
+const signed = (claims: object, { privateKey }: KeyPair = cosigner) => token(claims, privateKey);
+
+test.each<readonly [string, string, string, Mood, number, string]>([
+  ['a refused transaction', signed(CLAIMS), TRANSACTION, 'works', 200, 'decided'],
+  ['an unreachable ledger', signed(CLAIMS), TRANSACTION, failing('LEDGER_UNAVAILABLE'), 200, 'undecided'],
+  ['a fault', signed(CLAIMS), TRANSACTION, { fails: new TypeError('x') }, 200, 'fault while deciding'],
+  ['a stranger', signed(CLAIMS, stranger), TRANSACTION, 'works', 401, 'message refused'],
+  ['a muddle', signed({ ...CLAIMS, asset: [KEY] }), TRANSACTION, 'works', 400, 'message refused'],
+  ['no token at all', `${PASSWORD}.${NOTE}`, TRANSACTION, 'works', 401, 'message refused'],
+  [
+    'a new exchange account',
+    signed({
+      ...{ requestId: 'c-1', signerId: 'signer-1', type: 'EXCHANGE' },
+      extraInfo: { apiKey: KEY, note: JSON.stringify({ password: PASSWORD }) },
+    }),
+    CONFIG_CHANGE,
+    'works',
+    200,
+    'decided',
+  ],
+])('%s leaves no secret behind', async (_, body, route, mood, status, said) => {
+  const trace = await traceOf(body, route, mood);
+  expect(trace.status).toBe(status);
+  expect(trace.log).toContain(said);
+  for (const secret of [...SECRETS, body, ...body.split('.').filter((part) => part.length > 40)])
+    expect(trace.everything).not.toContain(secret);
+});
