@@ -117,6 +117,20 @@ describe('a restart', () => {
     );
   });
 
+  test('after the settings were weaker for a while, as readiness saw: nothing is decided', async () => {
+    const server = await redis();
+    const made = await ledgerOn(server);
+    await server.command('CONFIG', 'SET', 'appendfsync', 'everysec');
+    expect(await made.ledger.check()).toMatchObject([{ code: 'RESTART', blocks: false }]);
+    await server.command('CONFIG', 'SET', 'appendfsync', 'always');
+    expect(await made.ledger.check()).toMatchObject([
+      { code: 'RESTART', text: expect.stringContaining('The next restart'), blocks: false },
+    ]);
+    await server.restart();
+    await eventually(() => made.ledger.state());
+    await expect(committing(made, made.ledger)('t')).rejects.toMatchObject(FENCED);
+  });
+
   test('after its first replica was connected: nothing is decided', async () => {
     const server = await redis();
     const made = await ledgerOn(server);

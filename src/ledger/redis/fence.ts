@@ -9,7 +9,7 @@ import type { Operands } from './commit.js';
 import type { Connection } from './connection.js';
 import type { Keys } from './keys.js';
 import { type Reply, type ReplyCode, run, SCRIPTS, type Script } from './scripts.js';
-import { historyOf, keepsWhatItSaid, readServer } from './server-check.js';
+import { historyOf, keepsWhatItSaid, maySayAndForget, readServer, type Server } from './server-check.js';
 
 export interface RedisFence extends Fence {
   /** Runs a script that writes; LEDGER_FENCED when it may not. */
@@ -21,7 +21,8 @@ export interface RedisFence extends Fence {
   saw(shown: { readonly identity?: string; readonly sequence: number }): void;
   /** Tells a server that has come back what was seen before, and lets it go on if it cannot have lost anything. */
   meet(): Promise<void>;
-  problem(): Promise<LedgerProblem | undefined>;
+  /** Whether anything is decided, and after the next restart, on this server. */
+  problems(server: Server): Promise<readonly LedgerProblem[]>;
 }
 
 /** A server that restarts faster than a script can follow is not worth waiting for. */
@@ -46,6 +47,9 @@ const WHYS = {
 const OPERATOR =
   'When the old primary is certain to be stopped, an operator says so: countersign ledger activate --config FILE --key OPERATOR.pem';
 
+const NEXT_RESTART =
+  'The next restart of Redis needs an operator: when the ledger was last activated, or since, Redis did not have every decision on its disk, or had a replica. `countersign ledger activate` takes the settings of now.';
+
 type FencedReply = Pick<Reply<'FENCED'>, 'fields'>;
 
 export function createFence(connection: Connection, keys: Keys): RedisFence {
@@ -60,8 +64,10 @@ export function createFence(connection: Connection, keys: Keys): RedisFence {
     return reply.code === 'OPEN' ? undefined : reply;
   }
 
-  async function inspect() {
-    const reply = await run(connection, SCRIPTS.inspect, { keys: [keys.meta], args: credentials() });
+  async function inspect(server?: Server) {
+    const isWeak = server !== undefined && maySayAndForget(server);
+    const args = [...credentials(), isWeak ? '1' : '0'];
+    const reply = await run(connection, SCRIPTS.inspect, { keys: [keys.meta], args });
     const [why = '', sequence, seen, history = '', synced] = reply.fields;
     const refused = why === '' ? undefined : { fields: [why, String(sequence), String(seen)] };
     return {
@@ -95,10 +101,12 @@ export function createFence(connection: Connection, keys: Keys): RedisFence {
     async meet() {
       if (known.sequence > 0) await inspect();
     },
-    async problem() {
-      const { refused } = await inspect();
-      if (refused === undefined) return undefined;
-      return { code: 'FENCED', text: sentenceOf(refused), blocks: true };
+    async problems(server) {
+      const { refused, state } = await inspect(server);
+      if (refused !== undefined) return [{ code: 'FENCED', text: sentenceOf(refused), blocks: true }];
+      // The settings that would be at fault are named by themselves.
+      if (state.restartsAlone || !keepsWhatItSaid(server)) return [];
+      return [{ code: 'RESTART', text: NEXT_RESTART, blocks: false }];
     },
     async state(): Promise<FenceState> {
       const { refused, state } = await inspect();

@@ -95,11 +95,11 @@ export function createRedisLedger({ workspace, connection: settings }: RedisLedg
       return fields[0] === undefined ? undefined : decisionOf(fields[0]);
     },
     async check() {
-      const problems = serverProblems(await readServer(connection));
+      const server = await readServer(connection);
+      const problems = serverProblems(server);
       // A replica runs no script of ours, so it cannot be asked.
       if (problems.some(({ code }) => code === 'ROLE')) return problems;
-      const problem = await fence.problem();
-      return problem === undefined ? problems : [problem, ...problems];
+      return [...(await fence.problems(server)), ...problems];
     },
     close: () => connection.close(),
   };

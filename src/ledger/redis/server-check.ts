@@ -35,6 +35,11 @@ export function keepsWhatItSaid({ info, settings }: Server): boolean {
   );
 }
 
+/** It was read, and says so; what cannot be read says nothing about the time until now. */
+export function maySayAndForget({ info, settings }: Server): boolean {
+  return info.get('aof_enabled') === '0' || (settings.get('appendfsync') ?? 'always') !== 'always';
+}
+
 export function serverProblems({ info, settings }: Server): readonly LedgerProblem[] {
   const problems: LedgerProblem[] = [];
   const add = (code: LedgerProblem['code'], text: string, blocks = true) =>
