@@ -205,6 +205,9 @@ describe('a fail-over', () => {
     const replica = await replicaOf(primary);
     const made = await ledgerOn(primary);
     await eventually(async () => expect(await sequenceOn(replica, made.workspace)).toBe('2'));
+    const bare = freshOn(primary.url, 'bare');
+    await bare.init();
+    expect(await bare.fence?.state()).toMatchObject({ restartsAlone: false });
     await replica.kill('SIGKILL');
     await committing(made, made.ledger)('t');
     await primary.kill('SIGKILL');

@@ -154,9 +154,8 @@ describe('when the store has been emptied', () => {
     await redis.command('FLUSHALL');
     expect(await answered('emptied')).toBe('RETRY');
     for (const index of [0, 1, 2]) {
-      expect(await problemsOf(ops(index))).toEqual({
-        'policy:main': 'the store holds no ledger; `countersign ledger init` makes one',
-      });
+      const missing = 'the store holds no ledger; `countersign ledger init` makes one';
+      expect(await problemsOf(ops(index))).toEqual({ 'ledger:main': missing, 'policy:main': missing });
       expect((await fetch(`${ops(index)}/livez`)).status).toBe(200);
     }
     const all = (await (await fetch(`${cluster.up.ops}/readyz`)).json()) as { readonly status: string };
