@@ -81,31 +81,32 @@ describe('a restart', () => {
     expect(await outcome(committing(made, ledger)('t'))).toBe('approve APPROVED');
   });
 
-  test.each([
-    ['appendfsync', 'everysec', 'did not have every decision on its disk'],
-    ['appendfsync', 'no', 'did not have every decision on its disk'],
-  ])('of a server with %s %s: nothing is decided, at once, and it says why', async (name, value, why) => {
-    const server = await redis({ [name]: value });
-    const made = await ledgerOn(server);
-    const commit = committing(made, made.ledger);
-    expect(await made.ledger.check()).toMatchObject([{ code: 'RESTART', blocks: false }]);
-    await commit('t');
-    await server.restart();
-    await eventually(() => made.ledger.state());
-    await expect(commit('t')).rejects.toMatchObject(FENCED);
-    await expect(commit('u')).rejects.toThrow(why);
-    const [problem] = await problemsOf(made.ledger);
-    expect(problem).toContain('countersign ledger activate --config FILE --key OPERATOR.pem');
-    for (const attempt of [
-      () => made.ledger.fill([]).then(() => made.ledger.freeze(FREEZE)),
-      () => made.ledger.unfreeze('f', []),
-      () => made.ledger.activate({ ...POLICY, expectedSequence: 3 }),
-      () => made.ledger.fill([{ ...charge('c'), moneyKey: 'm', atMs: 1 }]),
-    ]) {
-      await expect(attempt()).rejects.toMatchObject(FENCED);
-    }
-    expect((await made.ledger.state()).sequence).toBe(3);
-  });
+  test.each(['everysec', 'no'])(
+    'of a server with appendfsync %s: nothing is decided, at once, and it says why',
+    async (value) => {
+      const server = await redis({ appendfsync: value });
+      const made = await ledgerOn(server);
+      const commit = committing(made, made.ledger);
+      expect(await made.ledger.check()).toMatchObject([{ code: 'RESTART', blocks: false }]);
+      await commit('t');
+      await server.restart();
+      await eventually(() => made.ledger.state());
+      await expect(commit('t')).rejects.toMatchObject(FENCED);
+      // On a busy disk such a server may really have lost the last event.
+      await expect(commit('u')).rejects.toThrow(/did not have every decision on its disk|events were lost/);
+      const [problem] = await problemsOf(made.ledger);
+      expect(problem).toContain('countersign ledger activate --config FILE --key OPERATOR.pem');
+      for (const attempt of [
+        () => made.ledger.fill([]).then(() => made.ledger.freeze(FREEZE)),
+        () => made.ledger.unfreeze('f', []),
+        () => made.ledger.activate({ ...POLICY, expectedSequence: 3 }),
+        () => made.ledger.fill([{ ...charge('c'), moneyKey: 'm', atMs: 1 }]),
+      ]) {
+        await expect(attempt()).rejects.toMatchObject(FENCED);
+      }
+      expect((await made.ledger.state()).sequence).toBe(3);
+    },
+  );
 
   test('with weaker settings than before: nothing is decided', async () => {
     const server = await redis();
