@@ -5,6 +5,7 @@ import type { DynamicModule, INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply } from 'fastify';
+import { Answering } from './answering.js';
 import { FailureFilter } from './failure.filter.js';
 import { cannotListen } from './listening.js';
 
@@ -28,7 +29,7 @@ const RECEIVE_TIMEOUT_MS = 15_000;
  * own 60 s for the headers would become the time of the body.
  */
 const HTTP_TIMES = { headersTimeout: 10_000, connectionsCheckingInterval: 1_000 } as const;
-/** When the door closes everything is answered; a body that is still on its way is not waited for longer than this. */
+/** When the door closes, what was received is answered; a body that is still on its way is not waited for longer than this. */
 const CLOSING_TIME_MS = 1_000;
 /** Longer than balancers keep idle connections, so that they close first and never race a request into ours. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
@@ -65,8 +66,13 @@ export async function startAskServer(
   fastify.addHook('onRequest', async ({ raw }) => {
     delete raw.headers['content-type'];
   });
+  const answering = app.get(Answering);
   fastify.addHook('preClose', async () => {
-    setTimeout(() => fastify.server.closeAllConnections(), CLOSING_TIME_MS).unref();
+    const closing = setInterval(() => {
+      if (answering.inFlight > 0) return;
+      clearInterval(closing);
+      fastify.server.closeAllConnections();
+    }, CLOSING_TIME_MS).unref();
   });
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
