@@ -59,15 +59,18 @@ export function builtinAssets(): readonly Asset[] {
 export function createRegistry(imported: readonly Asset[] = []): AssetRegistry {
   const byId = new Map<string, Asset>();
   for (const asset of [...builtinAssets(), ...imported]) byId.set(asset.id, canonical(asset));
-  const byContract = new Map<string, Asset>();
+  const byPlace = new Map<string, Asset>();
   for (const asset of byId.values()) {
-    if (asset.chain === undefined || asset.contract === undefined) continue;
-    const place = `${asset.chain} ${asset.contract}`;
-    if (!byContract.has(place)) byContract.set(place, asset);
+    if (asset.chain === undefined) continue;
+    const place = `${asset.chain} ${asset.contract ?? ''}`;
+    const first = byPlace.get(place);
+    if (first === undefined) byPlace.set(place, asset);
+    // Two ids of one contract must not have a limit each; of two that differ in decimals nobody knows which is right.
+    else if (first.decimals === asset.decimals) byId.set(asset.id, { ...asset, countedAs: first.id });
   }
   return {
     asset: (id) => byId.get(id),
-    token: (chain, contract) => byContract.get(`${chain} ${contract}`),
+    token: (chain, contract) => byPlace.get(`${chain} ${contract}`),
   };
 }
 

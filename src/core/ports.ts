@@ -29,6 +29,8 @@ export interface Asset {
   readonly native: { readonly asset: string; readonly decimals: number };
   /** The token contract; absent for the chain's own coin. */
   readonly contract?: string;
+  /** The id under which limits count it, when another id names the same contract or coin. */
+  readonly countedAs?: string;
   /** SLIP-44 coin type used in derivation paths (1 for every testnet). */
   readonly coinType: number;
 }

@@ -18,6 +18,11 @@ const BTC: Asset = {
 const ASSETS: readonly Asset[] = [
   ETH,
   { ...ETH, id: 'USDC', decimals: 6, contract: '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48' },
+  {
+    ...ETH,
+    ...{ id: 'USDC_ALIAS', decimals: 6, countedAs: 'USDC' },
+    contract: '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48',
+  },
   { ...ETH, id: 'MATIC_POLYGON', chain: 'eip155:137', native: { asset: 'MATIC_POLYGON', decimals: 18 } },
   BTC,
   { ...BTC, id: 'SOL', family: 'solana', decimals: 9, native: { asset: 'SOL', decimals: 9 } },

@@ -127,6 +127,10 @@ function transactionFacts(
   const asset = chains.asset(intent.asset);
   const effects = examination.kind === 'agrees' ? examination.effects : undefined;
   const claimed = claimedDestinations(intent, asset, chains);
+  const value =
+    effects === undefined || claimed === null
+      ? claimedValue(intent, claimed, asset)
+      : movedValue(intent, claimed, effects);
   return {
     txId,
     externalTxId: intent.externalTxId ?? null,
@@ -135,9 +139,8 @@ function transactionFacts(
     decimals: asset?.decimals ?? null,
     chain: effects?.chain ?? asset?.chain ?? null,
     source: partyFacts(intent.source),
-    ...(effects === undefined || claimed === null
-      ? claimedValue(intent, claimed, asset)
-      : movedValue(intent, claimed, effects)),
+    ...value,
+    moves: value.moves?.map((move) => ({ ...move, asset: countedAs(move.asset, chains) })) ?? null,
     fee: asset === undefined ? null : feeOf(intent, asset, effects),
     calls: effects === undefined ? null : effects.calls.map(callFacts),
   };
@@ -150,6 +153,11 @@ function partyFacts({ type, id, subType }: Party): PartyFacts {
     id: id === '' && type !== 'ONE_TIME' ? null : id,
     subType: subType ?? null,
   };
+}
+
+/** Several ids may name one contract; what moves is one thing. */
+function countedAs(assetId: string, chains: Chains): string {
+  return chains.asset(assetId)?.countedAs ?? assetId;
 }
 
 type Value = Pick<TransactionFacts, 'destinations' | 'amount' | 'usd' | 'moves'>;

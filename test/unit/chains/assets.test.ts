@@ -39,6 +39,19 @@ describe('the built-in table', () => {
     ]);
   });
 
+  test('counts ids of one contract as one, unless they disagree about decimals', () => {
+    const usdc = registry.asset('USDC');
+    if (usdc === undefined) throw new Error('USDC is a built-in asset');
+    const contract = usdc.contract?.toUpperCase().replace('0X', '0x') ?? '';
+    const imported = createRegistry([
+      { ...usdc, id: 'USDC_ETH_ALIAS', contract },
+      { ...usdc, id: 'USDC_ETH_WRONG', contract, decimals: 18 },
+    ]);
+    expect(imported.asset('USDC_ETH_ALIAS')?.countedAs).toBe('USDC');
+    expect(imported.asset('USDC_ETH_WRONG')?.countedAs).toBeUndefined();
+    expect(imported.asset('USDC')?.countedAs).toBeUndefined();
+  });
+
   test('finds a token by its contract, on its own chain only', () => {
     const usdc = registry.asset('USDC')?.contract ?? '';
     expect(registry.token('eip155:1', usdc)?.id).toBe('USDC');

@@ -55,6 +55,14 @@ test.each<[string, Change, unknown]>([
     { intent: { destinations: [destination(), destination({ id: '2' })] }, examination: 'skipped' },
     [['n.1|asset=ETH', '20000000000000000']],
   ],
+  [
+    'sum: native',
+    {
+      intent: { asset: 'USDC_ALIAS', amount: '2.5', destinations: [destination({ amount: '2.5' })] },
+      examination: 'skipped',
+    },
+    [['n.1|asset=USDC', '2500000']],
+  ],
   ['sum: usd', {}, [['n.1|', '18740000000000000000']]],
   ['sum: usd', TWO, [['n.1|', '78740000000000000000']]],
   [
