@@ -86,7 +86,7 @@ const PAGE = 1_000;
 /** Decisions go on while the counters of new limits are filled; each round has fewer left to catch up with. */
 const MAX_ROUNDS = 50;
 
-export async function activatePolicy(request: ActivationRequest): Promise<ActivationResult> {
+async function activatePolicy(request: ActivationRequest): Promise<ActivationResult> {
   const { ledger, chains, document, workspace } = request;
   const next = compilePolicy(document.text, document.source, chains);
   request.accept(next);

@@ -1,10 +1,11 @@
 /** `countersign assets`: the asset registry, imported from the vendor's own listings. */
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import type { z } from 'zod';
 import type { assetFileSchema } from '../chains/assets.js';
 import { readListings } from '../chains/vendor-listings.js';
+import { readText } from '../config/load.js';
 import { CountersignError, messageOf } from '../core/errors.js';
 
 interface ImportOptions {
@@ -52,11 +53,11 @@ function importAssets(options: ImportOptions): void {
 }
 
 function readListing(file: string): { readonly value: unknown; readonly sha256: string } {
+  const text = readText(file);
   try {
-    const text = readFileSync(file, 'utf8');
     return { value: JSON.parse(text), sha256: sha256Of(text) };
   } catch (cause) {
-    throw new CountersignError('FILE_UNREADABLE', `cannot read ${file} as JSON: ${messageOf(cause)}`, {
+    throw new CountersignError('FILE_UNREADABLE', `${file} is not JSON: ${messageOf(cause)}`, {
       cause,
     });
   }

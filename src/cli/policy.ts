@@ -1,7 +1,7 @@
 /** `countersign policy check|test|explain`: what a document says, before a replica says it. */
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Command } from 'commander';
+import { readText } from '../config/load.js';
 import { pathText } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
@@ -58,7 +58,7 @@ function printLine(text: string): void {
 }
 
 function check(file: string, { json }: Options, { chains, print }: Ports): void {
-  const policy = compilePolicy(read(file), basename(file), chains());
+  const policy = compilePolicy(readText(file), basename(file), chains());
   const warnings = warningsOf(policy.document).map(({ path, message }) => `${pathText(path)}: ${message}`);
   if (json) {
     const { document, version } = policy;
@@ -129,7 +129,7 @@ function limitText({ sum, max, window, per, counts, whenFull }: Limit): string {
 function test(file: string, caseFiles: readonly string[], { json, ports }: Options & { ports: Ports }): void {
   const rules = rulesOf(file, ports.chains());
   const results = caseFiles.flatMap((caseFile) =>
-    parseCases(read(caseFile), basename(caseFile)).map((policyCase) => ({
+    parseCases(readText(caseFile), basename(caseFile)).map((policyCase) => ({
       file: caseFile,
       name: policyCase.name,
       differences: runCase(policyCase, rules),
@@ -159,26 +159,18 @@ function runCase(policyCase: PolicyCase, rules: Rules): readonly string[] {
 
 function explainOne(file: string, requestFile: string, { json, ports }: Options & { ports: Ports }): void {
   const rules = rulesOf(file, ports.chains());
-  const policyCase = parseCase(read(requestFile), basename(requestFile));
+  const policyCase = parseCase(readText(requestFile), basename(requestFile));
   const explanation = explain(rules, questionOf(policyCase, rules.policy.chains), usedBy(policyCase, rules));
   ports.print(json ? JSON.stringify(explanation) : renderExplanation(explanation));
 }
 
 /** The document alone: no freezes, and every limit with counters of its own. */
 function rulesOf(file: string, chains: Chains): Rules {
-  const policy = compilePolicy(read(file), basename(file), chains);
+  const policy = compilePolicy(readText(file), basename(file), chains);
   return {
     policy,
     instances: Object.fromEntries([...policy.limits.keys()].map((name) => [name, name])),
     freezes: [],
     versions: { ledger: '', policy: 0, freezes: 0 },
   };
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new CountersignError('FILE_UNREADABLE', `${file} cannot be read`, { cause });
-  }
 }

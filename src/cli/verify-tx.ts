@@ -1,9 +1,9 @@
 /** `countersign verify-tx`: what the bytes of a signing request do, and whether that is what it says. */
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { createChains, filePrevouts, loadAssets } from '../chains/index.js';
 import { isRefusal } from '../chains/refusal.js';
-import { CountersignError, messageOf } from '../core/errors.js';
+import { readText } from '../config/load.js';
+import { CountersignError } from '../core/errors.js';
 import { parseJson } from '../core/json.js';
 import { compilePolicy } from '../core/policy/compile.js';
 import { type VerificationSettings, verificationSchema } from '../core/policy/verification.js';
@@ -92,12 +92,4 @@ function readCases(file: string): Json {
   const read = parseJson(readText(file), MAX_FILE_CHARACTERS);
   if (!read.ok) throw new CountersignError('FILE_UNREADABLE', `${file} is not JSON: ${read.problem}`);
   return read.value;
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new CountersignError('FILE_UNREADABLE', `cannot read ${file}: ${messageOf(cause)}`, { cause });
-  }
 }

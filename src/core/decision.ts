@@ -18,7 +18,6 @@ const DECISION_REASONS = {
   CONFLICT_BINDING: 'the same request id named another transaction before',
   CONFLICT_AMOUNT: 'the transaction was approved for less before',
   REJECTED_BEFORE: 'the same transaction was rejected at another stage or by another signer',
-  FACT_CONTRADICTED: 'it contradicts what the ledger remembers',
 } as const;
 
 /** Reasons of byte verification (what each means and when it is given: docs/verification.md). */
@@ -121,7 +120,6 @@ const UNDECIDED_REASONS = {
   LEDGER_MISSING: 'the store holds no ledger',
   LEDGER_FENCED: 'the store may have lost decisions',
   LEDGER_CORRUPT: 'the ledger holds something this version cannot read',
-  LEDGER_UNSAFE: 'the store could lose or evict decisions',
   POLICY_MISSING: 'no policy is active',
   POLICY_UNTRUSTED: 'the active policy is not signed by a configured operator',
   POLICY_INVALID: 'the active policy cannot be served under this configuration',

@@ -30,7 +30,6 @@ export const ERROR_CODES = {
     meaning: 'the store may have lost decisions; `countersign ledger activate` states that it may go on',
   },
   LEDGER_CORRUPT: { exit: 4, meaning: 'the ledger holds something this version cannot read' },
-  LEDGER_UNSAFE: { exit: 4, meaning: 'the store is configured in a way that could lose or evict decisions' },
   CLOCK_SKEW: { exit: 4, meaning: "this replica's clock and the ledger's differ by more than the tolerance" },
   POLICY_MISSING: { exit: 4, meaning: 'no policy is active; `countersign policy activate` makes one so' },
   POLICY_UNTRUSTED: { exit: 4, meaning: 'the active policy is not signed by a configured operator' },

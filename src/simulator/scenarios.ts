@@ -238,7 +238,7 @@ export function signingAsk(transfer: EtherTransfer, bytes = unsignedBytes(transf
   };
 }
 
-export function approvalAsk(transfer: Transfer): Ask {
+function approvalAsk(transfer: Transfer): Ask {
   return {
     route: '/v2/tx_sign_request',
     stage: 'approval',

@@ -218,7 +218,7 @@ onEachLedger('counting', (given) => {
 
     const shadow = (max = '100', amount = '10') => charge('s', { amount, max, mode: 'shadow' });
     const enforced = (max = '100') => charge('c', { amount: '10', max });
-    const contradicted = { key: 'k', reason: 'FACT_CONTRADICTED' as const, sentence: 'It differs.' };
+    const contradicted = { key: 'k', reason: 'INPUT_AMOUNT_CHANGED' as const, sentence: 'It differs.' };
 
     test.each<readonly [string, Partial<ProposalParts>]>([
       ['reject RULE_REJECTS', { opinion: REJECT }],
@@ -226,7 +226,7 @@ onEachLedger('counting', (given) => {
       ['reject LIMIT_EXCEEDED', { charges: [enforced('1'), shadow()] }],
       ['reject LIMIT_EXCEEDED', { charges: [shadow(), enforced('1')] }],
       [
-        'reject FACT_CONTRADICTED',
+        'reject INPUT_AMOUNT_CHANGED',
         {
           facts: [
             { ...contradicted, value: '1' },

@@ -114,7 +114,7 @@ onEachLedger('versions and the log', (given) => {
         charge('d', { members: ['x', 'y'] }),
         charge('s', { mode: 'shadow', max: '0' }),
       ];
-      const facts = [{ key: 'k', value: 'v', reason: 'FACT_CONTRADICTED' as const, sentence: '' }];
+      const facts = [{ key: 'k', value: 'v', reason: 'INPUT_AMOUNT_CHANGED' as const, sentence: '' }];
       const reply = await commit('t', { charges, facts });
       await commit('u', { opinion: REJECT });
       const [first, second, ...none] = await given.ledger.events(2, 10);

@@ -96,7 +96,7 @@ const facts: fc.Arbitrary<readonly LedgerFact[]> = fc.array(
   fc.record({
     key: fc.constantFrom('k1', 'k2'),
     value: fc.integer({ min: 0, max: 29 }).map((n) => (n === 0 ? 'w' : 'v')),
-    reason: fc.constant('FACT_CONTRADICTED' as const),
+    reason: fc.constant('INPUT_AMOUNT_CHANGED' as const),
     sentence: fc.constant('It contradicts.'),
   }),
   { maxLength: 2 },

@@ -59,7 +59,7 @@ describe('the user of the guide', () => {
       charge('shadow', { mode: 'shadow' }),
     ];
     await ledger.fill(charges.map((each) => ({ ...each, moneyKey: 'm', atMs: 1 })));
-    const facts = [{ key: 'k', value: 'v', reason: 'FACT_CONTRADICTED' as const, sentence: '' }];
+    const facts = [{ key: 'k', value: 'v', reason: 'INPUT_AMOUNT_CHANGED' as const, sentence: '' }];
     const versions = { ledger: identity, policy: sequence, freezes: 0 };
     for (const txId of ['t', 'u', 't']) await ledger.commit(proposal(txId, { versions, charges, facts }));
     const other = proposal('t', { versions, ask: { fingerprint: 'other' }, opinion: REJECT });

@@ -179,7 +179,6 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
     '`/readyz` and `countersign ledger status` say why. When the old primary is certain to be stopped: `countersign ledger activate`; see “Redis for a ledger”.',
   LEDGER_CORRUPT:
     'Another version or program wrote to the store. Stop, keep a copy of the data, and compare versions.',
-  LEDGER_UNSAFE: 'Set what `countersign ledger status` names.',
   POLICY_MISSING: '`countersign policy activate`.',
   POLICY_UNTRUSTED:
     'The operator whose key signed the activation is not under `operators` of this replica; or somebody wrote to the ledger. Find out which before you activate anew.',
@@ -215,8 +214,6 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
   CONFLICT_BINDING: '**Investigate**: one request id names two transactions.',
   CONFLICT_AMOUNT: '**Investigate**: more is to be signed than was approved.',
   REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',
-  FACT_CONTRADICTED:
-    '**Investigate**: for example an input that had another value in an earlier transaction.',
 };
 
 export function undecidedTable(): string {

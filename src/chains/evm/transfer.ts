@@ -15,7 +15,7 @@ const WORD_LENGTH = 2 * 32;
 const ADDRESS_PADDING = '0'.repeat(24);
 
 /** From half of the largest number on, an allowance is meant to be without limit. */
-export const UNLIMITED = (2n ** 256n - 1n) / 2n;
+const UNLIMITED = (2n ** 256n - 1n) / 2n;
 
 export interface Meaning {
   readonly movements: readonly Movement[];

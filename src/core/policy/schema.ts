@@ -161,7 +161,7 @@ export const limitSchema = strict({
     .default(0.8),
 });
 
-export const EFFECTS = ['approve', 'reject', 'retry', 'ignore'] as const;
+const EFFECTS = ['approve', 'reject', 'retry', 'ignore'] as const;
 
 export const ruleSchema = strict({
   name,

@@ -59,7 +59,7 @@ export function calendarWindow(unit: CalendarUnit, zone: Zone, instantMs: number
 }
 
 /** The longest span an entry can matter for; undefined: for ever. */
-export function longestSpanMs(window: LimitWindow): number | undefined {
+function longestSpanMs(window: LimitWindow): number | undefined {
   if (window === 'lifetime' || window.lifetime === true) return undefined;
   if (window.rolling !== undefined) return durationMs(window.rolling) ?? 0;
   return LONGEST_MS[window.calendar ?? 'day'];

@@ -7,7 +7,7 @@
 import { isList, isObject, type JsonObject, parseJson } from '../../core/json.js';
 import { type Json, JsonNumber } from '../../core/request.js';
 
-export const MAX_ID_LENGTH = 256;
+const MAX_ID_LENGTH = 256;
 /** Room for amounts of 78 digits on both sides of the point. */
 const MAX_AMOUNT_LENGTH = 160;
 

@@ -14,7 +14,7 @@ import { type FireblocksSigner, mayAsk, readStage, type StageReading } from './s
 import { readToken } from './token.js';
 import { readTransaction } from './transaction.js';
 
-export const FIREBLOCKS = 'fireblocks';
+const FIREBLOCKS = 'fireblocks';
 
 /** The co-signer appends these to the URL it is configured with. */
 const TRANSACTION_ROUTE = '/v2/tx_sign_request';

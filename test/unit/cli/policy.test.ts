@@ -112,7 +112,7 @@ test('explain prints the same as data', () => {
 });
 
 test.each([
-  ['check', ['check', '/nowhere/policy.yaml'], 'FILE_UNREADABLE', '/nowhere/policy.yaml cannot be read'],
+  ['check', ['check', '/nowhere/policy.yaml'], 'FILE_UNREADABLE', 'cannot read /nowhere/policy.yaml: ENOENT'],
   [
     'test without expectation',
     ['test', POLICY, file('c.yaml', `cases: [{ name: a, request: { asset: ETH }, verified: absent }]`)],

@@ -276,7 +276,7 @@ describe('a failure that patience does not mend', () => {
   test.each<[string, Mood, string]>([
     ['an empty store', failing('LEDGER_MISSING'), 'LEDGER_MISSING'],
     ['a ledger of another format', failing('LEDGER_CORRUPT'), 'LEDGER_CORRUPT'],
-    ['an unsafe store', failing('LEDGER_UNSAFE'), 'LEDGER_UNSAFE'],
+    ['a store that may have forgotten', failing('LEDGER_FENCED'), 'LEDGER_FENCED'],
     ['clocks that differ', failing('CLOCK_SKEW'), 'CLOCK_SKEW'],
     ['a defect', failing('INTERNAL'), 'INTERNAL'],
     ['a failure that is no undecided reason', failing('KEY_INVALID'), 'INTERNAL'],
