@@ -10,13 +10,14 @@ import { freePorts } from '../support/cluster.js';
 import { eventually } from '../support/deployment.js';
 import { type Rendered, render } from './helm.js';
 
+const ONCE = { retryStrategy: () => null, disconnectTimeout: 100 };
 const PASSWORD = 'p a$$`word`';
 const dir = mkdtempSync(join(tmpdir(), 'countersign-evaluation-'));
 const children: ChildProcess[] = [];
 let rendered: Rendered;
 
 beforeAll(async () => {
-  rendered = await render({ example: 'evaluation', ignoreSchema: true });
+  rendered = await render({ example: 'evaluation' });
 });
 
 afterAll(async () => {
@@ -56,7 +57,7 @@ function start(
 }
 
 async function ask(port: number, ...[command, ...args]: readonly [string, ...string[]]): Promise<unknown> {
-  const client = new Redis({ port, password: PASSWORD, lazyConnect: true, retryStrategy: () => null });
+  const client = new Redis({ port, password: PASSWORD, lazyConnect: true, ...ONCE });
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -99,7 +100,7 @@ describe('the first Redis and its Sentinel', () => {
     const redis = await freePorts(2);
     start('countersign-witness', 'redis', { redis, sentinel: redis + 1 });
     await answering(redis);
-    const stranger = new Redis({ port: redis, retryStrategy: () => null });
+    const stranger = new Redis({ port: redis, ...ONCE });
     stranger.on('error', () => undefined);
     await expect(stranger.get('a')).rejects.toThrow('NOAUTH');
     stranger.disconnect();

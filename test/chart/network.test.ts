@@ -77,10 +77,10 @@ describe('the network policy', () => {
   });
 
   test('knows Sentinels, what they name, witnesses and other addresses', async () => {
-    const release = { example: 'three-zones', ignoreSchema: true };
+    const release = { example: 'three-zones' };
     const values = {
       networkPolicy: { stores: [] },
-      config: { tracing: { endpoint: 'http://10.0.0.9:4318' } },
+      config: { locks: { nodes: [{ url: 'rediss://10.0.0.9:4318' }] } },
     };
     expect(await stores(26379, values, release)).toBeUndefined();
     expect(await stores(6379, values, release)).toBeUndefined();
@@ -94,7 +94,7 @@ describe('the network policy', () => {
       acknowledge: { operatorAfterFailover: true },
       config: { ledger: { redis: { url: null, cluster: { nodes } } } },
     };
-    expect(await stores(7001, values, { example: 'standalone', ignoreSchema: true })).toEqual([
+    expect(await stores(7001, values, { example: 'standalone' })).toEqual([
       { ipBlock: { cidr: '10.0.0.1/32' } },
       { ipBlock: { cidr: '10.0.0.2/32' } },
     ]);
@@ -135,7 +135,7 @@ describe('co-signers come', () => {
   });
 
   test('by a Gateway', async () => {
-    const { one } = await render({ example: 'three-zones', ignoreSchema: true });
+    const { one } = await render({ example: 'three-zones' });
     expect(one('HTTPRoute').spec).toEqual({
       parentRefs: [{ name: 'edge', namespace: 'gateways' }],
       hostnames: ['callback.example'],

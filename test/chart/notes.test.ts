@@ -157,9 +157,7 @@ describe('a warning', () => {
 });
 
 test('the stores for evaluation and the embedded ledger are named for what they are', async () => {
-  expect(await notes({ example: 'evaluation', ignoreSchema: true })).toContain(
-    'for evaluation, not for money.',
-  );
+  expect(await notes({ example: 'evaluation' })).toContain('for evaluation, not for money.');
   expect(await notes({ example: 'pilot' })).toContain('  ! The embedded ledger has one replica');
 });
 

@@ -215,7 +215,7 @@ describe('files', () => {
   });
 
   test('may come from a vault', async () => {
-    const { one } = await render({ example: 'three-zones', ignoreSchema: true });
+    const { one } = await render({ example: 'three-zones' });
     const { volumes, containers } = one('Deployment').spec.template.spec;
     expect(volumes[1]).toMatchObject({ name: 'vault', csi: { driver: 'secrets-store.csi.k8s.io' } });
     expect(containers[0].volumeMounts[1]).toEqual({ name: 'vault', mountPath: '/mnt/vault', readOnly: true });

@@ -86,6 +86,9 @@ The shape of the values is values.schema.json's business; here is what a schema 
 {{- fail "config.ledger.kind: embedded is for one replica: replicas of several nodes cannot share its file; set replicas to 1 and autoscaling off, or use Redis" -}}
 {{- end -}}
 {{- else -}}
+{{- if ne 1 (len (pick $ledger.redis "url" "sentinel" "cluster")) -}}
+{{- fail "config.ledger.redis: must have exactly one of url, sentinel and cluster" -}}
+{{- end -}}
 {{- if and (eq $mode "fence") (or (hasKey $ledger.redis "sentinel") (hasKey $ledger.redis "cluster")) (not .Values.acknowledge.operatorAfterFailover) -}}
 {{- fail "config.ledger.durability.mode: with Sentinel or Cluster in fence mode nothing is decided after a fail-over until an operator has activated the ledger: use mode witness, or set acknowledge.operatorAfterFailover" -}}
 {{- end -}}
@@ -93,11 +96,6 @@ The shape of the values is values.schema.json's business; here is what a schema 
 {{- $witnesses := len (default list ($ledger.durability).witnesses) -}}
 {{- if or (lt $witnesses 3) (eq (mod $witnesses 2) 0) -}}
 {{- fail (printf "config.ledger.durability.witnesses: %d of them: mode witness needs an odd number of at least three, each on a disk of its own" $witnesses) -}}
-{{- end -}}
-{{- end -}}
-{{- range (include "countersign.textsAt" (dict "root" . "pattern" `\.(url|nodes\[\d+\])$`) | fromJson).found -}}
-{{- if regexMatch `^[a-z]+://[^/]*@` .text -}}
-{{- fail (printf "%s: holds credentials, and a ConfigMap is no place for them: use username and passwordFile" .path) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
