@@ -19,7 +19,7 @@ export type LedgerSettings =
 export function openLedger(workspace: string, settings: LedgerSettings): Ledger {
   switch (settings.kind) {
     case 'redis':
-      return createRedisLedger({ workspace, connection: settings.connection });
+      return createRedisLedger({ workspace, ...settings });
     case 'embedded':
       return createEmbeddedLedger({ workspace, file: settings.file });
   }

@@ -13,7 +13,7 @@ import type {
 import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from '../decision-record.js';
 import { checkEntry, checkProposal, MAX_EVENTS } from '../proposal.js';
 import { commitOperands, commitReply, counterOperands } from './commit.js';
-import { type Connection, connect, type RedisConnection } from './connection.js';
+import { type Connection, connect, type NodeConnection, type RedisConnection } from './connection.js';
 import { createFence, fenced, type RedisFence } from './fence.js';
 import { type Keys, keysOf } from './keys.js';
 import { run, SCRIPTS } from './scripts.js';
@@ -22,15 +22,21 @@ import { keepsWhatItSaid, readServer, serverProblems } from './server-check.js';
 export interface RedisLedgerSettings {
   readonly workspace: string;
   readonly connection: RedisConnection;
+  /** Those that hold every event besides; none: the server alone is trusted, behind its fence. */
+  readonly witnesses?: readonly NodeConnection[];
 }
 
 /** Entries one script call fills in. */
 const FILL_CHUNK = 200;
 
 /** Connects in the background; until that succeeds, every method rejects with LEDGER_UNAVAILABLE. */
-export function createRedisLedger({ workspace, connection: settings }: RedisLedgerSettings): Ledger {
+export function createRedisLedger({
+  workspace,
+  connection: settings,
+  witnesses = [],
+}: RedisLedgerSettings): Ledger {
   const keys = keysOf(workspace);
-  const connection = connect(settings, () => fence.meet());
+  const connection = connect(settings, () => fence.meet(), keys.meta);
   const fence = createFence(connection, keys);
   const written = (fields: readonly string[]) => {
     const sequence = Number(fields[0]);
@@ -96,7 +102,7 @@ export function createRedisLedger({ workspace, connection: settings }: RedisLedg
     },
     async check() {
       const server = await readServer(connection);
-      const problems = serverProblems(server);
+      const problems = serverProblems(server, witnesses.length > 0 ? 'witness' : 'fence');
       // A replica runs no script of ours, so it cannot be asked.
       if (problems.some(({ code }) => code === 'ROLE')) return problems;
       return [...(await fence.problems(server)), ...problems];
