@@ -83,7 +83,7 @@ describe('a ledger that witnesses keep', () => {
     }
 
     test.each([
-      ['the server lost all it had', () => store.server.restart()],
+      ['the server lost all it had', () => store.server.restart({ appendonly: 'no' })],
       ['everything on the server was deleted', () => store.server.command('FLUSHALL')],
       [
         'the disk of a witness was lost too',
@@ -115,7 +115,7 @@ describe('a ledger that witnesses keep', () => {
     await decided('before');
     await store.server.command('SAVE');
     await decided('after');
-    await store.server.restart();
+    await store.server.restart({ appendonly: 'no' });
     expect(await patiently('after')).toBe('approve APPROVED again');
     expect(await patiently('before')).toBe('approve APPROVED again');
   });

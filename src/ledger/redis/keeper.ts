@@ -9,7 +9,7 @@ import type { LedgerProblem, Recovery, RecoveryObserver, Witnesses, WitnessState
 import type { SingleFlight } from '../../core/ports.js';
 import { majorityOf, type RecoveryCause, type RecoveryResult, recover } from '../witness/recovery.js';
 import { connectWitness, type Witness } from '../witness/witness.js';
-import type { Connection, RedisConnection } from './connection.js';
+import type { Connection, NodeConnection } from './connection.js';
 import { fenced, type Guard, type Unconfirmed, unconfirmedOf } from './fence.js';
 import { recoveryPrimary } from './primary.js';
 import { SCRIPTS } from './scripts.js';
@@ -19,7 +19,7 @@ export interface KeeperSettings {
   readonly workspace: string;
   readonly connection: Connection;
   readonly session: Session;
-  readonly witnesses: readonly RedisConnection[];
+  readonly witnesses: readonly NodeConnection[];
   readonly observer: RecoveryObserver | undefined;
   readonly alone: SingleFlight | undefined;
 }
@@ -95,7 +95,7 @@ class Keeper implements Guard, Witnesses {
   readonly mend = async (refusal: Refusal, attempt: number): Promise<void> => {
     const why = refusal.kind === 'fenced' ? refusal.fields[0] : refusal.kind;
     if (refusal.kind === 'fenced' && why === 'info') throw fenced(refusal);
-    if (why === 'role' || why === 'left-behind') await this.#settings.connection.renew();
+    if (why === 'role' || why === 'left-behind') this.#settings.connection.renew();
     const cause = { epoch: this.#settings.session.epoch, evenIfOpen: false };
     const recovery = why === 'role' ? undefined : await this.#start(cause);
     if (recovery === undefined || attempt >= ATTEMPTS) throw this.#undecided();

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { CountersignError } from '../../core/errors.js';
 import { checkWorkspace } from '../proposal.js';
-import { connect, type RedisConnection } from '../redis/connection.js';
+import { connect, type NodeConnection } from '../redis/connection.js';
 import { callScript } from '../redis/scripts.js';
 import type { Ballot, LogPage, RecoveryWitness, WitnessedEvent } from './ports.js';
 
@@ -29,7 +29,7 @@ const SCRIPTS = {
   install: script('install'),
 };
 
-export function connectWitness(workspace: string, settings: RedisConnection): Witness {
+export function connectWitness(workspace: string, settings: NodeConnection): Witness {
   checkWorkspace(workspace);
   const connection = connect({ commandTimeoutMs: COMMAND_TIMEOUT_MS, ...settings }, async () => undefined);
   const prefix = `countersign-witness:{${workspace}}`;
