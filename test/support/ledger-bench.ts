@@ -117,3 +117,17 @@ export async function activate(ledger: Ledger): Promise<{ readonly sequence: num
     expectedSequence: sequence,
   });
 }
+
+/** After these decide.ts asks again, until the deadline. */
+const PASSING = ['LEDGER_RECOVERING', 'LEDGER_UNAVAILABLE', 'stale'];
+
+/** Asks as decide.ts does: again while the ledger cannot be reached or is being recovered. */
+export async function patiently(ask: () => Promise<string>, withinMs = 10_000): Promise<string> {
+  const deadline = Date.now() + withinMs;
+  for (;;) {
+    const reply = await ask().catch((error: { readonly code: string }) => error.code);
+    if (!PASSING.includes(reply)) return reply;
+    if (Date.now() > deadline) throw new Error(`still ${reply} after ${withinMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
