@@ -17,11 +17,12 @@ if [ ! -f "$data/$kind.conf" ]; then
   cp "$here/$kind.conf" "$data/$kind.conf.new"
   {
     printf '\ndir "%s"\nrequirepass "%s"\n' "$data" "$password"
+    # The user of Countersign, with the rights of docs/operations-redis.md and no others.
+    read -r user rights < "$here/$kind.acl"
+    printf 'user %s reset on >"%s" %s\n' "$user" "$password" "$rights"
     case "$kind" in
       redis)
         printf 'masterauth "%s"\nreplica-announce-ip %s\n' "$password" "$self"
-        # The rights of docs/operations-redis.md.
-        printf 'user countersign reset on >"%s" %s\n' "$password" "$(cat "$here/countersign.acl")"
         if [ -n "${REPLICA_OF:-}" ]; then printf 'replicaof %s 6379\n' "$REPLICA_OF"; fi
         ;;
       sentinel)

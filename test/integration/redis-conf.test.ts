@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
+import { withLedger } from '../../src/cli/ledger.js';
 import { freePorts } from '../support/cluster.js';
 import { eventually } from '../support/deployment.js';
 
@@ -105,7 +105,7 @@ describe('redis.conf and sentinel.conf', () => {
     expect(await ask(primary, 'GET', 'kept')).toBe('yes');
   });
 
-  test('have what the guide asks for, and the user that it describes can keep a ledger', async () => {
+  test('have what the guide asks for', async () => {
     const port = await freePorts(1);
     await start('alone', 'redis', { port });
     const guide =
@@ -119,26 +119,16 @@ describe('redis.conf and sentinel.conf', () => {
     expect(found).toEqual(
       Object.fromEntries(wanted.map(([name, value]) => [name, value === '""' ? '' : value])),
     );
-    const connection = {
-      url: `redis://127.0.0.1:${port}`,
-      username: 'countersign',
-      password: () => PASSWORD,
-    };
-    const ledger = createRedisLedger({ workspace: 'main', connection });
-    try {
-      const { identity } = await ledger.init();
-      expect((await ledger.state()).identity).toBe(identity);
-      expect(await ledger.check()).toEqual([]);
-    } finally {
-      await ledger.close();
-    }
   });
 
-  test('give that user the rights of the guide', () => {
-    const line = /^ACL SETUSER countersign reset on >PASSWORD (.*)$/m.exec(
-      readFileSync('docs/operations-redis.md', 'utf8'),
-    );
-    expect(readFileSync('deploy/redis/countersign.acl', 'utf8').trim()).toBe(line?.[1]);
+  test.each([
+    ['redis', 'countersign'],
+    ['sentinel', 'countersign-sentinel'],
+    ['witness', 'countersign-witness'],
+  ])('give the user of a %s the rights of the guide', (kind, user) => {
+    const guide = readFileSync('docs/operations-redis.md', 'utf8');
+    const [, rights] = new RegExp(`^ACL SETUSER ${user} reset on >PASSWORD (.*)$`, 'm').exec(guide) ?? [];
+    expect(readFileSync(`deploy/redis/${kind}.acl`, 'utf8')).toBe(`${user} ${rights}\n`);
   });
 });
 
@@ -156,6 +146,27 @@ test('a witness keeps what it acknowledged, through the death of its process', a
   await once(first, 'exit');
   await start('witness', 'witness', { port });
   expect(await ask(port, 'GET', 'kept')).toBe('yes');
+});
+
+test('the configuration of compose.yaml keeps a ledger in them, with the users that they make', async () => {
+  const first = await freePorts(6);
+  const [primary, replica, sentinel] = [first, first + 1, first + 2];
+  const witnesses = [3, 4, 5].map((offset) => first + offset);
+  await start('main', 'redis', { port: primary });
+  await start('second', 'redis', { port: replica, primary });
+  await start('watching', 'sentinel', { port: sentinel, primary });
+  await Promise.all(witnesses.map((port, index) => start(`w${index + 1}`, 'witness', { port })));
+  const configFile = join(dir, 'config.yaml');
+  const text = readFileSync('deploy/compose/config.yaml', 'utf8')
+    .replaceAll('/secrets/redis-password', join(dir, 'main/password'))
+    .replace(/nodes: \[.*\]/, `nodes: ['localhost:${sentinel}']`)
+    .replaceAll(/witness-(\d):6379/g, (_name, number) => `localhost:${witnesses[Number(number) - 1]}`);
+  writeFileSync(configFile, text);
+  await withLedger({ config: configFile }, async (ledger) => {
+    const { identity } = await ledger.init();
+    expect((await ledger.state()).identity).toBe(identity);
+    expect(await ledger.check()).toEqual([]);
+  });
 });
 
 test.each(['redis.conf', 'sentinel.conf', 'witness.conf'])('every block of %s says why', (file) => {
