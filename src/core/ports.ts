@@ -10,7 +10,7 @@ import type {
 } from './decision.js';
 import type { Fence, LedgerProblem } from './fence.js';
 import type { AssetSettings } from './policy/verification.js';
-import type { RawTransaction, Request, TransactionRequest } from './request.js';
+import type { RawTransaction, Request, SignRequest, TransactionRequest } from './request.js';
 
 export { type Clock, DEADLINE_PASSED, type Deadline } from './time.js';
 
@@ -75,9 +75,12 @@ export interface Effects {
   readonly facts: readonly LedgerFact[];
 }
 
-export type Decoded =
+export type Judged =
   | { readonly kind: 'effects'; readonly effects: Effects }
-  | { readonly kind: 'refused'; readonly reason: VerificationReason; readonly detail: string }
+  | { readonly kind: 'refused'; readonly reason: VerificationReason; readonly detail: string };
+
+export type Decoded =
+  | Judged
   /** The asset's settings say `unsupported: skip`: this check does not decide. */
   | { readonly kind: 'skipped' }
   /** A source of evidence could not be reached: undecided, never a refusal. */
@@ -92,6 +95,11 @@ export interface Decoder {
   selectorOf?(signature: string): string | undefined;
   /** What one entry's bytes show, judged by nobody; for people, never for a decision. Empty when unreadable. */
   describe?(raw: RawTransaction, asset: Asset): Readonly<Record<string, string>>;
+  /**
+   * Where a request shows the call data of a contract call and carries no bytes: what the call would do. Undefined: it
+   * shows none. Absent where calls have no data.
+   */
+  shownCall?(request: TransactionRequest, asset: Asset, settings: AssetSettings): Judged | undefined;
   /** Strict decoding of a request's bytes, held against its claim where they show hashes only (BIP-143). Never throws. */
   decode(
     request: TransactionRequest,
@@ -104,6 +112,8 @@ export interface Decoder {
 export interface Chains {
   asset(id: string): Asset | undefined;
   decoder(family: string): Decoder | undefined;
+  /** Decodes and judges data to be signed that is no transaction. Never throws. */
+  message(request: SignRequest, settings: AssetSettings): Judged;
 }
 
 // ── Protocols: what co-signers say ───────────────────────────────────────────────────────────────────────────

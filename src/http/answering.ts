@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { type DecisionPorts, decide } from '../core/decide.js';
 import { type Outcome, undecided } from '../core/decision.js';
 import { assert, messageOf } from '../core/errors.js';
+import { subjectOf } from '../core/journal.js';
 import type { OutboundMessage, Protocol, Received } from '../core/ports.js';
 import type { Request } from '../core/request.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -148,7 +149,7 @@ export class Answering {
       requestId,
       kind,
       stage,
-      ...(request.kind === 'transaction' ? { txId: request.txId } : { type: request.type }),
+      ...subjectOf(request),
       ms: Math.round(seconds * 1_000_000) / 1_000,
     };
     if (outcome.kind === 'undecided') {

@@ -170,6 +170,9 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
     'List the API user under `signers` with the stages it serves; use different API users for approving and signing.',
   SIGNER_NOT_LISTED:
     'List the API user under `signers`, with the stage it asked for; if you do not know it, find out who paired it.',
+  NOT_VOTING: 'Nothing: the vendor asked about an operation whose voting is over.',
+  EXPIRED:
+    'Nothing, if people were slow. Otherwise compare the clocks of the replicas; an expired operation must be made anew.',
   DEADLINE:
     'The ledger is slow or came back too late: look at Redis (`INFO commandstats`, disk latency, `appendfsync always` on a slow disk).',
   LEDGER_UNAVAILABLE: 'Start Redis, mend the network, the password or TLS. Replicas recover by themselves.',
@@ -213,6 +216,11 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
     '**Investigate**: one transaction, two contents, at different stages or from different co-signers.',
   CONFLICT_BINDING: '**Investigate**: one request id names two transactions.',
   CONFLICT_AMOUNT: '**Investigate**: more is to be signed than was approved.',
+  EXPIRY_UNKNOWN:
+    'The message names no end, or one that cannot be read. io.finnet: see “Transfers of the current generation” in its page.',
+  VAULT_UNKNOWN:
+    'The message does not show the whole new vault. Let people vote on it, or compare a captured message with the page of the protocol.',
+  DEVICE_SUFFICES: 'Raise the threshold, or give no device that much weight.',
   REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',
 };
 
