@@ -14,6 +14,10 @@ export interface UpDescription {
     readonly protocol: string;
     readonly url: string;
     readonly privateKeyFile: string | null;
+    /** The key that its answers verify with. */
+    readonly answerPublicKeyFile: string | null;
+    /** Null where the protocol knows none. */
+    readonly organisation: string | null;
     readonly signerIds: readonly string[];
     readonly signers: readonly { readonly id: string; readonly stages: readonly string[] }[];
   }[];
@@ -55,15 +59,24 @@ export function describeCluster({
     ops: `http://${host}:${opsPort}`,
     ledger: config.ledger.kind,
     replicas: replicas.length,
-    cosigners: cosigners.map(({ name, protocol, path, publicKeys, signers = [] }) => ({
-      name,
-      protocol,
-      url: `${http}${path}`,
-      privateKeyFile: otherHalf(publicKeys[0]?.file, '.pub.pem', '.pem'),
-      signerIds: signers.map((signer) => signer.id),
-      signers,
-    })),
-    answerPublicKeyFile: otherHalf(cosigners[0]?.answerKey.file, '.pem', '.pub.pem'),
+    cosigners: cosigners.map((cosigner) => {
+      const { name, protocol, path, answerKey } = cosigner;
+      const { publicKeys, signers = [] } =
+        cosigner.protocol === 'fireblocks' ? cosigner : { publicKeys: [], signers: [] };
+      return {
+        ...{ name, protocol, url: `${http}${path}` },
+        privateKeyFile: otherHalf(publicKeys[0]?.file, '.pub.pem', '.pem'),
+        answerPublicKeyFile: otherHalf(answerKey.file, '.pem', '.pub.pem'),
+        organisation: cosigner.protocol === 'iofinnet' ? cosigner.organisation : null,
+        signerIds: signers.map((signer) => signer.id),
+        signers,
+      };
+    }),
+    answerPublicKeyFile: otherHalf(
+      cosigners.find(({ protocol }) => protocol === 'fireblocks')?.answerKey.file,
+      '.pem',
+      '.pub.pem',
+    ),
     policyFile,
     configFile,
     replicaUrls: replicas.map((replica) => `http://${host}:${replica.httpPort}`),

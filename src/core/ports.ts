@@ -123,11 +123,23 @@ export interface InboundMessage {
   /** The path after the configured base, e.g. `/v2/tx_sign_request`. */
   readonly route: string;
   readonly body: Uint8Array;
+  /** By lower-case name; what comes several times is joined by `, `. */
   readonly headers: Readonly<Record<string, string | undefined>>;
+  /** The address it comes from, past the proxies that are trusted. */
+  readonly address: string;
+  /** SHA-256 of the certificate its connection was opened with, lower-case hex; undefined: it was opened without. */
+  certificateSha256(): string | undefined;
 }
 
 export type Received =
   | { readonly kind: 'request'; readonly request: Request }
+  /** Any number of questions in one message, answered together; with none it is no question at all. */
+  | {
+      readonly kind: 'batch';
+      readonly requests: readonly Request[];
+      /** One outcome for each request, in order. */
+      readonly answer: (outcomes: readonly Outcome[]) => OutboundMessage;
+    }
   /** A stranger or a muddle: answered with this status, nothing is written. `problem` is safe to log. */
   | {
       readonly kind: 'refused';
@@ -138,7 +150,9 @@ export type Received =
 
 export type OutboundMessage = {
   readonly status: number;
+  /** Sent as it stands: nothing is appended. */
   readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array;
 };
 
@@ -169,6 +183,16 @@ export interface AnswerKeys {
     signer: string | undefined,
     claims: Readonly<Record<string, string>>,
   ): Promise<string>;
+}
+
+/** The keys that votes are signed with, byte for byte, where answers are no tokens. */
+export interface VoteKeys {
+  /** Ed25519 (RFC 8032) over the text's bytes. */
+  sign(cosigner: string, text: string): Promise<Uint8Array>;
+  /** A digest of the public half: whoever trusts this key takes its votes for his own. */
+  scopeOf(cosigner: string): string;
+  /** Whether one of the keys that the co-signer signs requests with made this signature. */
+  verify(cosigner: string, text: string, signature: Uint8Array): boolean;
 }
 
 // ── Ledger: the shared memory of one workspace ───────────────────────────────────────────────────────────────

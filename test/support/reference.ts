@@ -57,11 +57,50 @@ function insideOf({ items, oneOf = [], anyOf = [], ...schema }: Schema, path: st
     anyOf.flatMap(({ properties = {} }) => Object.keys(properties)).map((key) => `${path}.${key}`),
   );
   return [
-    ...[schema, ...oneOf].flatMap((branch) => membersOf(branch, `${path}.`)),
+    ...membersOf(schema, `${path}.`),
+    ...merged(oneOf.map((branch) => ({ branch: branchName(branch), fields: membersOf(branch, `${path}.`) }))),
     ...either.map((field) =>
       alternatives.has(field.path) ? { ...field, required: 'either' as const } : field,
     ),
   ];
+}
+
+interface Branch {
+  readonly branch: string;
+  readonly fields: readonly Field[];
+}
+
+/** What one alternative has and others do not, or mean otherwise, says of which alternative it speaks. */
+function merged(branches: readonly Branch[]): Field[] {
+  const alone = branches.length === 1 || branches.every(({ branch }) => branch === '');
+  return branches.flatMap(({ branch, fields }) =>
+    fields.flatMap((field): Field[] => {
+      const alike = branches.filter(({ fields: others }) =>
+        others.some(
+          ({ path, schema }) => path === field.path && schema.description === field.schema.description,
+        ),
+      );
+      if (alone) return [field];
+      if (alike.length === branches.length) return alike[0]?.branch === branch ? [field] : [];
+      const schema = { ...field.schema, description: `\`${branch}\`: ${field.schema.description ?? ''}` };
+      return [{ ...field, schema: field.schema.description === undefined ? field.schema : schema }];
+    }),
+  );
+}
+
+function branchName({ properties = {} }: Schema): string {
+  return String(properties.protocol?.const ?? '');
+}
+
+/** Fields that co-signers of this protocol have and the others do not. */
+export function fieldsOfOneProtocol(protocol: string): readonly string[] {
+  const union = schemaOfConfig().properties?.workspaces?.items?.properties?.cosigners?.items?.oneOf ?? [];
+  const of = (branch: Schema) => membersOf(branch, 'workspaces[].cosigners[].').map(({ path }) => path);
+  const others = new Set(union.filter((branch) => branchName(branch) !== protocol).flatMap(of));
+  return union
+    .filter((branch) => branchName(branch) === protocol)
+    .flatMap(of)
+    .filter((path) => !others.has(path));
 }
 
 /** One table per top-level field; the two kinds of a ledger get one each. */
