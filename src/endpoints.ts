@@ -106,7 +106,7 @@ function openFireblocks(cosigners: readonly InWorkspace<FireblocksConfig>[], key
 
 function openIofinnet(cosigner: InWorkspace<IofinnetConfig>, keys: PathKeys, chains: Chains): Protocol {
   assert('voteKeys' in keys, 'a path with keys of another protocol');
-  const { name, workspace, organisation, networks, clientCertificates, assets, amounts } = cosigner;
+  const { name, workspace, organisation, networks, clientCertificates, assets, amounts, contract } = cosigner;
   const { expiresAt, ...transferPlaces } = cosigner.transferFields;
   return iofinnetProtocol({
     ...{ name, workspace, organisation, networks, assets, transferPlaces },
@@ -115,6 +115,7 @@ function openIofinnet(cosigner: InWorkspace<IofinnetConfig>, keys: PathKeys, cha
     decimalsOf: (asset) => chains.asset(asset)?.decimals,
     ...(clientCertificates === undefined ? {} : { clientCertificates }),
     ...(amounts === undefined ? {} : { amounts }),
+    ...(contract === undefined ? {} : { contract }),
   });
 }
 

@@ -95,6 +95,7 @@ export class Answering {
       case 'refused':
         return this.#refused(endpoint, received);
       case 'batch': {
+        for (const problem of received.problems) this.#noted(endpoint, 'REQUEST_MALFORMED', problem);
         const outcomes = received.requests.map((request) => this.#decide(request, startedAt));
         const answer = received.answer(await Promise.all(outcomes));
         for (const [index, request] of received.requests.entries())
@@ -152,9 +153,13 @@ export class Answering {
     { status, code, problem }: Received & { kind: 'refused' },
   ): OutboundMessage {
     if (status === 404) this.parts.metrics.pathUnknown();
+    this.#noted(endpoint, code, problem);
+    return plain(status);
+  }
+
+  #noted(endpoint: Endpoint | undefined, code: string, problem: string): void {
     this.parts.metrics.refused(endpoint?.shownAs ?? '', code);
     this.parts.logger.warn({ path: endpoint?.shownAs, code, problem }, 'message refused');
-    return plain(status);
   }
 
   #log(request: Request, outcome: Outcome, seconds: number): void {

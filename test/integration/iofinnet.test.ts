@@ -93,7 +93,7 @@ describe('an operation', () => {
 
   test.each<[string, object, string]>([
     ['of an unlisted address', { receivingAddress: `0x${'3'.repeat(40)}` }, 'rejected'],
-    ['whose second address differs', { transaction: { toAddress: `0x${'3'.repeat(40)}` } }, 'rejected'],
+    ['whose second address differs', { transaction: { toAddress: `0x${'3'.repeat(40)}` } }, 'abstain'],
     ['of an unlisted asset', { asset: { id: 'assetaaa0000000000000002' } }, 'rejected'],
     ['of an asset that calls itself ETH', { asset: { id: 'ETH' } }, 'rejected'],
     ['that a rule leaves to others', { amountOriginal: '7' }, 'abstain'],

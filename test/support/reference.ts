@@ -165,6 +165,8 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '**Alert on any.** The same id came with other content: a defect or an attack upstream.',
   countersign_undecided_total:
     '**Alert when it lasts minutes**: the vendor’s retries run out (Fireblocks: 20 times, 3 minutes apart).',
+  countersign_unsigned_votes_total:
+    '**Alert on any where the contract mode is not meant**: it is weaker than signed votes (docs/protocols/iofinnet.md).',
   countersign_refused_messages_total:
     'After set-up it stands still. `UNAUTHENTICATED`: a key is not, or no longer, the configured one; or a stranger asks.',
   countersign_unknown_paths_total:

@@ -41,7 +41,8 @@ export function nonceHeaders(digits: string): Readonly<Record<string, string>> {
 }
 
 /** A transfer of the older generation, whose fields are published; 0.5 ETH, and time enough. */
-export function legacyTransfer(change: object = {}): Record<string, unknown> {
+export function legacyTransfer(change: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+  const { receivingAddress = '0x1111111111111111111111111111111111111111' } = change;
   return {
     __typename: 'TransactionRequest',
     id: 'legacytx0000000000000001',
@@ -51,12 +52,12 @@ export function legacyTransfer(change: object = {}): Record<string, unknown> {
     expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
     amountOriginal: '0.5',
     amountUsd: '1000.00',
-    receivingAddress: '0x1111111111111111111111111111111111111111',
+    receivingAddress,
     rawtransactionId: 'rawtxaaa0000000000000001',
     memo: '',
     metadata: { contractData: '', source: '', sourceUrl: '', signerInputV1: '' },
     asset: { id: 'assetaaa0000000000000001', name: 'Ether', symbol: 'ETH', executionType: 'NATIVE' },
-    transaction: { id: 't', toAddress: '0x1111111111111111111111111111111111111111' },
+    transaction: { id: 't', toAddress: receivingAddress },
     vault: { id: 'vaultaaa0000000000000001', name: 'Treasury hot', reshareNonce: 1, status: 'ACTIVE' },
     createdByUser: { id: 'useraaaa0000000000000001' },
     ...change,

@@ -10,6 +10,7 @@ import { MalformedBody, parseBody } from './body.js';
 import { type CallerSettings, callerCheck } from './caller.js';
 import { readNonce } from './nonce.js';
 import { type Operation, type OperationSettings, readOperation } from './operation.js';
+import { type ContractSettings, receiveRpc } from './rpc.js';
 import { noVote, signedVote, voteOf } from './vote.js';
 
 const IOFINNET = 'iofinnet';
@@ -17,16 +18,21 @@ const IOFINNET = 'iofinnet';
 /** Which of the two is called for what is not documented in full: the type of the operation decides. */
 const ROUTES: readonly string[] = ['/transaction', '/reshare'];
 
+/** Where the contract mode is served. */
+const CONTRACT_ROUTE = '/rpc';
+
 export interface IofinnetOptions extends OperationSettings, Omit<CallerSettings, 'verify'> {
   readonly name: string;
   readonly workspace: string;
   readonly voteKeys: VoteKeys;
   /** Its requests are signed, and none is accepted without. */
   readonly signsRequests?: boolean;
+  /** Serves the contract mode too; absent: it does not. */
+  readonly contract?: ContractSettings;
 }
 
 export function iofinnetProtocol(options: IofinnetOptions): Protocol {
-  const { name, voteKeys, signsRequests } = options;
+  const { name, voteKeys, signsRequests, contract } = options;
   const strangeness = callerCheck({
     ...options,
     ...(signsRequests === true && { verify: (text, signature) => voteKeys.verify(name, text, signature) }),
@@ -36,6 +42,12 @@ export function iofinnetProtocol(options: IofinnetOptions): Protocol {
     const stranger = strangeness(message);
     if (stranger !== undefined)
       return { kind: 'refused', status: 401, code: 'UNAUTHENTICATED', problem: stranger };
+    if (contract !== undefined && message.route === CONTRACT_ROUTE)
+      return receiveRpc(message.body, {
+        contract,
+        settings: options,
+        requestOf: (operation) => requestOf(operation, options, undefined),
+      });
     if (!ROUTES.includes(message.route))
       return {
         kind: 'refused',
