@@ -60,7 +60,7 @@ describe('the user of the guide', () => {
     ];
     await ledger.fill(charges.map((each) => ({ ...each, moneyKey: 'm', atMs: 1 })));
     const facts = [{ key: 'k', value: 'v', reason: 'INPUT_AMOUNT_CHANGED' as const, sentence: '' }];
-    const versions = { ledger: identity, policy: sequence, freezes: 0 };
+    const versions = { ledger: identity, epoch: 0, policy: sequence, freezes: 0 };
     for (const txId of ['t', 'u', 't']) await ledger.commit(proposal(txId, { versions, charges, facts }));
     const other = proposal('t', { versions, ask: { fingerprint: 'other' }, opinion: REJECT });
     expect(await outcome(ledger.commit(other))).toBe('conflict CONFLICT_CONTENT');
@@ -133,7 +133,7 @@ describe('TLS', () => {
     const ledger = ledgerWith({ url: server.url, tls: { ca: readFileSync(ca.certificate, 'utf8') } });
     const { identity } = await ledger.init();
     const { sequence } = await activate(ledger);
-    const versions = { ledger: identity, policy: sequence, freezes: 0 };
+    const versions = { ledger: identity, epoch: 0, policy: sequence, freezes: 0 };
     expect(await outcome(ledger.commit(proposal('t', { versions })))).toBe('approve APPROVED');
 
     const suspicious = ledgerWith({

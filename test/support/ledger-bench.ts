@@ -28,6 +28,40 @@ export function storeOn(server: RedisServer): RedisStore {
   };
 }
 
+export interface WitnessedStore extends RedisStore {
+  readonly witnesses: readonly RedisServer[];
+  /** A replica that takes another server for the primary. */
+  openOn(workspace: string, server: RedisServer): Ledger;
+  /** A replica whose configuration names no witnesses. */
+  openAlone(workspace: string): Ledger;
+}
+
+/** A server that keeps nothing on its disk, and three witnesses that do. */
+export async function witnessedStore(): Promise<WitnessedStore> {
+  const [server, ...witnesses] = await Promise.all([
+    startRedis({ settings: { appendonly: 'no' } }),
+    startRedis(),
+    startRedis(),
+    startRedis(),
+  ]);
+  const openOn = (workspace: string, { url }: RedisServer) =>
+    createRedisLedger({
+      workspace,
+      connection: { url },
+      witnesses: witnesses.map((each) => ({ url: each.url })),
+    });
+  return {
+    server,
+    witnesses,
+    openOn,
+    open: (workspace) => openOn(workspace, server),
+    openAlone: (workspace) => createRedisLedger({ workspace, connection: { url: server.url } }),
+    async stop() {
+      await Promise.all([server, ...witnesses].map((each) => each.stop()));
+    },
+  };
+}
+
 export async function embeddedStore(): Promise<Store> {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-ledger-'));
   return {

@@ -50,6 +50,8 @@ const UNREADABLE = /^(WRONGTYPE\b|ERR .*(user_script|equal or smaller than the t
 export interface Connection {
   /** Sends one command, once. Rejects with LEDGER_UNAVAILABLE when its outcome is not known. */
   call(command: string, args: readonly string[]): Promise<unknown>;
+  /** Drops what it is connected to and looks anew for the server that decides. */
+  renew(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -85,6 +87,9 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
       } catch (error) {
         throw failureOf((redis.status === 'ready' ? undefined : fault) ?? messageOf(error));
       }
+    },
+    async renew() {
+      redis.disconnect(true);
     },
     async close() {
       redis.disconnect();
