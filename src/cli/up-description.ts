@@ -1,7 +1,7 @@
 /** What tools need to drive a cluster that `countersign up` started; kept as DIR/up.json. */
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import type { Config } from '../config/schema.js';
+import type { Config, IofinnetConfig } from '../config/schema.js';
 import type { LedgerKind } from './development-dir.js';
 
 export interface UpDescription {
@@ -14,12 +14,10 @@ export interface UpDescription {
     readonly protocol: string;
     readonly url: string;
     readonly privateKeyFile: string | null;
-    /** The key that its answers verify with. */
-    readonly answerPublicKeyFile: string | null;
-    /** Null where the protocol knows none. */
-    readonly organisation: string | null;
     readonly signerIds: readonly string[];
     readonly signers: readonly { readonly id: string; readonly stages: readonly string[] }[];
+    /** Of Virtual Signers: what one has to know to play them. */
+    readonly voting?: ReturnType<typeof votingOf>;
   }[];
   readonly answerPublicKeyFile: string | null;
   readonly policyFile: string;
@@ -60,16 +58,15 @@ export function describeCluster({
     ledger: config.ledger.kind,
     replicas: replicas.length,
     cosigners: cosigners.map((cosigner) => {
-      const { name, protocol, path, answerKey } = cosigner;
+      const { name, protocol, path } = cosigner;
       const { publicKeys, signers = [] } =
         cosigner.protocol === 'fireblocks' ? cosigner : { publicKeys: [], signers: [] };
       return {
         ...{ name, protocol, url: `${http}${path}` },
         privateKeyFile: otherHalf(publicKeys[0]?.file, '.pub.pem', '.pem'),
-        answerPublicKeyFile: otherHalf(answerKey.file, '.pem', '.pub.pem'),
-        organisation: cosigner.protocol === 'iofinnet' ? cosigner.organisation : null,
         signerIds: signers.map((signer) => signer.id),
         signers,
+        ...(cosigner.protocol === 'iofinnet' ? { voting: votingOf(cosigner) } : {}),
       };
     }),
     answerPublicKeyFile: otherHalf(
@@ -82,6 +79,16 @@ export function describeCluster({
     replicaUrls: replicas.map((replica) => `http://${host}:${replica.httpPort}`),
     replicaOps: replicas.map((replica) => `http://${host}:${replica.opsPort}`),
     replicaPids: replicas.flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
+  };
+}
+
+function votingOf({ answerKey, organisation, assets, amounts, contract }: IofinnetConfig) {
+  return {
+    answerPublicKeyFile: otherHalf(answerKey.file, '.pem', '.pub.pem'),
+    organisation,
+    assets,
+    amounts: amounts ?? null,
+    contract: contract ?? null,
   };
 }
 

@@ -12,7 +12,7 @@
  * Only this file orders the steps, and only this file turns a failure into *undecided*. No failure, default or
  * timeout becomes an approval, and none becomes a rejection: a rejection is permanent, so it is always a decision.
  */
-import type { Outcome, UndecidedReason } from './decision.js';
+import type { Opinion, Outcome, UndecidedReason } from './decision.js';
 import { UNDECIDED, undecided } from './decision.js';
 import { CountersignError, type ErrorCode, unreachable } from './errors.js';
 import { approvalFact, identify, identifyNonce } from './fingerprint.js';
@@ -147,8 +147,9 @@ async function propose(
 }
 
 /**
- * A signed approval says nothing but a nonce, so a nonce is given to one content only, and that before the approval
- * leaves: by deciding it once, like everything else. Refusals bind no nonce, or strangers could use them up.
+ * A signed answer says nothing but a nonce, so a nonce is given to one content only, and that before the approval leaves:
+ * by deciding it once, like everything else. A refusal only looks whether the nonce is given already, or strangers could
+ * use nonces up.
  */
 async function bindNonce(
   request: Request,
@@ -156,18 +157,26 @@ async function bindNonce(
   { reply, ledger, seen }: Binding,
 ): Promise<CommitReply> {
   const nonce = request.unsigned?.nonce;
-  if (nonce === undefined || reply.kind !== 'decided' || reply.decision.effect !== 'approve') return reply;
+  if (nonce === undefined || reply.kind !== 'decided') return reply;
   const bound = await ledger.commit({
     ...seen,
     ask: identifyNonce(request, nonce, ask),
-    opinion: { effect: 'approve', reason: 'APPROVED', sentence: 'The nonce is given to this request.' },
+    opinion: reply.decision.effect === 'approve' ? NONCE_GIVEN : NONCE_LEFT,
     frozen: false,
     charges: [],
     facts: [],
     journal: nonceJournalText(request, nonce),
   });
-  return bound.kind === 'decided' ? reply : bound;
+  return bound.kind === 'decided' || bound.kind === 'retry' ? reply : bound;
 }
+
+const NONCE_GIVEN: Opinion = {
+  ...{ effect: 'approve', reason: 'APPROVED', sentence: 'The nonce is given to this request.' },
+};
+/** Records nothing, and is told of a nonce that was given to other content. */
+const NONCE_LEFT: Opinion = {
+  ...{ effect: 'retry', reason: 'RULE_RETRIES', sentence: 'The nonce is not given to this request.' },
+};
 
 interface Binding {
   readonly reply: CommitReply;

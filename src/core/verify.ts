@@ -92,7 +92,11 @@ export async function examine(
 }
 
 /** A message is decoded as far as it can be, and nothing vouches for what cannot. */
-function examineMessage(request: SignRequest, chains: Chains, settings: VerificationSettings): Examination {
+export function examineMessage(
+  request: SignRequest,
+  chains: Chains,
+  settings: VerificationSettings,
+): Examination {
   const decoded = chains.message(request, defaultsOf(settings));
   if (decoded.kind === 'effects') return { kind: 'agrees', asset: undefined, effects: decoded.effects };
   return { kind: 'refused', asset: undefined, reason: decoded.reason, detail: decoded.detail };

@@ -198,6 +198,9 @@ describe('what a stranger can do on a network that is allowed', () => {
     const other = legacyTransfer({ id: operationId(), amountOriginal: '0.2' });
     expect(await vote(other, { digits })).toBe('no vote: 409');
     expect(await replica.metric('countersign_conflicts_total')).toBe(before + 1);
+    // Neither is it refused under it: nobody can tell which of the two the Virtual Signer asked about.
+    const refused = legacyTransfer({ id: operationId(), receivingAddress: `0x${'3'.repeat(40)}` });
+    expect(await vote(refused, { digits })).toBe('no vote: 409');
     // Under a nonce of its own it is approved all the same.
     expect(await vote(other)).toBe('approved');
   });
