@@ -16,7 +16,12 @@ import { Readiness, type ReadinessCheck } from './http/readiness.js';
 import { loadAnswerKeys } from './keys/answer-keys.js';
 import { loadCosignerKeys } from './keys/cosigner-keys.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
-import { type LedgerSettings, openLedger, type RedisConnection } from './ledger/index.js';
+import {
+  type LedgerSettings,
+  type NodeConnection,
+  openLedger,
+  type RedisConnection,
+} from './ledger/index.js';
 import { fireblocksProtocol } from './protocols/fireblocks/fireblocks.js';
 import { Metrics } from './telemetry/metrics.js';
 
@@ -157,8 +162,24 @@ export function ledgerSettings({ ledger }: Pick<Config, 'ledger'>): LedgerSettin
   return {
     kind: 'redis',
     connection: redisConnection(ledger.redis),
-    witnesses: ledger.durability.witnesses.map(({ url, ...access }) => ({ url, ...accessOf(access) })),
+    witnesses: ledger.durability.witnesses.map(nodeConnection),
   };
+}
+
+/**
+ * Where replicas agree who does what needs doing once. Without nodes of their own: the witnesses, which are independent,
+ * or else the one standalone server. Behind Sentinels or on a Cluster without witnesses, and on one machine: nowhere.
+ */
+export function lockNodes({ ledger, locks }: Pick<Config, 'ledger' | 'locks'>): readonly NodeConnection[] {
+  if (locks !== undefined) return locks.nodes.map(nodeConnection);
+  if (ledger.kind === 'embedded') return [];
+  if (ledger.durability.witnesses.length > 0) return ledger.durability.witnesses.map(nodeConnection);
+  const { url, ...access } = ledger.redis;
+  return url === undefined ? [] : [nodeConnection({ url, ...access })];
+}
+
+function nodeConnection({ url, ...access }: AccessConfig & { readonly url: string }): NodeConnection {
+  return { url, ...accessOf(access) };
 }
 
 function redisConnection({ url, sentinel, cluster, ...access }: RedisConfig): RedisConnection {
@@ -172,7 +193,9 @@ function redisConnection({ url, sentinel, cluster, ...access }: RedisConfig): Re
   return { ...shared, url };
 }
 
-function accessOf({ username, passwordFile, tls }: Pick<RedisConfig, 'username' | 'passwordFile' | 'tls'>) {
+type AccessConfig = Pick<RedisConfig, 'username' | 'passwordFile' | 'tls'>;
+
+function accessOf({ username, passwordFile, tls }: AccessConfig) {
   return {
     ...(username === undefined ? {} : { username }),
     ...(passwordFile === undefined ? {} : { password: () => readText(passwordFile).trim() }),
