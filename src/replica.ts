@@ -6,10 +6,11 @@ import { configWarnings, readText } from './config/load.js';
 import type { Config, CosignerConfig, RedisConfig, WorkspaceConfig } from './config/schema.js';
 import type { DecisionPorts } from './core/decide.js';
 import { assert, CountersignError } from './core/errors.js';
+import type { RecoveryObserver } from './core/fence.js';
 import type { CompiledPolicy } from './core/policy/compile.js';
 import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
-import type { AnswerKeys, Chains, CosignerKeys, Ledger, Protocol } from './core/ports.js';
+import type { AnswerKeys, Chains, CosignerKeys, Ledger, Protocol, SingleFlight } from './core/ports.js';
 import type { Request } from './core/request.js';
 import { Answering, type CosignerTiming, type Endpoint, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
@@ -22,6 +23,7 @@ import {
   openLedger,
   type RedisConnection,
 } from './ledger/index.js';
+import { createLocks, singleFlight } from './locks/locks.js';
 import { fireblocksProtocol } from './protocols/fireblocks/fireblocks.js';
 import { Metrics } from './telemetry/metrics.js';
 
@@ -68,8 +70,10 @@ export function composeReplica(
   logger: Logger,
 ): Replica {
   const metrics = new Metrics();
+  const locks = createLocks({ nodes: lockNodes(config) });
+  const alone = singleFlight(locks, ({ code, message }) => logger.warn({ code }, message));
   const workspaces = config.workspaces.map((workspace) =>
-    openWorkspace(workspace, config, { operators, metrics, logger }),
+    openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
   return {
     config,
@@ -85,6 +89,7 @@ export function composeReplica(
     readiness: new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics))),
     async close() {
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
+      locks.close();
     },
   };
 }
@@ -96,11 +101,17 @@ function openWorkspace(
     operators,
     metrics,
     logger,
-  }: { readonly operators: readonly Operator[]; readonly metrics: Metrics; readonly logger: Logger },
+    alone,
+  }: {
+    readonly operators: readonly Operator[];
+    readonly metrics: Metrics;
+    readonly logger: Logger;
+    readonly alone: SingleFlight;
+  },
 ): Workspace {
   const { name } = workspace;
   const chains = chainsOf(workspace);
-  const ledger = openLedger(name, ledgerSettings(config));
+  const ledger = openLedger(name, ledgerSettings(config), { observer: recoveryLog(name, logger), alone });
   const rulebook = new Rulebook(ledger, chains, {
     authenticate: authenticateActivation(operators, name),
     accept: (rules) => acceptPolicy(rules.policy, config),
@@ -116,6 +127,25 @@ function openWorkspace(
       clock: { now: Date.now },
       observer: observerOf(name, metrics, logger),
     },
+  };
+}
+
+/** Between two lines about one step of a recovery. */
+const PROGRESS_EVENTS = 10_000;
+
+/** A recovery is rare and somebody waits for it: each step is a line. */
+function recoveryLog(workspace: string, logger: Logger): RecoveryObserver {
+  return {
+    started: (epoch) => logger.warn({ workspace, epoch }, 'recovering the ledger from its witnesses'),
+    progress(step, done, total) {
+      const isLine = done === total || done % PROGRESS_EVENTS === 0;
+      logger[isLine ? 'info' : 'debug']({ workspace, step, done, total }, 'recovering');
+    },
+    ended(result, detail) {
+      const level = result === 'failed' ? 'error' : 'warn';
+      logger[level]({ workspace, result, ...detail }, 'recovery ended');
+    },
+    witnessed: () => undefined,
   };
 }
 

@@ -8,6 +8,7 @@
  */
 import Redlock, { type RedlockClient, type RedlockLock } from 'redlock';
 import { assert, CountersignError } from '../core/errors.js';
+import type { SingleFlight } from '../core/ports.js';
 import { connectNode, type LockNode, type LockNodeSettings } from './lock-node.js';
 
 export interface Locks {
@@ -41,7 +42,7 @@ export interface LocksSettings {
 }
 
 /** Long enough for several attempts to extend; short enough that nobody waits long for the work of the dead. */
-const TTL_MS = 5000;
+const TTL_MS = 3000;
 /** Shorter, and one slow reply would be the end of a lock. */
 const SHORTEST_TTL_MS = 500;
 const EXTENSIONS_PER_TTL = 3;
@@ -82,6 +83,32 @@ export function createLocks({ nodes: settings, ttlMs = TTL_MS }: LocksSettings):
     },
     close() {
       for (const { redis } of nodes) redis.disconnect();
+    },
+  };
+}
+
+/**
+ * For work that is rather done twice than not at all, such as a recovery: without the nodes it is done all the same, and
+ * with a lost lock it is for the work to heed its signal, or not.
+ *
+ * @param troubled told of LOCKS_UNAVAILABLE and LOCK_LOST
+ */
+export function singleFlight(locks: Locks, troubled: (error: CountersignError) => void): SingleFlight {
+  return {
+    async run(name, work) {
+      let running: ReturnType<typeof work> | undefined;
+      try {
+        const held = await locks.hold(name, {}, (signal) => {
+          running = work(signal);
+          return running;
+        });
+        return held.kind === 'busy' ? 'busy' : held.value;
+      } catch (error) {
+        const code = error instanceof CountersignError ? error.code : undefined;
+        if (code !== 'LOCKS_UNAVAILABLE' && code !== 'LOCK_LOST') throw error;
+        troubled(error as CountersignError);
+        return running ?? work(new AbortController().signal);
+      }
     },
   };
 }

@@ -2,9 +2,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
-import { createLocks, type Locks, type LocksSettings } from '../../src/locks/locks.js';
+import { createLocks, type Locks, type LocksSettings, singleFlight } from '../../src/locks/locks.js';
 import { eventually } from '../support/eventually.js';
-import { aclLine } from '../support/guide.js';
+import { aclAddition, aclLine } from '../support/guide.js';
 import { commandOn, type RedisServer, startRedis } from '../support/redis-server.js';
 
 const TTL_MS = 600;
@@ -222,6 +222,52 @@ describe('a lost lock', () => {
   });
 });
 
+describe('work that is rather done twice than not at all', () => {
+  test('is done by one at a time', async () => {
+    const servers = await three();
+    const troubled = jest.fn();
+    const [one, other] = [locksOn(servers), locksOn(servers)].map((locks) => singleFlight(locks, troubled));
+    const { work, started, finish } = lasting();
+    const running = one?.run('recovery:main', work);
+    await started;
+    expect(await other?.run('recovery:main', nothing)).toBe('busy');
+    finish('value');
+    expect(await running).toBe('value');
+    await expect(other?.run('recovery:main', () => Promise.reject(new Error('its own')))).rejects.toThrow(
+      'its own',
+    );
+    expect(troubled).not.toHaveBeenCalled();
+  });
+
+  test('is done once, and to its end, when the lock is lost', async () => {
+    const servers = await three();
+    const troubled = jest.fn();
+    const { work, started, finish } = lasting();
+    let times = 0;
+    const running = singleFlight(locksOn(servers), troubled).run('janitor', (signal) => {
+      times += 1;
+      return work(signal);
+    });
+    const signal = await started;
+    for (const { command } of servers) await command('DEL', KEY);
+    await eventually(async () => expect(signal.aborted).toBe(true));
+    finish('all the same');
+    expect(await running).toBe('all the same');
+    expect(times).toBe(1);
+    expect(troubled.mock.calls).toEqual([[expect.objectContaining(LOST)]]);
+  });
+
+  test('is done without the nodes', async () => {
+    const servers = await three();
+    for (const { kill } of servers) await kill('SIGKILL');
+    const troubled = jest.fn();
+    const asked = Date.now();
+    expect(await singleFlight(locksOn(servers), troubled).run('janitor', nothing)).toBe('done');
+    expect(Date.now() - asked).toBeLessThan(1000);
+    expect(troubled.mock.calls).toEqual([[expect.objectContaining(UNAVAILABLE)]]);
+  });
+});
+
 describe('servers', () => {
   test('one of three may be down', async () => {
     const servers = await three();
@@ -316,6 +362,21 @@ describe('servers', () => {
     const [one, two, other] = servers;
     for (const { command } of [one, two]) await command('REPLICAOF', '127.0.0.1', String(other.port));
     await expect(locksOn(servers).hold('janitor', {}, nothing)).rejects.toThrow(/READONLY|MASTERDOWN/);
+  });
+
+  test('a witness’s user may hold locks with the guide’s addition, and touch nothing else by it', async () => {
+    const servers = await three();
+    for (const { command } of servers) {
+      await command(...aclLine('countersign-witness', 'secret'));
+      await command(...aclAddition('countersign-witness'));
+    }
+    const access = { username: 'countersign-witness', password: () => 'secret' };
+    const locks = locksOn(servers, { nodes: servers.map(({ url }) => ({ url, ...access })) });
+    expect(await locks.hold('recovery:main', {}, () => pause(2 * TTL_MS))).toMatchObject({ kind: 'done' });
+    const denied = ['SET', 'countersign-witness:{main}:log', 'x'] as const;
+    await expect(
+      commandOn(servers[0].port, { username: access.username, password: 'secret' }, denied),
+    ).rejects.toThrow('NOPERM');
   });
 
   test('the user of the guide suffices, and a wrong password stands in no error', async () => {

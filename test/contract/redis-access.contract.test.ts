@@ -37,6 +37,28 @@ function ledgerWith(connection: Parameters<typeof createRedisLedger>[0]['connect
 }
 
 describe('the user of the guide', () => {
+  test('may do on a witness everything that a witness does, and nothing else', async () => {
+    const [primary, ...witnesses] = await Promise.all([redis(), redis(), redis(), redis()]);
+    for (const witness of witnesses) await witness.command(...aclLine('countersign-witness', 'secret'));
+    const ledger = createRedisLedger({
+      workspace: 'main',
+      connection: { url: primary.url },
+      witnesses: witnesses.map(({ url }) => ({
+        url,
+        username: 'countersign-witness',
+        password: () => 'secret',
+      })),
+    });
+    ended.push(() => ledger.close());
+    await ledger.init();
+    await activate(ledger);
+    await witnesses[0]?.command('FLUSHALL');
+    expect(await ledger.witnesses?.recover()).toMatchObject({ events: 2 });
+    expect(await ledger.check()).toEqual([]);
+    const stranger = await witnesses[1]?.command('ACL', 'DRYRUN', 'countersign-witness', 'GET', 'x');
+    expect(String(stranger)).toMatch(/no permissions/);
+  });
+
   test('may do everything a ledger does, and nothing else', async () => {
     const server = await redis();
     await server.command(...aclLine('countersign', 'secret'));
@@ -52,7 +74,7 @@ describe('the user of the guide', () => {
     ];
     await ledger.fill(charges.map((each) => ({ ...each, moneyKey: 'm', atMs: 1 })));
     const facts = [{ key: 'k', value: 'v', reason: 'INPUT_AMOUNT_CHANGED' as const, sentence: '' }];
-    const versions = { ledger: identity, policy: sequence, freezes: 0 };
+    const versions = { ledger: identity, epoch: 0, policy: sequence, freezes: 0 };
     for (const txId of ['t', 'u', 't']) await ledger.commit(proposal(txId, { versions, charges, facts }));
     const other = proposal('t', { versions, ask: { fingerprint: 'other' }, opinion: REJECT });
     expect(await outcome(ledger.commit(other))).toBe('conflict CONFLICT_CONTENT');
@@ -60,7 +82,7 @@ describe('the user of the guide', () => {
     await ledger.unfreeze('f', []);
     await ledger.usage(charges);
     await ledger.lookup('a');
-    expect(await ledger.events(0, 100)).toHaveLength(7);
+    expect(await ledger.events(0, 100)).toHaveLength(8);
     expect(await ledger.check()).toEqual([]);
     await server.restart();
     await server.command(...aclLine('countersign', 'secret'));
@@ -125,7 +147,7 @@ describe('TLS', () => {
     const ledger = ledgerWith({ url: server.url, tls: { ca: readFileSync(ca.certificate, 'utf8') } });
     const { identity } = await ledger.init();
     const { sequence } = await activate(ledger);
-    const versions = { ledger: identity, policy: sequence, freezes: 0 };
+    const versions = { ledger: identity, epoch: 0, policy: sequence, freezes: 0 };
     expect(await outcome(ledger.commit(proposal('t', { versions })))).toBe('approve APPROVED');
 
     const suspicious = ledgerWith({

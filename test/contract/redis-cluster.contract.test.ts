@@ -71,7 +71,7 @@ async function everything({ ledger, versions }: Pick<Bench, 'ledger' | 'versions
   await ledger.unfreeze('f', []);
   await ledger.usage(charges);
   await ledger.lookup('a');
-  expect(await ledger.events(0, 100)).toHaveLength(7);
+  expect(await ledger.events(0, 100)).toHaveLength(8);
   expect((await ledger.check()).map(({ code }) => code)).toEqual(['RESTART']);
 }
 

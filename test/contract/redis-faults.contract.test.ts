@@ -195,7 +195,7 @@ describe('faults of one Redis', () => {
 
   test.each([
     ['a record of another type', async (key: string) => store.server.command('SET', key, 'x'), 'asks'],
-    ['another format', async (key: string) => store.server.command('HSET', key, 'format', '2'), 'meta'],
+    ['another format', async (key: string) => store.server.command('HSET', key, 'format', '1'), 'meta'],
   ])('%s: corrupt, and nothing is written', async (_, spoil, name) => {
     const key = name === 'meta' ? await meta() : (await meta()).replace(/meta$/, `0:${name}`);
     await spoil(key);

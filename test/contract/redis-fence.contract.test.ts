@@ -243,7 +243,7 @@ describe('a fail-over', () => {
     const { sequence } = await other.activate({ ...POLICY, expectedSequence: 1 });
     expect(await outcome(committing(made, made.ledger)('t'))).toBe('stale');
     expect((await made.ledger.state()).identity).toBe(identity);
-    const versions = { ledger: identity, policy: sequence, freezes: 0 };
+    const versions = { ledger: identity, epoch: 0, policy: sequence, freezes: 0 };
     expect(await outcome(committing({ versions }, made.ledger)('t'))).toBe('approve APPROVED');
   });
 

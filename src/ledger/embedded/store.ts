@@ -21,6 +21,7 @@ import type {
   Proposal,
 } from '../../core/ports.js';
 import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from '../decision-record.js';
+import { fillOf } from '../journal-body.js';
 import { commit } from './commit.js';
 import { Counters } from './counters.js';
 import { Rows } from './rows.js';
@@ -113,11 +114,12 @@ export class EmbeddedStore {
     return {
       identity,
       sequence,
+      durable: sequence,
       policy: active === undefined ? undefined : policyOf(active, policy),
       freezes: this.rows
         .all('SELECT sequence, body FROM freezes WHERE workspace = ? ORDER BY sequence')
         .map((row) => freezeOf(String(row.body), Number(row.sequence))),
-      versions: { ledger: identity, policy, freezes },
+      versions: { ledger: identity, epoch: 0, policy, freezes },
     };
   }
 
@@ -126,7 +128,7 @@ export class EmbeddedStore {
   }
 
   fill(entries: readonly CounterEntry[]): void {
-    this.head();
+    this.append(this.head(), 'fill', JSON.stringify(fillOf(entries)));
     for (const entry of entries) this.counters.fill(entry);
   }
 

@@ -8,7 +8,7 @@ import {
   primaryOfSentinels,
   refreshPassword,
   watchSentinels,
-} from './primary.js';
+} from './find-primary.js';
 
 /** How the port of a Redis is got into. */
 export interface Access {
@@ -56,13 +56,16 @@ const LONGEST_PAUSE_MS = 500;
 const NOT_THE_PRIMARY = /^(READONLY|LOADING|MASTERDOWN|MOVED|CLUSTERDOWN)\b/;
 
 /** A script that stopped on what it found. Other refusals inside a script (OOM, NOREPLICAS) pass by themselves. */
-const UNREADABLE = /^(WRONGTYPE\b|ERR .*(user_script|equal or smaller than the target stream))/;
+const UNREADABLE =
+  /^(WRONGTYPE\b|ERR (?!The user executing the script can't).*(user_script|equal or smaller than the target stream))/;
 
 export interface Connection {
   /** The primary may become another server (Sentinel, Cluster), which may lack what the old one acknowledged. */
   readonly movable: boolean;
   /** Sends one command, once. Rejects with LEDGER_UNAVAILABLE when its outcome is not known. */
   call(command: string, args: readonly string[]): Promise<unknown>;
+  /** Drops what it is connected to and looks anew for the server that decides. */
+  renew(): void;
   close(): Promise<void>;
 }
 
@@ -76,12 +79,10 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
   const redis = clientOf(settings, key);
   redis.on('close', () => refreshPassword(redis, settings));
   redis.on('ready', () => void onReady().catch(() => undefined));
-  const endWatch =
-    'sentinel' in settings
-      ? watchSentinels(settings, () => {
-          if (redis.status === 'ready' || redis.status === 'connect') redis.disconnect(true);
-        })
-      : () => {};
+  const renew = () => {
+    if (redis.status === 'ready' || redis.status === 'connect') redis.disconnect(true);
+  };
+  const endWatch = 'sentinel' in settings ? watchSentinels(settings, renew) : () => {};
   // Why there is no connection: a command that fails while there is none says only that.
   let fault: string | undefined;
   redis.on('error', (error) => {
@@ -101,6 +102,7 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
         throw failureOf((redis.status === 'ready' ? undefined : fault) ?? messageOf(error));
       }
     },
+    renew,
     async close() {
       endWatch();
       redis.disconnect();

@@ -12,8 +12,9 @@ function stateOf(sequence: number, change: Partial<LedgerState> = {}): LedgerSta
     ...{
       identity: 'ledger-1',
       sequence,
+      durable: sequence,
       freezes: [],
-      versions: { ledger: 'ledger-1', policy: sequence, freezes: 0 },
+      versions: { ledger: 'ledger-1', epoch: 0, policy: sequence, freezes: 0 },
     },
     policy: { version: 'v', sequence, document: DOCUMENT, instances: {}, statement: 's' },
     ...change,
