@@ -124,7 +124,7 @@ async function acquire(nodes: readonly LockNode[], name: string, ttlMs: number):
   await Promise.all(nodes.map(({ tried }) => tried));
   const silent = new Map<LockNode, string>();
   const redlock = new Redlock(
-    nodes.map((node) => listening(node, (fault) => silent.set(node, silent.get(node) ?? fault))),
+    nodes.map((node) => listening(node, (fault) => silent.set(node, fault))),
     // Whether to try again is for the caller to say.
     { retryCount: 0, driftFactor: DRIFT },
   );
