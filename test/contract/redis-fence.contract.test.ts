@@ -12,6 +12,7 @@ import type { Ledger } from '../../src/core/ports.js';
 import { type Operator, type Statement, signStatement } from '../../src/keys/statements.js';
 import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
 import { outcome } from '../support/each-ledger.js';
+import { eventually } from '../support/eventually.js';
 import { type Bench, bench, storeOn } from '../support/ledger-bench.js';
 import { charge, proposal } from '../support/proposals.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
@@ -427,16 +428,4 @@ async function redirect(first: number): Promise<Redirect> {
       cut();
     },
   };
-}
-
-async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + 8000;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
 }

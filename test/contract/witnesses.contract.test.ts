@@ -1,13 +1,17 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { CommitReply, Ledger } from '../../src/core/ports.js';
 import { outcome } from '../support/each-ledger.js';
-import { activate, type Bench, bench, type WitnessedStore, witnessedStore } from '../support/ledger-bench.js';
+import { eventually } from '../support/eventually.js';
+import {
+  activate,
+  type Bench,
+  bench,
+  patiently,
+  type WitnessedStore,
+  witnessedStore,
+} from '../support/ledger-bench.js';
 import { ledgerKeys } from '../support/ledger-keys.js';
 import { charge, IGNORE, LIFETIME, type ProposalParts, proposal, REJECT } from '../support/proposals.js';
-
-/** After these decide.ts asks again. */
-const PASSING = ['LEDGER_RECOVERING', 'LEDGER_UNAVAILABLE', 'stale'];
 
 describe('a ledger that witnesses keep', () => {
   let store: WitnessedStore;
@@ -31,15 +35,8 @@ describe('a ledger that witnesses keep', () => {
     return ledger.commit(proposal(txId, { versions, ...parts }));
   };
   const decided = async (txId: string, parts: Partial<ProposalParts> = {}) => outcome(commit(txId, parts));
-  /** As decide.ts does: asks again while the ledger is being recovered, and when it was meanwhile. */
-  const patiently = async (txId: string, parts: Partial<ProposalParts> = {}, ledger?: Ledger) => {
-    for (let attempt = 0; attempt < 100; attempt += 1) {
-      const reply = await outcome(commit(txId, parts, ledger)).catch((error: { code: string }) => error.code);
-      if (!PASSING.includes(reply)) return reply;
-      await pause(100);
-    }
-    throw new Error('nothing was decided in 10 s');
-  };
+  const asking = (txId: string, parts: Partial<ProposalParts> = {}, ledger?: Ledger) =>
+    patiently(() => outcome(commit(txId, parts, ledger)));
   const keys = () => ledgerKeys(store.server.url, current.workspace);
 
   describe('comes back as it was', () => {
@@ -83,7 +80,7 @@ describe('a ledger that witnesses keep', () => {
     }
 
     test.each([
-      ['the server lost all it had', () => store.server.restart()],
+      ['the server lost all it had', () => store.server.restart({ appendonly: 'no' })],
       ['everything on the server was deleted', () => store.server.command('FLUSHALL')],
       [
         'the disk of a witness was lost too',
@@ -104,10 +101,10 @@ describe('a ledger that witnesses keep', () => {
       await eventually(async () => expect(await keys()).not.toHaveProperty('pending'));
       const [before, events] = [await keys(), await current.ledger.events(0, 1000)];
       await fault();
-      expect(await patiently('t3', { charges: counters })).toBe('approve APPROVED again');
+      expect(await asking('t3', { charges: counters })).toBe('approve APPROVED again');
       expect(await keys()).toEqual(before);
       expect(await current.ledger.events(0, 1000)).toEqual(events);
-      expect(await patiently('new', { charges: counters })).toBe('approve APPROVED');
+      expect(await asking('new', { charges: counters })).toBe('approve APPROVED');
     });
   });
 
@@ -115,9 +112,9 @@ describe('a ledger that witnesses keep', () => {
     await decided('before');
     await store.server.command('SAVE');
     await decided('after');
-    await store.server.restart();
-    expect(await patiently('after')).toBe('approve APPROVED again');
-    expect(await patiently('before')).toBe('approve APPROVED again');
+    await store.server.restart({ appendonly: 'no' });
+    expect(await asking('after')).toBe('approve APPROVED again');
+    expect(await asking('before')).toBe('approve APPROVED again');
   });
 
   test('a decision that too few witnesses hold is not answered, and is after they came back', async () => {
@@ -127,12 +124,12 @@ describe('a ledger that witnesses keep', () => {
       /1 witnesses hold the event, and 2 must: witness 1 does not answer/,
     );
     await store.witnesses[0]?.restart();
-    expect(await patiently('t')).toBe('approve APPROVED again');
+    expect(await asking('t')).toBe('approve APPROVED again');
   });
 
   test('one witness may be away', async () => {
     await store.witnesses[2]?.kill('SIGKILL');
-    expect(await patiently('t')).toBe('approve APPROVED');
+    expect(await asking('t')).toBe('approve APPROVED');
     expect((await current.ledger.check()).map(({ code, blocks }) => [code, blocks])).toEqual([
       ['WITNESS', false],
     ]);
@@ -144,7 +141,7 @@ describe('a ledger that witnesses keep', () => {
     await Promise.all(store.witnesses.map((witness) => witness.kill('SIGKILL')));
     await Promise.all(store.witnesses.map((witness) => witness.restart()));
     await store.server.command('FLUSHALL');
-    expect(await patiently('t', { opinion: REJECT })).toBe('reject RULE_REJECTS');
+    expect(await asking('t', { opinion: REJECT })).toBe('reject RULE_REJECTS');
   });
 
   test('all replicas that find the server empty at once bring it back once, and lose nothing', async () => {
@@ -154,13 +151,11 @@ describe('a ledger that witnesses keep', () => {
     await store.server.command('FLUSHALL');
     const replies = await Promise.all(
       replicas.flatMap((replica, index) =>
-        Array.from({ length: 4 }, (_, turn) =>
-          patiently(`new-${index}-${turn}`, { charges: [limit] }, replica),
-        ),
+        Array.from({ length: 4 }, (_, turn) => asking(`new-${index}-${turn}`, { charges: [limit] }, replica)),
       ),
     );
     expect(replies.filter((reply) => reply === 'approve APPROVED')).toHaveLength(4);
-    expect(await patiently('t0', { charges: [limit] })).toBe('approve APPROVED again');
+    expect(await asking('t0', { charges: [limit] })).toBe('approve APPROVED again');
   });
 
   test('a server that was cut off and still decides is answered by no witness', async () => {
@@ -171,7 +166,7 @@ describe('a ledger that witnesses keep', () => {
     const elsewhere = await witnessedStore();
     try {
       const other = store.openOn(current.workspace, elsewhere.server);
-      expect(await patiently('t', {}, other)).toBe('approve APPROVED again');
+      expect(await asking('t', {}, other)).toBe('approve APPROVED again');
       await expect(commit('late', {}, cutOff)).rejects.toMatchObject({ code: 'LEDGER_RECOVERING' });
       await other.close();
     } finally {
@@ -191,7 +186,7 @@ describe('a ledger that witnesses keep', () => {
       'WITNESSES',
     ]);
     await Promise.all([0, 1].map((index) => store.witnesses[index]?.restart()));
-    expect(await patiently('t')).toBe('approve APPROVED again');
+    expect(await asking('t')).toBe('approve APPROVED again');
     await eventually(async () => expect(await current.ledger.check()).toEqual([]));
   });
 
@@ -205,7 +200,36 @@ describe('a ledger that witnesses keep', () => {
     );
     await store.witnesses[1]?.kill('SIGKILL');
     await store.server.command('FLUSHALL');
-    expect(await patiently('t')).toBe('approve APPROVED again');
+    expect(await asking('t')).toBe('approve APPROVED again');
+  });
+
+  test('an operator’s command need not know the epoch', async () => {
+    await decided('t');
+    await store.witnesses[0]?.command('FLUSHALL');
+    expect(await current.another().witnesses?.recover()).toMatchObject({ epoch: 2 });
+    expect(await asking('t')).toBe('approve APPROVED again');
+  });
+
+  test('a server that came back from before the last recovery is recovered again', async () => {
+    await decided('t');
+    await store.server.command('SAVE');
+    await current.ledger.witnesses?.recover();
+    expect(await asking('u')).toBe('approve APPROVED');
+    await store.server.restart({ appendonly: 'no' });
+    expect(await asking('u')).toBe('approve APPROVED again');
+    expect(await asking('t')).toBe('approve APPROVED again');
+  });
+
+  test.each([
+    ['appendonly', 'no', /keeps no append-only file/],
+    ['appendfsync', 'everysec', /may lose its last events/],
+    ['maxmemory-policy', 'allkeys-lru', /may evict keys/],
+  ])('a witness with %s %s cannot be relied upon', async (name, value, sentence) => {
+    await store.witnesses[1]?.command('CONFIG', 'SET', 'maxmemory', '1gb');
+    await store.witnesses[1]?.command('CONFIG', 'SET', name, value);
+    expect(await current.ledger.check()).toEqual([
+      { code: 'WITNESSES', text: expect.stringMatching(sentence), blocks: true },
+    ]);
   });
 
   test('an empty server and empty witnesses are no ledger', async () => {
@@ -230,14 +254,3 @@ describe('a ledger that witnesses keep', () => {
     await eventually(async () => expect((await current.ledger.state()).freezes).toHaveLength(1));
   });
 });
-
-async function eventually(check: () => Promise<void>): Promise<void> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await check();
-    } catch (error) {
-      if (attempt === 50) throw error;
-      await pause(100);
-    }
-  }
-}

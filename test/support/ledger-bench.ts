@@ -36,10 +36,10 @@ export interface WitnessedStore extends RedisStore {
   openAlone(workspace: string): Ledger;
 }
 
-/** A server that keeps nothing on its disk, and three witnesses that do. */
+/** A server that may forget its last second, and three witnesses that forget nothing. */
 export async function witnessedStore(): Promise<WitnessedStore> {
   const [server, ...witnesses] = await Promise.all([
-    startRedis({ settings: { appendonly: 'no' } }),
+    startRedis({ settings: { appendfsync: 'everysec' } }),
     startRedis(),
     startRedis(),
     startRedis(),
@@ -116,4 +116,18 @@ export async function activate(ledger: Ledger): Promise<{ readonly sequence: num
     statement: 'a.b.c',
     expectedSequence: sequence,
   });
+}
+
+/** After these decide.ts asks again, until the deadline. */
+const PASSING = ['LEDGER_RECOVERING', 'LEDGER_UNAVAILABLE', 'stale'];
+
+/** Asks as decide.ts does: again while the ledger cannot be reached or is being recovered. */
+export async function patiently(ask: () => Promise<string>, withinMs = 10_000): Promise<string> {
+  const deadline = Date.now() + withinMs;
+  for (;;) {
+    const reply = await ask().catch((error: { readonly code: string }) => error.code);
+    if (!PASSING.includes(reply)) return reply;
+    if (Date.now() > deadline) throw new Error(`still ${reply} after ${withinMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }

@@ -13,11 +13,12 @@ import type {
 } from '../../core/ports.js';
 import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from '../decision-record.js';
 import { fillOf } from '../journal-body.js';
-import { checkEntry, checkProposal, checkWorkspace, MAX_EVENTS } from '../proposal.js';
+import { checkEntry, checkProposal, MAX_EVENTS } from '../proposal.js';
 import { commitOperands, committed, entryOperands } from './commit.js';
-import { type Connection, connect, type RedisConnection } from './connection.js';
+import { type Connection, connect, type NodeConnection, type RedisConnection } from './connection.js';
 import { createFence, type Guard, unconfirmedOf } from './fence.js';
 import { createKeeper } from './keeper.js';
+import { keysOf } from './keys.js';
 import { SCRIPTS } from './scripts.js';
 import { readServer, serverProblems } from './server-check.js';
 import { type Answer, Session } from './session.js';
@@ -26,7 +27,7 @@ export interface RedisLedgerSettings {
   readonly workspace: string;
   readonly connection: RedisConnection;
   /** An odd number of at least three stores that keep the log; none: the server alone keeps it. */
-  readonly witnesses?: readonly RedisConnection[];
+  readonly witnesses?: readonly NodeConnection[];
   readonly observer?: RecoveryObserver;
   /** Keeps replicas from recovering at once: two that do disturb one another, and nothing else. */
   readonly alone?: SingleFlight;
@@ -38,8 +39,7 @@ const FILL_CHUNK = 200;
 /** Connects in the background; until that succeeds, every method rejects with LEDGER_UNAVAILABLE. */
 export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
   const { workspace, witnesses = [] } = settings;
-  checkWorkspace(workspace);
-  const connection = connect(settings.connection, () => guard.meet());
+  const connection = connect(settings.connection, () => guard.meet(), keysOf(workspace, 0).meta);
   const session: Session = new Session({
     workspace,
     connection,
@@ -114,10 +114,7 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
     },
     async check() {
       const server = await readServer(connection);
-      const problems = serverProblems(server).filter(
-        // What the server forgets the witnesses hold.
-        ({ code }) => witnesses.length === 0 || (code !== 'APPEND_ONLY' && code !== 'RESTART'),
-      );
+      const problems = serverProblems(server, witnesses.length > 0 ? 'witness' : 'fence');
       // A replica runs no script of ours, so it cannot be asked.
       if (problems.some(({ code }) => code === 'ROLE')) return problems;
       return [...(await guard.problems(server)), ...problems];
