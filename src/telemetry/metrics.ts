@@ -44,6 +44,12 @@ export class Metrics {
     labelNames: ['workspace', 'cosigner', 'reason'],
     registers: [this.registry],
   });
+  readonly #unsignedVotes = new Counter({
+    name: 'countersign_unsigned_votes_total',
+    help: 'Votes that left without a signature: the contract mode of io.finnet has none, so nothing but TLS vouches for them.',
+    labelNames: ['workspace', 'cosigner', 'answer'],
+    registers: [this.registry],
+  });
   readonly #refused = new Counter({
     name: 'countersign_refused_messages_total',
     help: 'Messages that never became a request: bad signatures, malformed or oversized bodies.',
@@ -130,6 +136,8 @@ export class Metrics {
     this.#duration.observe({ workspace, cosigner }, seconds);
     const answer = outcome.kind === 'decided' ? outcome.decision.effect : 'retry';
     this.#requests.inc({ workspace, cosigner, kind: request.kind, stage: request.stage, answer });
+    if (request.unsigned !== undefined && request.unsigned.nonce === undefined)
+      this.#unsignedVotes.inc({ workspace, cosigner, answer });
     if (outcome.kind === 'undecided') {
       this.#undecided.inc({ workspace, cosigner, reason: outcome.reason });
     } else if (outcome.conflict) {

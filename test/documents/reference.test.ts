@@ -13,6 +13,7 @@ import {
   configFields,
   configTables,
   decidedTable,
+  fieldsOfOneProtocol,
   metricsTable,
   undecidedTable,
   verificationTable,
@@ -68,9 +69,10 @@ describe('the example configuration', () => {
     // Of what does not go with a standalone Redis, and of a Bitcoin node, only comments beside the alternatives speak.
     const elsewhere =
       /^(ledger\.(embedded|redis\.(sentinel|cluster)|durability\.witnesses)|locks)\b|\.prevouts\.bitcoinCore/;
+    const others = new Set(fieldsOfOneProtocol('iofinnet'));
     const wanted = configFields()
       .map(({ path }) => path)
-      .filter((path) => !elsewhere.test(path));
+      .filter((path) => !elsewhere.test(path) && !others.has(path));
     expect([...fields].sort()).toEqual([...new Set(wanted)].sort());
   });
 });

@@ -99,6 +99,7 @@ export const PAYS_ALICE: Decoded = {
 export function chainsThat(decode: (signal: AbortSignal) => Promise<Decoded>): Chains {
   return {
     asset: testChains.asset,
+    message: testChains.message,
     decoder(family) {
       const decoder = testChains.decoder(family);
       return decoder && { ...decoder, decode: (_request, _asset, _settings, signal) => decode(signal) };
