@@ -99,7 +99,13 @@ function openWorkspace(
   const rulebook = new Rulebook(ledger, chains, {
     authenticate: authenticateActivation(operators, name),
     accept: (rules) => acceptPolicy(rules.policy, config),
-    adopted: (rules) => metrics.policyActive(name, rules.policy.version, unverifiedRules(rules.policy)),
+    adopted: (rules) => {
+      metrics.policyActive(name, rules.policy.version, unverifiedRules(rules.policy));
+      metrics.freezesKnown(
+        name,
+        rules.freezes.map(({ freeze }) => freeze),
+      );
+    },
   });
   return {
     name,

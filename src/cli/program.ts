@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { createChains } from '../chains/index.js';
 import { CountersignError, ERROR_CODES, messageOf } from '../core/errors.js';
 import { assetsCommand } from './assets.js';
+import { freezeCommand } from './freeze.js';
 import { keysCommand } from './keys.js';
 import { ledgerCommand } from './ledger.js';
 import { activateLedgerCommand } from './ledger-activate.js';
@@ -10,6 +11,8 @@ import { policyCommand } from './policy.js';
 import { activateCommand } from './policy-activate.js';
 import { serveCommand } from './serve.js';
 import { simulateCommand } from './simulate.js';
+import { statusCommand } from './status.js';
+import { unfreezeCommand } from './unfreeze.js';
 import { upCommand } from './up.js';
 import { verifyTxCommand } from './verify-tx.js';
 
@@ -21,6 +24,9 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(upCommand())
     .addCommand(serveCommand())
     .addCommand(simulateCommand())
+    .addCommand(statusCommand())
+    .addCommand(freezeCommand())
+    .addCommand(unfreezeCommand())
     .addCommand(policyCommand({ chains: createChains, print }).addCommand(activateCommand()))
     .addCommand(ledgerCommand().addCommand(activateLedgerCommand()))
     .addCommand(keysCommand())

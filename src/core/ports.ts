@@ -258,6 +258,8 @@ export interface Freeze {
 
 export interface LedgerState {
   readonly identity: string;
+  /** The ledger's clock, Unix milliseconds. */
+  readonly nowMs: number;
   /** Sequence number of the newest event. */
   readonly sequence: number;
   readonly policy: ActivePolicy | undefined;

@@ -5,7 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Outcome } from '../core/decision.js';
 import type { LedgerProblem } from '../core/fence.js';
-import type { CounterUse } from '../core/ports.js';
+import type { CounterUse, Freeze } from '../core/ports.js';
 import type { Request } from '../core/request.js';
 
 /** Up to the 30 s at which co-signers give up. */
@@ -103,6 +103,13 @@ export class Metrics {
     labelNames: ['workspace', 'version'],
     registers: [this.registry],
   });
+  readonly #freezes = new Gauge({
+    name: 'countersign_freezes',
+    help: 'Freezes in force by what they answer, as this replica last knew them; those that expired are not counted.',
+    labelNames: ['workspace', 'answers'],
+    registers: [this.registry],
+    collect: () => this.#countFreezes(),
+  });
   readonly #unverified = new Gauge({
     name: 'countersign_policy_unverified_rules',
     help: 'Rules of the active policy that approve without verifying raw bytes (verify: off).',
@@ -111,6 +118,7 @@ export class Metrics {
   });
 
   readonly #versions = new Map<string, string>();
+  readonly #known = new Map<string, readonly Freeze[]>();
   readonly #ledgerProblems = new Map<string, ReadonlySet<LedgerProblem['code']>>();
 
   constructor() {
@@ -176,6 +184,23 @@ export class Metrics {
     this.#versions.set(workspace, version.slice(0, 12));
     this.#policy.set({ workspace, version: version.slice(0, 12) }, 1);
     this.#unverified.set({ workspace }, unverifiedRules);
+  }
+
+  freezesKnown(workspace: string, freezes: readonly Freeze[]): void {
+    this.#known.set(workspace, freezes);
+  }
+
+  /** Counted when somebody looks: a freeze expires without anything else happening. */
+  #countFreezes(): void {
+    const nowMs = Date.now();
+    for (const [workspace, freezes] of this.#known) {
+      const standing = freezes.filter(({ expiresAtMs = Number.POSITIVE_INFINITY }) => expiresAtMs > nowMs);
+      for (const answers of ['retry', 'reject'] as const)
+        this.#freezes.set(
+          { workspace, answers },
+          standing.filter((freeze) => freeze.answers === answers).length,
+        );
+    }
   }
 }
 

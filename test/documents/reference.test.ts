@@ -7,8 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.js';
-import { compilePolicy } from '../../src/core/policy/compile.js';
-import { testChains } from '../support/chains.js';
+import { parseScope } from '../../src/core/policy/document.js';
 import {
   configFields,
   configTables,
@@ -73,11 +72,10 @@ describe('the example configuration', () => {
   });
 });
 
-test('the policy that stops everything, as docs/operations.md shows it, is one', () => {
+test('the scope of a freeze that docs/operations.md shows is one', () => {
   const text = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
-  const [, document = ''] = /```yaml\n(version: 1\n[^`]*)```/.exec(text) ?? [];
-  const policy = compilePolicy(document, 'docs/operations.md', testChains);
-  expect(policy.rules.map(({ rule }) => rule.effect)).toEqual(['retry', 'retry']);
+  const [, scope = ''] = /--scope '([^']+)'/.exec(text) ?? [];
+  expect(Object.keys(parseScope(scope, 'docs/operations.md'))).toEqual(['destination', 'usd']);
 });
 
 /** The paths of a document as the reference writes them. */

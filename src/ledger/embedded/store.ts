@@ -109,9 +109,10 @@ export class EmbeddedStore {
   }
 
   state(): LedgerState {
-    const { identity, sequence, policy, freezes, active } = this.head();
+    const { identity, nowMs, sequence, policy, freezes, active } = this.head();
     return {
       identity,
+      nowMs,
       sequence,
       policy: active === undefined ? undefined : policyOf(active, policy),
       freezes: this.rows

@@ -122,10 +122,11 @@ async function state(connection: Connection, keys: Keys): Promise<LedgerState> {
     keys: [keys.meta, keys.policy, keys.freezes],
     args: [],
   });
-  const [identity = '', sequence, policySequence, freezesSequence, policy = '', ...freezes] = fields;
+  const [identity = '', nowMs, sequence, policySequence, freezesSequence, policy = '', ...freezes] = fields;
   const versions = { ledger: identity, policy: Number(policySequence), freezes: Number(freezesSequence) };
   return {
     identity,
+    nowMs: Number(nowMs),
     sequence: Number(sequence),
     policy: policy === '' ? undefined : policyOf(policy, versions.policy),
     freezes: freezes
