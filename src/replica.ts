@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { createChains, filePrevouts, loadAssets, type PrevoutSource, rpcPrevouts } from './chains/index.js';
-import { readText } from './config/load.js';
-import type { Config, CosignerConfig, WorkspaceConfig } from './config/schema.js';
+import { configWarnings, readText } from './config/load.js';
+import type { Config, CosignerConfig, RedisConfig, WorkspaceConfig } from './config/schema.js';
 import type { DecisionPorts } from './core/decide.js';
 import { assert, CountersignError } from './core/errors.js';
 import type { CompiledPolicy } from './core/policy/compile.js';
@@ -16,7 +16,7 @@ import { Readiness, type ReadinessCheck } from './http/readiness.js';
 import { loadAnswerKeys } from './keys/answer-keys.js';
 import { loadCosignerKeys } from './keys/cosigner-keys.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
-import { type LedgerSettings, openLedger } from './ledger/index.js';
+import { type LedgerSettings, openLedger, type RedisConnection } from './ledger/index.js';
 import { fireblocksProtocol } from './protocols/fireblocks/fireblocks.js';
 import { Metrics } from './telemetry/metrics.js';
 
@@ -52,7 +52,7 @@ export interface PathKeys {
 /** Throws for what an operator must mend first (keys, asset files); an absent ledger only makes it not ready. */
 export function openReplica(config: Config, logger: Logger): Replica {
   const keys = loadKeys(config);
-  for (const warning of keys.warnings) logger.warn(warning);
+  for (const warning of [...configWarnings(config), ...keys.warnings]) logger.warn(warning);
   return composeReplica(config, keys, logger);
 }
 
@@ -160,15 +160,37 @@ function unverifiedRules({ document }: CompiledPolicy): number {
 /** Where a ledger lives. Throws FILE_UNREADABLE when a file of secrets cannot be read. */
 export function ledgerSettings({ ledger }: Pick<Config, 'ledger'>): LedgerSettings {
   if (ledger.kind === 'embedded') return { kind: 'embedded', file: ledger.embedded.file };
-  const { url, username, passwordFile, tls } = ledger.redis;
   return {
     kind: 'redis',
-    connection: {
-      url,
-      ...(username === undefined ? {} : { username }),
-      ...(passwordFile === undefined ? {} : { password: () => readText(passwordFile).trim() }),
-      ...(tls === undefined ? {} : { tls: { ca: readText(tls.caFile) } }),
-    },
+    connection: redisConnection(ledger.redis),
+    witnesses: ledger.durability.witnesses.map(({ url, ...access }) => ({ url, ...accessOf(access) })),
+  };
+}
+
+function redisConnection({ url, sentinel, cluster, ...access }: RedisConfig): RedisConnection {
+  const shared = accessOf(access);
+  if (sentinel !== undefined) {
+    const { name, nodes, ...own } = sentinel;
+    return { ...shared, sentinel: { name, nodes, ...accessOf(own) } };
+  }
+  if (cluster !== undefined) return { ...shared, cluster };
+  assert(url !== undefined, 'a Redis without an address');
+  return { ...shared, url };
+}
+
+function accessOf({ username, passwordFile, tls }: Pick<RedisConfig, 'username' | 'passwordFile' | 'tls'>) {
+  return {
+    ...(username === undefined ? {} : { username }),
+    ...(passwordFile === undefined ? {} : { password: () => readText(passwordFile).trim() }),
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            ...(tls.caFile === undefined ? {} : { ca: readText(tls.caFile) }),
+            ...(tls.certificateFile === undefined ? {} : { cert: readText(tls.certificateFile) }),
+            ...(tls.keyFile === undefined ? {} : { key: readText(tls.keyFile) }),
+          },
+        }),
   };
 }
 

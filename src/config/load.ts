@@ -26,6 +26,16 @@ export function readText(file: string): string {
   }
 }
 
+/** What an operator may want, and should know the price of. */
+export function configWarnings({ ledger }: Pick<Config, 'ledger'>): readonly string[] {
+  if (ledger.kind !== 'redis' || ledger.redis.url !== undefined || ledger.durability.mode !== 'fence')
+    return [];
+  const topology = ledger.redis.sentinel === undefined ? 'a Cluster' : 'Sentinel';
+  return [
+    `ledger.durability.mode is fence with ${topology}: after every fail-over nothing is decided until an operator activates the ledger. With mode: witness replicas recover by themselves.`,
+  ];
+}
+
 /** What a schema cannot say: names that must differ, keys that need one another. */
 function contradictions(config: Config): Problem[] {
   const problems: Problem[] = [];

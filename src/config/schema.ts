@@ -4,43 +4,10 @@
  *
  * docs/configuration.md is generated from it: a title names a kind of value, a description says what a field means.
  */
-import { resolve } from 'node:path';
 import { z } from 'zod';
+import { ledgerSchema, locksSchema } from './ledger-schema.js';
+import { duration, type FileSchema, fileSchema, MS_PER_UNIT, name, path, port, size } from './values.js';
 
-const DURATION = /^(\d{1,9})(ms|s|m|h|d)$/;
-const MS_PER_UNIT = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-const SIZE = /^(\d{1,9})(B|KiB|MiB)$/;
-const BYTES_PER_UNIT = { B: 1, KiB: 1_024, MiB: 1_048_576 } as const;
-
-/** `8s`, `500ms`, `90d` → milliseconds. */
-const duration = z
-  .string()
-  .regex(DURATION, 'must be a duration such as 500ms, 8s, 5m, 1h or 90d')
-  .transform((text) => {
-    const [, count, unit] = DURATION.exec(text) ?? [];
-    return Number(count) * MS_PER_UNIT[unit as keyof typeof MS_PER_UNIT];
-  })
-  .meta({ title: 'duration' });
-
-/** `64KiB`, `4MiB` → bytes. */
-const size = z
-  .string()
-  .regex(SIZE, 'must be a size such as 512B, 64KiB or 4MiB')
-  .transform((text) => {
-    const [, count, unit] = SIZE.exec(text) ?? [];
-    return Number(count) * BYTES_PER_UNIT[unit as keyof typeof BYTES_PER_UNIT];
-  })
-  .meta({ title: 'size' });
-
-const port = z.int().min(0).max(65_535).meta({ title: 'port' });
-const name = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/i, 'must be 1–63 letters, digits, dots, dashes or underscores')
-  .meta({ title: 'name' });
-const path = z
-  .string()
-  .regex(/^(\/[A-Za-z0-9._~-]+)+$/, 'must be a path such as /fireblocks, without a slash at its end')
-  .meta({ title: 'URL path' });
 const signerId = z.string().min(1).max(256);
 const host = z.string().min(1).default('0.0.0.0').describe('The address to listen on.');
 
@@ -51,13 +18,7 @@ const MAX_DEADLINE_MS = 28 * MS_PER_UNIT.s;
 
 /** The schema of a document that stands in `folder`. */
 export function configSchema(folder: string) {
-  const file = z
-    .string()
-    .min(1)
-    .max(1_024)
-    .transform((path) => resolve(folder, path))
-    .meta({ title: 'file' });
-
+  const file = fileSchema(folder);
   return z.strictObject({
     http: httpSchema(file).describe('The port that co-signers talk to.'),
     ops: z
@@ -78,6 +39,12 @@ export function configSchema(folder: string) {
           'Longer than the balancer takes to notice.',
       ),
     ledger: ledgerSchema(file).describe('The shared memory of all replicas.'),
+    locks: locksSchema(file)
+      .optional()
+      .describe(
+        'Where replicas agree which of them does what needs doing once. No decision depends on it. Default: the ' +
+          'witnesses.',
+      ),
     workspaces: z
       .array(workspaceSchema(file))
       .min(1)
@@ -105,9 +72,6 @@ export function configSchema(folder: string) {
   });
 }
 
-/** A text that becomes an absolute path. */
-type FileSchema = z.ZodPipe<z.ZodString, z.ZodTransform<string, string>>;
-
 function httpSchema(file: FileSchema) {
   return z.strictObject({
     host,
@@ -124,54 +88,6 @@ function httpSchema(file: FileSchema) {
       .optional()
       .describe('Without it the port speaks plain HTTP: then a balancer in front ends TLS.'),
   });
-}
-
-function ledgerSchema(file: FileSchema) {
-  const redis = z.strictObject({
-    url: z
-      .string()
-      .regex(/^rediss?:\/\//, 'must be redis://host:port or rediss://host:port')
-      .meta({ title: 'Redis URL' })
-      .describe('The one standalone server.'),
-    username: z.string().min(1).optional().describe('The ACL user.'),
-    passwordFile: file.optional().describe('Holds the password; whitespace around it is dropped.'),
-    tls: z
-      .strictObject({ caFile: file.describe('The authority of the server’s certificate, PEM.') })
-      .optional()
-      .describe('An authority of your own; `rediss://` alone trusts the system’s.'),
-  });
-  const embedded = z.strictObject({ file: file.describe('The database file.') });
-  const retention = duration
-    .prefault('90d')
-    .describe(
-      'How long decisions are kept at least: a policy with a longer window is refused. This version removes nothing.',
-    );
-  return z.discriminatedUnion(
-    'kind',
-    [
-      z.strictObject({
-        kind: z.literal('redis').describe('Replicas on several machines share one Redis or Valkey.'),
-        redis: redis.describe('How to reach it.'),
-        embedded: embedded.optional().describe('Accepted and not used.'),
-        durability: z
-          .strictObject({
-            mode: z
-              .literal('fence', 'must be fence: this version has no witnesses')
-              .describe('One standalone server that keeps what it acknowledged.'),
-          })
-          .default({ mode: 'fence' })
-          .describe('What the store is trusted to keep.'),
-        retention,
-      }),
-      z.strictObject({
-        kind: z.literal('embedded').describe('All replicas run on one machine and share a database file.'),
-        embedded: embedded.describe('Where the file is.'),
-        redis: redis.optional().describe('Accepted and not used.'),
-        retention,
-      }),
-    ],
-    { error: 'must have a kind: redis or embedded' },
-  );
 }
 
 function workspaceSchema(file: FileSchema) {
@@ -288,4 +204,5 @@ function cosignerSchema(file: FileSchema) {
 
 export type Config = z.output<ReturnType<typeof configSchema>>;
 export type WorkspaceConfig = Config['workspaces'][number];
+export type RedisConfig = Extract<Config['ledger'], { kind: 'redis' }>['redis'];
 export type CosignerConfig = WorkspaceConfig['cosigners'][number];

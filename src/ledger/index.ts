@@ -1,11 +1,18 @@
 /** The shared memory: which kinds of ledger there are. */
 import type { Ledger } from '../core/ports.js';
 import { createEmbeddedLedger } from './embedded/embedded-ledger.js';
-import type { RedisConnection } from './redis/connection.js';
+import type { NodeConnection, RedisConnection } from './redis/connection.js';
 import { createRedisLedger } from './redis/redis-ledger.js';
 
+export type { NodeConnection, RedisConnection };
+
 export type LedgerSettings =
-  | { readonly kind: 'redis'; readonly connection: RedisConnection }
+  | {
+      readonly kind: 'redis';
+      readonly connection: RedisConnection;
+      /** Those that hold every event besides; none in fence mode. */
+      readonly witnesses: readonly NodeConnection[];
+    }
   | { readonly kind: 'embedded'; readonly file: string };
 
 /** Opens without waiting: a store that cannot be reached makes the methods reject, not this. */

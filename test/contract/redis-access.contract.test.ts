@@ -104,7 +104,7 @@ describe('a password file', () => {
       ledger: {
         kind: 'redis',
         redis: { url: server.url, passwordFile },
-        durability: { mode: 'fence' },
+        durability: { mode: 'fence', witnesses: [] },
         retention: 1,
       },
     });

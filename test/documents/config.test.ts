@@ -91,11 +91,6 @@ describe('what a person sees when the document is wrong', () => {
       'config.yaml:11: workspaces[0].cosigners[0].protocol: must be fireblocks: this version speaks no other protocol',
     ],
     [
-      'Sentinel',
-      line(GOOD, 'url: redis://127.0.0.1:6379', 'sentinel: { name: x }'),
-      'unknown key; known keys are url, username, passwordFile, tls',
-    ],
-    [
       'no ledger kind',
       line(GOOD, '  kind: redis\n', ''),
       'config.yaml:4: ledger.kind: must have a kind: redis or embedded',

@@ -2,18 +2,40 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import { CountersignError, messageOf } from '../../core/errors.js';
 
-export interface RedisConnection {
-  /** `redis://host:port` or `rediss://host:port`. */
-  readonly url: string;
+/** How the port of a Redis is got into. */
+export interface Access {
   readonly username?: string;
   /** Asked for each connection, so that a password may change while we run. */
   readonly password?: () => string;
   /** PEM text; an empty object is TLS with the system's authorities. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+}
+
+interface Shared extends Access {
   readonly connectTimeoutMs?: number;
   /** After this the outcome of a command is unknown, and its sender asks again. */
   readonly commandTimeoutMs?: number;
 }
+
+/** One standalone server. */
+export interface NodeConnection extends Shared {
+  /** `redis://host:port` or `rediss://host:port`. */
+  readonly url: string;
+}
+
+/** The primary that Sentinels name. */
+export interface SentinelConnection extends Shared {
+  /** The Sentinels, each `host:port`, and what gets into them. */
+  readonly sentinel: Access & { readonly name: string; readonly nodes: readonly string[] };
+}
+
+/** The primary of a Cluster that owns one slot. */
+export interface ClusterConnection extends Shared {
+  /** Nodes that know the others, each `host:port`. */
+  readonly cluster: { readonly nodes: readonly string[] };
+}
+
+export type RedisConnection = NodeConnection | SentinelConnection | ClusterConnection;
 
 const CONNECT_TIMEOUT_MS = 1000;
 const COMMAND_TIMEOUT_MS = 2000;
@@ -33,6 +55,9 @@ export interface Connection {
 
 /** @param onReady called each time there is a connection; whether it succeeds is nobody's concern */
 export function connect(settings: RedisConnection, onReady: () => Promise<unknown>): Connection {
+  if (!('url' in settings)) {
+    throw new CountersignError('CONFIG_INVALID', 'this version connects to one standalone Redis only');
+  }
   const redis = new Redis(settings.url, optionsOf(settings));
   redis.on('close', () => {
     try {
