@@ -11,6 +11,7 @@ import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
 import type { AnswerKeys, Chains, CosignerKeys, Ledger, Protocol } from './core/ports.js';
 import type { Request } from './core/request.js';
+import { startExporting } from './exporting.js';
 import { Answering, type CosignerTiming, type Endpoint, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
 import { loadAnswerKeys } from './keys/answer-keys.js';
@@ -66,6 +67,7 @@ export function composeReplica(
   const workspaces = config.workspaces.map((workspace) =>
     openWorkspace(workspace, config, { operators, metrics, logger }),
   );
+  const exporting = startExporting(config.audit, workspaces, { metrics, logger });
   return {
     config,
     logger,
@@ -79,6 +81,7 @@ export function composeReplica(
     }),
     readiness: new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics))),
     async close() {
+      await exporting.stop();
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
     },
   };

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { createChains } from '../chains/index.js';
 import { CountersignError, ERROR_CODES, messageOf } from '../core/errors.js';
 import { assetsCommand } from './assets.js';
+import { auditCommand } from './audit.js';
 import { freezeCommand } from './freeze.js';
 import { keysCommand } from './keys.js';
 import { ledgerCommand } from './ledger.js';
@@ -27,6 +28,7 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(statusCommand())
     .addCommand(freezeCommand())
     .addCommand(unfreezeCommand())
+    .addCommand(auditCommand())
     .addCommand(policyCommand({ chains: createChains, print }).addCommand(activateCommand()))
     .addCommand(ledgerCommand().addCommand(activateLedgerCommand()))
     .addCommand(keysCommand())

@@ -8,6 +8,7 @@ import type {
   UndecidedReason,
   VerificationReason,
 } from './decision.js';
+import type { Exports } from './export.js';
 import type { Fence, LedgerProblem } from './fence.js';
 import type { AssetSettings } from './policy/verification.js';
 import type { RawTransaction, Request, TransactionRequest } from './request.js';
@@ -320,6 +321,7 @@ export interface Ledger {
   lookup(askKey: string): Promise<Decision | undefined>;
   /** Absent when the store cannot come back with less than it acknowledged. */
   readonly fence?: Fence;
+  readonly exports: Exports;
   /** Whether anything is decided, and problems with the store's own settings. Rejects when it cannot be reached. */
   check(): Promise<readonly LedgerProblem[]>;
   close(): Promise<void>;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Decision, ReasonCode } from '../core/decision.js';
 import { REASONS } from '../core/decision.js';
 import { CountersignError } from '../core/errors.js';
+import type { ExportMark } from '../core/export.js';
 import type { ActivePolicy, Freeze, JournalEvent } from '../core/ports.js';
 
 const decisionSchema = z.object({
@@ -67,6 +68,18 @@ export function policyText(policy: Omit<ActivePolicy, 'sequence'>): string {
 export function eventOf(sequence: string, atMs: string, type: string, body: string): JournalEvent {
   const text = `{"sequence":${sequence},"atMs":${atMs},"type":${JSON.stringify(type)},"body":${body}}`;
   return read(eventSchema, text, `event ${sequence}`);
+}
+
+/** `<sequence> <hash> <count>` */
+export function markText({ sequence, hash, count }: ExportMark): string {
+  return `${sequence} ${hash} ${count}`;
+}
+
+export function markOf(text: string): ExportMark {
+  const [, sequence, hash, count] = /^(\d+) ([0-9a-f]{64}) (\d+)$/.exec(text) ?? [];
+  if (hash === undefined)
+    throw new CountersignError('LEDGER_CORRUPT', 'the ledger holds a mark of its export that cannot be read');
+  return { sequence: Number(sequence), hash, count: Number(count) };
 }
 
 function read<T>(schema: z.ZodType<T>, text: string, what: string): T {

@@ -117,6 +117,31 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly #exportLines = new Counter({
+    name: 'countersign_audit_lines_total',
+    help: 'Events of the journal that this replica exported.',
+    labelNames: ['workspace'],
+    registers: [this.registry],
+  });
+  readonly #exportBehind = new Gauge({
+    name: 'countersign_audit_behind_events',
+    help: 'How many events the ledger was ahead of the export, when this replica last exported.',
+    labelNames: ['workspace'],
+    registers: [this.registry],
+  });
+  readonly #exportAt = new Gauge({
+    name: 'countersign_audit_last_success_timestamp_seconds',
+    help: 'When this replica last exported, or found that there was nothing new; only the one that exports has it.',
+    labelNames: ['workspace'],
+    registers: [this.registry],
+  });
+  readonly #exportErrors = new Counter({
+    name: 'countersign_audit_errors_total',
+    help: 'Attempts to export that failed, and files that are damaged.',
+    labelNames: ['workspace'],
+    registers: [this.registry],
+  });
+
   readonly #versions = new Map<string, string>();
   readonly #known = new Map<string, readonly Freeze[]>();
   readonly #ledgerProblems = new Map<string, ReadonlySet<LedgerProblem['code']>>();
@@ -188,6 +213,16 @@ export class Metrics {
 
   freezesKnown(workspace: string, freezes: readonly Freeze[]): void {
     this.#known.set(workspace, freezes);
+  }
+
+  exported(workspace: string, { lines, behind }: { readonly lines: number; readonly behind: number }): void {
+    this.#exportLines.inc({ workspace }, lines);
+    this.#exportBehind.set({ workspace }, behind);
+    this.#exportAt.setToCurrentTime({ workspace });
+  }
+
+  exportFailed(workspace: string): void {
+    this.#exportErrors.inc({ workspace });
   }
 
   /** Counted when somebody looks: a freeze expires without anything else happening. */

@@ -145,6 +145,13 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     'A replica that is told to stop ends when this is 0. A plateau means that the ledger is slow.',
   countersign_policy_info:
     '**Alert when replicas show different versions for longer than a minute.** A replica that decides nothing keeps the version it last knew.',
+  countersign_audit_lines_total: 'Sum over the replicas; events that two of them exported count twice.',
+  countersign_audit_behind_events:
+    '**Alert when it grows for minutes**: what is not exported is not trimmed either, and the ledger grows.',
+  countersign_audit_last_success_timestamp_seconds:
+    '**Alert when the newest over all replicas is older than 5 minutes**: nobody exports. The log line `audit export failed` says why.',
+  countersign_audit_errors_total:
+    'A full disk, a folder that cannot be written to, a damaged file: see the log line `audit export failed`.',
   countersign_freezes:
     '**Alert when above 0 for longer than the freeze was meant to last**: `countersign status` says whose it is and why. `reject` refuses for good.',
   countersign_policy_unverified_rules:

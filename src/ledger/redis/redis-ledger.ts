@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Charge } from '../../core/decision.js';
 import { assert, CountersignError } from '../../core/errors.js';
+import type { Exports } from '../../core/export.js';
 import type {
   CommitReply,
   CounterEntry,
@@ -10,8 +11,17 @@ import type {
   LedgerState,
   Proposal,
 } from '../../core/ports.js';
-import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from '../decision-record.js';
-import { checkEntry, checkProposal, MAX_EVENTS } from '../proposal.js';
+import {
+  decisionOf,
+  eventOf,
+  freezeOf,
+  freezeText,
+  markOf,
+  markText,
+  policyOf,
+  policyText,
+} from '../decision-record.js';
+import { checkEntry, checkProposal, MAX_EVENTS, otherLedger } from '../proposal.js';
 import { commitOperands, commitReply, counterOperands } from './commit.js';
 import { type Connection, connect, type RedisConnection } from './connection.js';
 import { createFence, fenced, type RedisFence } from './fence.js';
@@ -86,6 +96,7 @@ export function createRedisLedger({ workspace, connection: settings }: RedisLedg
       return written(fields);
     },
     events: (after, limit) => events(connection, keys, after, limit),
+    exports: createExports(connection, fence, keys),
     usage: (charges) => usage(connection, keys, charges),
     async lookup(askKey) {
       const { fields } = await run(connection, SCRIPTS.lookup, {
@@ -182,6 +193,23 @@ async function events(
     found.push(eventOf(sequence, atMs, type, body));
   }
   return found;
+}
+
+function createExports(connection: Connection, fence: RedisFence, keys: Keys): Exports {
+  return {
+    async state() {
+      const { fields } = await run(connection, SCRIPTS.exportState, { keys: [keys.meta], args: [] });
+      const [identity = '', newest, mark = ''] = fields;
+      return { identity, newest: Number(newest), ...(mark === '' ? {} : { mark: markOf(mark) }) };
+    },
+    async moved(identity, mark) {
+      const { code } = await fence.write(SCRIPTS.exported, {
+        keys: [keys.meta],
+        args: [identity, String(mark.sequence), markText(mark)],
+      });
+      if (code === 'CHANGED') throw otherLedger(identity);
+    },
+  };
 }
 
 async function usage(

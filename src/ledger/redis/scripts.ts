@@ -24,6 +24,7 @@ const REPLY_CODES = [
   'UNKNOWN',
   'FILLED',
   'EVENTS',
+  'EXPORTS',
   'USAGE',
   'FOUND',
   'NONE',
@@ -77,6 +78,8 @@ export const SCRIPTS = {
   freeze: script('freeze', ['DONE', 'TAKEN', 'FENCED']),
   unfreeze: script('unfreeze', ['DONE', 'UNKNOWN', 'FENCED']),
   events: script('events', ['EVENTS']),
+  exportState: script('export-state', ['EXPORTS']),
+  exported: script('exported', ['DONE', 'CHANGED', 'FENCED']),
   usage: script('usage', ['USAGE']),
   lookup: script('lookup', ['FOUND', 'NONE']),
 } as const;
