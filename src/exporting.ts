@@ -5,7 +5,7 @@ import { Exporter } from './audit/exporter.js';
 import type { CheckpointKey } from './audit/line.js';
 import type { Config } from './config/schema.js';
 import { messageOf } from './core/errors.js';
-import type { Ledger } from './core/ports.js';
+import type { Ledger, SingleFlight } from './core/ports.js';
 import { readPrivateKeyFile } from './keys/key-file.js';
 import type { Metrics } from './telemetry/metrics.js';
 
@@ -22,11 +22,18 @@ export interface Exporting {
   stop(): Promise<void>;
 }
 
+export interface ExportingPorts {
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** Elects one of the replicas; without it each exports to its own folder, which does no harm. */
+  readonly alone?: SingleFlight;
+}
+
 /** Throws FILE_UNREADABLE or KEY_INVALID; a folder that cannot be written to is tried again and seen in the metrics. */
 export function startExporting(
   audit: Config['audit'],
   workspaces: readonly { readonly name: string; readonly ledger: Ledger }[],
-  { metrics, logger }: { readonly metrics: Metrics; readonly logger: Logger },
+  { metrics, logger, alone }: ExportingPorts,
 ): Exporting {
   const { directory } = audit ?? {};
   if (audit === undefined || directory === undefined) return { stop: async () => undefined };
@@ -38,6 +45,7 @@ export function startExporting(
     };
     return new Exporter({
       ledger,
+      ...(alone && { alone: { flight: alone, name: `audit:${workspace}` } }),
       open: (identity) =>
         openDirectory({ directory, key, chain: { ledger: identity, workspace }, damaged: failed }),
       observer: {

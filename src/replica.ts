@@ -6,6 +6,7 @@ import { configWarnings, readText } from './config/load.js';
 import type { Config, CosignerConfig, RedisConfig, WorkspaceConfig } from './config/schema.js';
 import type { DecisionPorts } from './core/decide.js';
 import { assert, CountersignError } from './core/errors.js';
+import type { RecoveryObserver } from './core/fence.js';
 import type { CompiledPolicy } from './core/policy/compile.js';
 import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
@@ -98,7 +99,7 @@ function openWorkspace(
 ): Workspace {
   const { name } = workspace;
   const chains = chainsOf(workspace);
-  const ledger = openLedger(name, ledgerSettings(config));
+  const ledger = openLedger(name, ledgerSettings(config), { observer: recoveryLog(name, logger) });
   const rulebook = new Rulebook(ledger, chains, {
     authenticate: authenticateActivation(operators, name),
     accept: (rules) => acceptPolicy(rules.policy, config),
@@ -120,6 +121,25 @@ function openWorkspace(
       clock: { now: Date.now },
       observer: observerOf(name, metrics, logger),
     },
+  };
+}
+
+/** Between two lines about one step of a recovery. */
+const PROGRESS_EVENTS = 10_000;
+
+/** A recovery is rare and somebody waits for it: each step is a line. */
+function recoveryLog(workspace: string, logger: Logger): RecoveryObserver {
+  return {
+    started: (epoch) => logger.warn({ workspace, epoch }, 'recovering the ledger from its witnesses'),
+    progress(step, done, total) {
+      const isLine = done === total || done % PROGRESS_EVENTS === 0;
+      logger[isLine ? 'info' : 'debug']({ workspace, step, done, total }, 'recovering');
+    },
+    ended(result, detail) {
+      const level = result === 'failed' ? 'error' : 'warn';
+      logger[level]({ workspace, result, ...detail }, 'recovery ended');
+    },
+    witnessed: () => undefined,
   };
 }
 

@@ -8,7 +8,8 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { CountersignError } from '../core/errors.js';
-import type { Ledger } from '../core/ports.js';
+import type { ExportMark, ExportState } from '../core/export.js';
+import type { Ledger, SingleFlight } from '../core/ports.js';
 import { BEGINNING, eventLine, hashOf, type Position } from './line.js';
 import type { Found, Sink } from './sink.js';
 
@@ -17,6 +18,8 @@ export interface ExporterSettings {
   /** Opens where lines go, for the ledger of this identity. Undefined: another process writes there. */
   readonly open: (identity: string) => Sink | undefined;
   readonly observer: ExportObserver;
+  /** Keeps replicas from exporting at once; without it each exports to its own folder. */
+  readonly alone?: { readonly flight: SingleFlight; readonly name: string };
 }
 
 export interface ExportObserver {
@@ -56,9 +59,9 @@ export class Exporter {
     let retryMs = FIRST_RETRY_MS;
     while (!signal.aborted) {
       try {
-        const held = await this.#session(signal);
+        const held = await this.#turn(signal);
         retryMs = FIRST_RETRY_MS;
-        if (!held) await rest(STANDBY_MS, signal);
+        if (held !== 'done') await rest(STANDBY_MS, signal);
       } catch (error) {
         this.settings.observer.failed(error);
         await rest(retryMs, signal);
@@ -67,12 +70,18 @@ export class Exporter {
     }
   }
 
-  /** Resolves to false when another process writes, to true when it was told to stop. */
-  async #session(signal: AbortSignal): Promise<boolean> {
+  async #turn(signal: AbortSignal): Promise<'done' | 'busy'> {
+    const { alone } = this.settings;
+    if (alone === undefined) return this.#session(signal);
+    return alone.flight.run(alone.name, (lost) => this.#session(AbortSignal.any([signal, lost])));
+  }
+
+  /** Ends when it is told to stop; at once when another process writes to the same place. */
+  async #session(signal: AbortSignal): Promise<'done' | 'busy'> {
     const { ledger, open } = this.settings;
     const { identity } = await ledger.exports.state();
     const sink = open(identity);
-    if (sink === undefined) return false;
+    if (sink === undefined) return 'busy';
     try {
       let position = await this.#settle(sink, identity);
       let checkpointAt = Date.now();
@@ -87,7 +96,7 @@ export class Exporter {
         const isNews = next !== undefined && next.sequence > position.sequence;
         if (next !== undefined) checkpointAt = Date.now();
         position = next ?? position;
-        if (isLast && (!isNews || Date.now() > endsAt)) return true;
+        if (isLast && (!isNews || Date.now() > endsAt)) return 'done';
         // While it catches up it leaves half of the time to requests.
         await rest(isNews ? Date.now() - startedAt : POLL_MS, signal);
       }
@@ -100,19 +109,8 @@ export class Exporter {
   async #settle(sink: Sink, identity: string): Promise<Position> {
     const { ledger } = this.settings;
     const found = await sink.resume();
-    const { newest, mark } = await ledger.exports.state();
-    if (found !== undefined && found.position.sequence > newest) {
-      throw corrupt(
-        `the ledger ends at event ${newest}, and event ${found.position.sequence} was exported: it has lost events`,
-      );
-    }
-    const [first] = await ledger.events(0, 1);
-    const isTrimmed =
-      found !== undefined && first !== undefined && first.sequence > found.position.sequence + 1;
-    if (
-      found !== undefined &&
-      !(isTrimmed && mark !== undefined && mark.sequence > found.position.sequence)
-    ) {
+    const { mark } = await this.#look(identity, found?.position.sequence ?? 0);
+    if (found !== undefined && !(await this.#isTrimmed(found.position, mark))) {
       await this.#compare(found);
       await ledger.exports.moved(identity, found.position);
       return found.position;
@@ -120,6 +118,13 @@ export class Exporter {
     const position = mark ?? BEGINNING;
     await sink.begin(position);
     return position;
+  }
+
+  /** Others have exported what comes next, and the ledger does not hold it any more. */
+  async #isTrimmed({ sequence }: Position, mark: ExportMark | undefined): Promise<boolean> {
+    if (mark === undefined || mark.sequence <= sequence) return false;
+    const [first] = await this.settings.ledger.events(0, 1);
+    return first !== undefined && first.sequence > sequence + 1;
   }
 
   /** A ledger that was set back and has gone on has other events under the numbers that were exported. */
@@ -133,18 +138,27 @@ export class Exporter {
     );
   }
 
+  /** Throws LEDGER_CORRUPT when this is another ledger than before, or one that was set back. */
+  async #look(identity: string, exported: number): Promise<ExportState> {
+    const state = await this.settings.ledger.exports.state();
+    if (state.identity !== identity)
+      throw corrupt(`the store holds the ledger ${state.identity}, and held ${identity} before`);
+    if (state.newest < exported)
+      throw corrupt(
+        `the ledger ends at event ${state.newest}, and event ${exported} was exported: it has lost events`,
+      );
+    return state;
+  }
+
   /** The next events. Undefined: there was nothing to write. */
   async #piece(sink: Sink, identity: string, from: Position, isIdle: boolean): Promise<Position | undefined> {
     const { ledger, observer } = this.settings;
-    const events = await ledger.events(from.sequence, PIECE_EVENTS);
-    // Asked afterwards: an identity never comes back, so the events are of this ledger.
-    const { identity: current, newest } = await ledger.exports.state();
-    if (current !== identity)
-      throw corrupt(`the store holds the ledger ${current}, and held ${identity} before`);
-    if (newest < from.sequence)
-      throw corrupt(
-        `the ledger ends at event ${newest}, and event ${from.sequence} was exported: it has lost events`,
-      );
+    // Asked first: what is final now stays what it is, and events beyond it may become others in a recovery.
+    const { newest } = await this.#look(identity, from.sequence);
+    const final = newest > from.sequence ? await ledger.events(from.sequence, PIECE_EVENTS) : [];
+    const events = final.filter(({ sequence }) => sequence <= newest);
+    // Asked again: an identity never comes back, so the events are of this ledger.
+    if (events.length > 0) await this.#look(identity, from.sequence);
     if (events.length === 0 && !isIdle) {
       observer.exported({ lines: 0, behind: newest - from.sequence });
       return undefined;

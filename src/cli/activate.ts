@@ -153,13 +153,15 @@ class Filling {
     for (;;) {
       const events = await ledger.events(this.#covered, PAGE);
       if (this.#covered === 0) refuseLateBeginning(events[0], fresh);
-      await this.#fill(events, fresh);
+      const filled = await this.#fill(events, fresh);
       this.#covered = events.at(-1)?.sequence ?? this.#covered;
-      if (events.length < PAGE) return this.#covered;
+      // Filling is an event too, and others may have come before it.
+      if (filled === 0 && events.length < PAGE) return this.#covered;
     }
   }
 
-  async #fill(events: readonly JournalEvent[], fresh: readonly string[]): Promise<void> {
+  /** Resolves to the number of entries. */
+  async #fill(events: readonly JournalEvent[], fresh: readonly string[]): Promise<number> {
     const { entries, gaps } = entriesFor(
       { policy: this.policy, plan: { ...this.plan, fresh }, nowMs: Date.now() },
       events,
@@ -171,11 +173,12 @@ class Filling {
         `limit ${gap.limit} cannot be filled: of the decision at event ${gap.sequence} ${gap.unknown}; --start-empty ${gap.limit} accepts that it starts from zero`,
       );
     }
-    await this.request.ledger.fill(entries);
+    if (entries.length > 0) await this.request.ledger.fill(entries);
     for (const { counter } of entries) {
       const limit = fresh.find((name) => counter.startsWith(`${this.plan.instances[name]}|`)) ?? '';
       this.counts[limit] = (this.counts[limit] ?? 0) + 1;
     }
+    return entries.length;
   }
 }
 

@@ -89,7 +89,9 @@ function fenceOf(ledger: Ledger): Fence {
   if (ledger.fence !== undefined) return ledger.fence;
   throw new CountersignError(
     'USAGE',
-    `the ${ledger.kind} ledger has no fail-over: there is nothing to activate`,
+    ledger.witnesses === undefined
+      ? `the ${ledger.kind} ledger has no fail-over: there is nothing to activate`
+      : 'replicas recover this ledger from its witnesses by themselves: there is nothing to activate',
   );
 }
 

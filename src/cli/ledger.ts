@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
+import type { Recovery, WitnessState } from '../core/fence.js';
 import type { Ledger } from '../core/ports.js';
 import { openLedger } from '../ledger/index.js';
 import { ledgerSettings } from '../replica.js';
@@ -28,6 +29,12 @@ export function ledgerCommand(): Command {
       .option('--json', 'print one JSON object');
   withOptions('init', 'write the identity of a new ledger into an empty store, once').action(init);
   withOptions('status', 'identity, active policy, freezes and problems of the store').action(status);
+  withOptions(
+    'init-witness',
+    'give a witness whose disk was lost the log again, and with it a vote, by recovering the ledger',
+  )
+    .option('--dry-run', 'show what would be done, and change nothing')
+    .action(initWitness);
   withOptions('journal', 'the newest decisions and other events, with the rule and the reason of each')
     .option('--last <number>', 'how many', (text) => wholeNumber(text, 1, 10_000), 20)
     .action(journal);
@@ -81,6 +88,7 @@ async function status(options: LedgerOptions): Promise<void> {
     const state = await ledger.state();
     const problems = await ledger.check();
     const fence = await ledger.fence?.state();
+    const witnesses = await ledger.witnesses?.states();
     const policy = state.policy;
     const text = [
       `workspace   ${name}`,
@@ -91,6 +99,9 @@ async function status(options: LedgerOptions): Promise<void> {
       ...(fence === undefined
         ? []
         : [`restarts    ${fence.restartsAlone ? 'go on by themselves' : 'need an operator'}`]),
+      ...(witnesses === undefined
+        ? []
+        : [`witnesses   ${witnesses.map(witnessText).join('\n            ')}`]),
       `problems    ${problems.length === 0 ? 'none' : problems.map(({ text }) => text).join('\n            ')}`,
     ].join('\n');
     print(
@@ -103,12 +114,61 @@ async function status(options: LedgerOptions): Promise<void> {
         policy: policy === undefined ? null : { version: policy.version, sequence: policy.sequence },
         freezes: state.freezes,
         ...(fence === undefined ? {} : { fence }),
+        ...(witnesses === undefined ? {} : { witnesses }),
         problems,
       },
       text,
     );
     if (problems.some(({ blocks }) => blocks)) process.exitCode = 1;
   });
+}
+
+function witnessText(state: WitnessState, index: number): string {
+  switch (state.kind) {
+    case 'member':
+      return `${index + 1} holds ${state.events} events, epoch ${state.promised}`;
+    case 'blank':
+      return `${index + 1} is blank`;
+    case 'unreachable':
+      return `${index + 1} does not answer: ${state.problem}`;
+  }
+}
+
+/** Blank witnesses get the log by a recovery, in which nothing is decided for a moment. */
+async function initWitness(options: LedgerOptions & { readonly dryRun?: boolean }): Promise<void> {
+  await withLedger(options, async ({ witnesses }, { name }) => {
+    if (witnesses === undefined) {
+      throw new CountersignError('USAGE', 'the configuration names no witnesses (ledger.durability)');
+    }
+    const before = await witnesses.states();
+    const blank = before.flatMap(({ kind }, index) => (kind === 'blank' ? [index + 1] : []));
+    const isDone = options.dryRun !== true && blank.length > 0;
+    const recovery = isDone ? await witnesses.recover() : undefined;
+    const after = await witnesses.states();
+    print(
+      options,
+      {
+        workspace: name,
+        blank,
+        dryRun: options.dryRun === true,
+        recovery: recovery ?? null,
+        witnesses: after,
+      },
+      [
+        ...after.map((state, index) => `witness     ${witnessText(state, index)}`),
+        blank.length === 0 ? 'No witness is blank: nothing was done.' : initWitnessText(blank, recovery),
+      ].join('\n'),
+    );
+  });
+}
+
+function initWitnessText(blank: readonly number[], recovery: Recovery | undefined): string {
+  const who = `witness ${blank.join(', ')}`;
+  if (recovery === undefined) {
+    return `Would recover the ledger, so that ${who} gets the log and a vote. Nothing was changed (--dry-run).`;
+  }
+  const took = `${recovery.events} events in ${Math.round(recovery.milliseconds)} ms`;
+  return `Recovered the ledger in epoch ${recovery.epoch}, ${took}: ${who} votes again.`;
 }
 
 async function journal(options: LedgerOptions & { readonly last: number }): Promise<void> {

@@ -171,6 +171,6 @@ function rulesOf(file: string, chains: Chains): Rules {
     policy,
     instances: Object.fromEntries([...policy.limits.keys()].map((name) => [name, name])),
     freezes: [],
-    versions: { ledger: '', policy: 0, freezes: 0 },
+    versions: { ledger: '', epoch: 0, policy: 0, freezes: 0 },
   };
 }

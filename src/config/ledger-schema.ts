@@ -77,9 +77,9 @@ function redisSchema(file: FileSchema) {
           nodes: z
             .array(address)
             .min(1)
-            .max(100)
+            .max(20)
             .superRefine(distinct('node', (node) => node))
-            .describe('Nodes that are asked where the ledger’s slot is; name all of them.'),
+            .describe('Nodes that are asked where the ledger’s slot is; name several.'),
         })
         .optional()
         .describe('A Redis Cluster. A workspace’s ledger lives in one slot, on one primary.'),

@@ -35,6 +35,9 @@ import { examine } from './verify.js';
 /** Pause before the ledger is asked again after it could not be reached. */
 const LEDGER_RETRY_MS = 100;
 
+/** Failures that pass by themselves, often before the deadline. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(['LEDGER_UNAVAILABLE', 'LEDGER_RECOVERING']);
+
 /** A policy that changes more often than this while one request is decided is a fault, not an update. */
 const MAX_EVALUATIONS = 20;
 
@@ -74,7 +77,7 @@ async function decideBefore(deadline: Deadline, request: Request, ports: Decisio
     if (reply instanceof CountersignError) {
       // The store may be failing over, and an interrupted commit may or may not have been recorded: asking again
       // is safe, because the commit itself finds out.
-      ports.observer.faulted('LEDGER_UNAVAILABLE', reply);
+      ports.observer.faulted(undecidedReasonOf(reply), reply);
       await deadline.pause(LEDGER_RETRY_MS);
       continue;
     }
@@ -130,7 +133,7 @@ async function propose(
 }
 
 function asReply(error: unknown): CountersignError {
-  if (error instanceof CountersignError && error.code === 'LEDGER_UNAVAILABLE') return error;
+  if (error instanceof CountersignError && PASSING.has(error.code)) return error;
   throw error;
 }
 

@@ -119,6 +119,7 @@ const UNDECIDED_REASONS = {
   LEDGER_UNAVAILABLE: 'the ledger cannot be reached',
   LEDGER_MISSING: 'the store holds no ledger',
   LEDGER_FENCED: 'the store may have lost decisions',
+  LEDGER_RECOVERING: 'the ledger is being recovered after a restart or fail-over',
   LEDGER_CORRUPT: 'the ledger holds something this version cannot read',
   POLICY_MISSING: 'no policy is active',
   POLICY_UNTRUSTED: 'the active policy is not signed by a configured operator',

@@ -29,6 +29,10 @@ export const ERROR_CODES = {
     exit: 4,
     meaning: 'the store may have lost decisions; `countersign ledger activate` states that it may go on',
   },
+  LEDGER_RECOVERING: {
+    exit: 4,
+    meaning: 'the ledger is being recovered from its witnesses after a restart or fail-over; ask again',
+  },
   LEDGER_CORRUPT: { exit: 4, meaning: 'the ledger holds something this version cannot read' },
   CLOCK_SKEW: { exit: 4, meaning: "this replica's clock and the ledger's differ by more than the tolerance" },
   POLICY_MISSING: { exit: 4, meaning: 'no policy is active; `countersign policy activate` makes one so' },

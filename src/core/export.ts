@@ -15,7 +15,7 @@ export interface ExportMark {
 export interface ExportState {
   /** The ledger's identity: the mark of another ledger says nothing about this one. */
   readonly identity: string;
-  /** Sequence number of the newest event. */
+  /** The newest event that may be exported: no recovery can leave it, or one before it, out. */
   readonly newest: number;
   /** Absent: nothing was exported yet. */
   readonly mark?: ExportMark;

@@ -36,9 +36,56 @@ export interface Fence {
 
 /** Something about a store that people must know of. */
 export interface LedgerProblem {
-  readonly code: 'FENCED' | 'VERSION' | 'ROLE' | 'APPEND_ONLY' | 'EVICTION' | 'RESTART' | 'BACKLOG' | 'FILE';
+  readonly code:
+    | 'FENCED'
+    | 'RECOVERING'
+    | 'WITNESSES'
+    | 'WITNESS'
+    | 'VERSION'
+    | 'ROLE'
+    | 'APPEND_ONLY'
+    | 'EVICTION'
+    | 'RESTART'
+    | 'BACKLOG'
+    | 'FILE';
   /** What is wrong, and what to change. */
   readonly text: string;
   /** A replica on this store should be sent no questions; otherwise it is a warning. */
   readonly blocks: boolean;
+}
+
+/** A small store of its own that holds the log, so that a majority of them outlives any server. */
+export type WitnessState =
+  | {
+      readonly kind: 'member' /** The epoch it has promised to. */;
+      readonly promised: number;
+      readonly events: number;
+    }
+  /** It has no vote: its disk was lost, or it was never set up. */
+  | { readonly kind: 'blank' }
+  | { readonly kind: 'unreachable'; readonly problem: string };
+
+export interface Recovery {
+  readonly epoch: number;
+  readonly events: number;
+  readonly milliseconds: number;
+}
+
+export interface Witnesses {
+  /** In the order of the configuration. */
+  states(): Promise<readonly WitnessState[]>;
+  /** Recovers the ledger although nothing failed, so that blank witnesses get the log and with it a vote. */
+  recover(): Promise<Recovery>;
+}
+
+/** Told how recoveries go. */
+export interface RecoveryObserver {
+  started(epoch: number): void;
+  progress(step: 'read' | 'load' | 'install', done: number, total: number): void;
+  ended(
+    result: 'recovered' | 'overtaken' | 'failed',
+    detail: { readonly milliseconds: number; readonly events: number; readonly problem?: string },
+  ): void;
+  /** One event reached enough witnesses. */
+  witnessed(milliseconds: number): void;
 }

@@ -23,3 +23,24 @@ export function journalText(request: Request, examination: Examination, evaluati
     shadow: evaluation.verdict.shadow?.opinion,
   });
 }
+
+/** What the log is made of: everything that a decision reads. */
+export const EVENT_TYPES = [
+  'ledger',
+  'policy',
+  'fill',
+  'decision',
+  'conflict',
+  'freeze',
+  'unfreeze',
+  'activation',
+] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
+
+export interface JournalEvent {
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly type: EventType;
+  /** Parsed JSON; amounts are text. */
+  readonly body: Readonly<Record<string, unknown>>;
+}

@@ -9,10 +9,12 @@ import type {
   VerificationReason,
 } from './decision.js';
 import type { Exports } from './export.js';
-import type { Fence, LedgerProblem } from './fence.js';
+import type { Fence, LedgerProblem, Witnesses } from './fence.js';
+import type { JournalEvent } from './journal.js';
 import type { AssetSettings } from './policy/verification.js';
 import type { RawTransaction, Request, TransactionRequest } from './request.js';
 
+export type { JournalEvent } from './journal.js';
 export { type Clock, DEADLINE_PASSED, type Deadline } from './time.js';
 
 // ── Chains: what the bytes do ────────────────────────────────────────────────────────────────────────────────
@@ -181,6 +183,8 @@ export interface AskIdentity {
 export interface Versions {
   /** The ledger's identity: a new ledger counts its events anew, and its numbers mean other things. */
   readonly ledger: string;
+  /** Grows with every recovery: what was read before one is read again. */
+  readonly epoch: number;
   /** Sequence number of the event that activated the policy. */
   readonly policy: number;
   /** Sequence number of the last freeze or unfreeze; 0 when there was none. */
@@ -263,17 +267,11 @@ export interface LedgerState {
   readonly nowMs: number;
   /** Sequence number of the newest event. */
   readonly sequence: number;
+  /** Every event up to this one is as durable as demanded: no recovery can leave it out. */
+  readonly durable: number;
   readonly policy: ActivePolicy | undefined;
   readonly freezes: readonly Freeze[];
   readonly versions: Versions;
-}
-
-export interface JournalEvent {
-  readonly sequence: number;
-  readonly atMs: number;
-  readonly type: 'ledger' | 'policy' | 'decision' | 'conflict' | 'freeze' | 'unfreeze' | 'activation';
-  /** Parsed JSON; amounts are text. */
-  readonly body: Readonly<Record<string, unknown>>;
 }
 
 /** One entry of a counter, as it is filled from the journal when a limit is new. */
@@ -306,7 +304,7 @@ export interface Ledger {
   state(): Promise<LedgerState>;
   /** The one atomic step: decide once, check and charge every limit, record, append to the journal. */
   commit(proposal: Proposal): Promise<CommitReply>;
-  /** Adds entries to counters that no active policy charges yet. Repeating an entry changes nothing. */
+  /** Adds entries to counters that no active policy charges yet, as an event. Repeating an entry changes no counter. */
   fill(entries: readonly CounterEntry[]): Promise<void>;
   /** Switches all replicas at one point of the log. CONCURRENT_CHANGE when the log moved past expectedSequence. */
   activate(activation: Activation): Promise<{ readonly sequence: number }>;
@@ -319,10 +317,18 @@ export interface Ledger {
   usage(charges: readonly Charge[]): Promise<readonly string[]>;
   /** The standing decision of an ask, for people; no part of deciding. */
   lookup(askKey: string): Promise<Decision | undefined>;
-  /** Absent when the store cannot come back with less than it acknowledged. */
+  /** Absent when the store cannot come back with less than it acknowledged, or recovers by itself. */
   readonly fence?: Fence;
   readonly exports: Exports;
+  /** Present when witnesses keep the log, and the ledger is recovered from them. */
+  readonly witnesses?: Witnesses;
   /** Whether anything is decided, and problems with the store's own settings. Rejects when it cannot be reached. */
   check(): Promise<readonly LedgerProblem[]>;
   close(): Promise<void>;
+}
+
+/** Work that should be done by one replica at a time. No decision depends on it: it must be harmless when two do it. */
+export interface SingleFlight {
+  /** Resolves to `busy` when somebody else is at it. The signal aborts when that can no longer be relied upon. */
+  run<T>(name: string, work: (signal: AbortSignal) => Promise<T>): Promise<T | 'busy'>;
 }

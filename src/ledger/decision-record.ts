@@ -4,6 +4,7 @@ import type { Decision, ReasonCode } from '../core/decision.js';
 import { REASONS } from '../core/decision.js';
 import { CountersignError } from '../core/errors.js';
 import type { ExportMark } from '../core/export.js';
+import { EVENT_TYPES } from '../core/journal.js';
 import type { ActivePolicy, Freeze, JournalEvent } from '../core/ports.js';
 
 const decisionSchema = z.object({
@@ -36,17 +37,17 @@ const policySchema = z.object({
 const eventSchema = z.object({
   sequence: z.int(),
   atMs: z.int(),
-  type: z.enum(['ledger', 'policy', 'decision', 'conflict', 'freeze', 'unfreeze', 'activation']),
+  type: z.enum(EVENT_TYPES),
   body: z.record(z.string(), z.unknown()),
 });
 
 export function decisionOf(text: string): Decision {
-  const { rule, limit, ...decision } = read(decisionSchema, text, 'a decision');
+  const { rule, limit, ...decision } = recordOf(decisionSchema, text, 'a decision');
   return { ...decision, ...(rule === undefined ? {} : { rule }), ...(limit === undefined ? {} : { limit }) };
 }
 
 export function freezeOf(text: string, sequence: number): Freeze {
-  const { expiresAtMs, ...freeze } = read(freezeSchema, text, 'a freeze');
+  const { expiresAtMs, ...freeze } = recordOf(freezeSchema, text, 'a freeze');
   return { ...freeze, ...(expiresAtMs === undefined ? {} : { expiresAtMs }), sequence };
 }
 
@@ -57,7 +58,7 @@ export function freezeText(freeze: Omit<Freeze, 'sequence'>): string {
 }
 
 export function policyOf(text: string, sequence: number): ActivePolicy {
-  return { ...read(policySchema, text, 'the active policy'), sequence };
+  return { ...recordOf(policySchema, text, 'the active policy'), sequence };
 }
 
 export function policyText(policy: Omit<ActivePolicy, 'sequence'>): string {
@@ -67,7 +68,7 @@ export function policyText(policy: Omit<ActivePolicy, 'sequence'>): string {
 
 export function eventOf(sequence: string, atMs: string, type: string, body: string): JournalEvent {
   const text = `{"sequence":${sequence},"atMs":${atMs},"type":${JSON.stringify(type)},"body":${body}}`;
-  return read(eventSchema, text, `event ${sequence}`);
+  return recordOf(eventSchema, text, `event ${sequence}`);
 }
 
 /** `<sequence> <hash> <count>` */
@@ -82,7 +83,8 @@ export function markOf(text: string): ExportMark {
   return { sequence: Number(sequence), hash, count: Number(count) };
 }
 
-function read<T>(schema: z.ZodType<T>, text: string, what: string): T {
+/** Text of a ledger as a schema wants it; LEDGER_CORRUPT when it is not. */
+export function recordOf<T>(schema: z.ZodType<T>, text: string, what: string): T {
   try {
     return schema.parse(JSON.parse(text));
   } catch (cause) {

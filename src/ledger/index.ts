@@ -2,7 +2,7 @@
 import type { Ledger } from '../core/ports.js';
 import { createEmbeddedLedger } from './embedded/embedded-ledger.js';
 import type { NodeConnection, RedisConnection } from './redis/connection.js';
-import { createRedisLedger } from './redis/redis-ledger.js';
+import { createRedisLedger, type RedisLedgerSettings } from './redis/redis-ledger.js';
 
 export type { NodeConnection, RedisConnection };
 
@@ -15,11 +15,14 @@ export type LedgerSettings =
     }
   | { readonly kind: 'embedded'; readonly file: string };
 
+/** What a ledger that recovers by itself is given besides: who is told, and what keeps replicas from doing it at once. */
+export type LedgerWatch = Pick<RedisLedgerSettings, 'observer' | 'alone'>;
+
 /** Opens without waiting: a store that cannot be reached makes the methods reject, not this. */
-export function openLedger(workspace: string, settings: LedgerSettings): Ledger {
+export function openLedger(workspace: string, settings: LedgerSettings, watch: LedgerWatch = {}): Ledger {
   switch (settings.kind) {
     case 'redis':
-      return createRedisLedger({ workspace, connection: settings.connection });
+      return createRedisLedger({ workspace, ...settings, ...watch });
     case 'embedded':
       return createEmbeddedLedger({ workspace, file: settings.file });
   }

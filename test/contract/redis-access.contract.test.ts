@@ -1,16 +1,17 @@
 /** How a replica gets in: a user with the fewest commands, TLS with an authority of one's own, passwords that change. */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
 import { ledgerSettings } from '../../src/replica.js';
+import { authority, type Certified, certificate } from '../support/certificates.js';
 import { outcome } from '../support/each-ledger.js';
+import { eventually } from '../support/eventually.js';
+import { aclLine } from '../support/guide.js';
 import { activate } from '../support/ledger-bench.js';
 import { charge, HOUR, LIFETIME, proposal, REJECT } from '../support/proposals.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { freePort, type RedisServer, startRedis } from '../support/redis-server.js';
 
 const ended: (() => unknown)[] = [];
 afterEach(async () => {
@@ -35,19 +36,32 @@ function ledgerWith(connection: Parameters<typeof createRedisLedger>[0]['connect
   return ledger;
 }
 
-const GUIDE = 'docs/operations-redis.md';
-
-/** The line that the guide tells people to type. */
-function aclSetuser(password: string): readonly [string, ...string[]] {
-  const line = /^ACL SETUSER .*$/m.exec(readFileSync(GUIDE, 'utf8'))?.[0] ?? '';
-  const [first = '', ...rest] = line.replace('PASSWORD', password).split(' ');
-  return [first, ...rest];
-}
-
 describe('the user of the guide', () => {
+  test('may do on a witness everything that a witness does, and nothing else', async () => {
+    const [primary, ...witnesses] = await Promise.all([redis(), redis(), redis(), redis()]);
+    for (const witness of witnesses) await witness.command(...aclLine('countersign-witness', 'secret'));
+    const ledger = createRedisLedger({
+      workspace: 'main',
+      connection: { url: primary.url },
+      witnesses: witnesses.map(({ url }) => ({
+        url,
+        username: 'countersign-witness',
+        password: () => 'secret',
+      })),
+    });
+    ended.push(() => ledger.close());
+    await ledger.init();
+    await activate(ledger);
+    await witnesses[0]?.command('FLUSHALL');
+    expect(await ledger.witnesses?.recover()).toMatchObject({ events: 2 });
+    expect(await ledger.check()).toEqual([]);
+    const stranger = await witnesses[1]?.command('ACL', 'DRYRUN', 'countersign-witness', 'GET', 'x');
+    expect(String(stranger)).toMatch(/no permissions/);
+  });
+
   test('may do everything a ledger does, and nothing else', async () => {
     const server = await redis();
-    await server.command(...aclSetuser('secret'));
+    await server.command(...aclLine('countersign', 'secret'));
     const ledger = ledgerWith({ url: server.url, username: 'countersign', password: () => 'secret' });
     const { identity } = await ledger.init();
     const { sequence } = await activate(ledger);
@@ -60,7 +74,7 @@ describe('the user of the guide', () => {
     ];
     await ledger.fill(charges.map((each) => ({ ...each, moneyKey: 'm', atMs: 1 })));
     const facts = [{ key: 'k', value: 'v', reason: 'INPUT_AMOUNT_CHANGED' as const, sentence: '' }];
-    const versions = { ledger: identity, policy: sequence, freezes: 0 };
+    const versions = { ledger: identity, epoch: 0, policy: sequence, freezes: 0 };
     for (const txId of ['t', 'u', 't']) await ledger.commit(proposal(txId, { versions, charges, facts }));
     const other = proposal('t', { versions, ask: { fingerprint: 'other' }, opinion: REJECT });
     expect(await outcome(ledger.commit(other))).toBe('conflict CONFLICT_CONTENT');
@@ -68,10 +82,10 @@ describe('the user of the guide', () => {
     await ledger.unfreeze('f', []);
     await ledger.usage(charges);
     await ledger.lookup('a');
-    expect(await ledger.events(0, 100)).toHaveLength(7);
+    expect(await ledger.events(0, 100)).toHaveLength(8);
     expect(await ledger.check()).toEqual([]);
     await server.restart();
-    await server.command(...aclSetuser('secret'));
+    await server.command(...aclLine('countersign', 'secret'));
     expect(await eventually(() => ledger.check())).toEqual([]);
     const { history = '', sequence: last = 0 } = (await ledger.fence?.state()) ?? {};
     await ledger.fence?.activate({ identity, history, sequence: last + 1, statement: 's' });
@@ -133,7 +147,7 @@ describe('TLS', () => {
     const ledger = ledgerWith({ url: server.url, tls: { ca: readFileSync(ca.certificate, 'utf8') } });
     const { identity } = await ledger.init();
     const { sequence } = await activate(ledger);
-    const versions = { ledger: identity, policy: sequence, freezes: 0 };
+    const versions = { ledger: identity, epoch: 0, policy: sequence, freezes: 0 };
     expect(await outcome(ledger.commit(proposal('t', { versions })))).toBe('approve APPROVED');
 
     const suspicious = ledgerWith({
@@ -152,47 +166,6 @@ describe('TLS', () => {
   });
 });
 
-interface Certified {
-  readonly certificate: string;
-  readonly key: string;
-}
-
-const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-
-function openssl(...args: readonly string[]): void {
-  execFileSync('openssl', args, { stdio: 'ignore' });
-}
-
-function authority(made: string, name: string): Certified {
-  const [certificate, key] = [join(made, `${name}.pem`), join(made, `${name}.key`)];
-  openssl(
-    'req',
-    '-x509',
-    ...NEW_KEY,
-    '-keyout',
-    key,
-    '-out',
-    certificate,
-    '-days',
-    '2',
-    '-subj',
-    `/CN=${name}`,
-  );
-  return { certificate, key };
-}
-
-function certificate(made: string, by: Certified, names: string): Certified {
-  const name = names.replace(/\W/g, '-');
-  const [request, key, extensions, signed] = ['csr', 'key', 'ext', 'crt'].map((end) =>
-    join(made, `${name}.${end}`),
-  ) as [string, string, string, string];
-  openssl('req', ...NEW_KEY, '-keyout', key, '-out', request, '-subj', '/CN=redis');
-  writeFileSync(extensions, `subjectAltName=${names}\n`);
-  const by509 = ['-CA', by.certificate, '-CAkey', by.key, '-CAcreateserial', '-days', '2'];
-  openssl('x509', '-req', '-in', request, ...by509, '-extfile', extensions, '-out', signed);
-  return { certificate: signed, key };
-}
-
 /** Speaks TLS on a port of its own, beside the plain one that the test controls it by. */
 async function tlsRedis(own: Certified, ca: Certified): Promise<{ readonly url: string }> {
   const port = await freePort();
@@ -204,25 +177,4 @@ async function tlsRedis(own: Certified, ca: Certified): Promise<{ readonly url: 
     'tls-auth-clients': 'no',
   });
   return { url: `rediss://127.0.0.1:${port}` };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}
-
-async function eventually<T>(attempt: () => Promise<T>, withinMs = 8000): Promise<T> {
-  const deadline = Date.now() + withinMs;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
 }

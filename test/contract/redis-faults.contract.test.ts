@@ -1,9 +1,10 @@
 /** What one Redis can do to a replica: be away, come back, hang, forget, refuse, hold what we did not write. */
-import { createServer, connect as dial, type Server } from 'node:net';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Ledger } from '../../src/core/ports.js';
 import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
+import { cuttingProxy } from '../support/cutting-proxy.js';
+import { eventually } from '../support/eventually.js';
 import { activate, type Bench, bench, type RedisStore, redisStore } from '../support/ledger-bench.js';
 import { charge, proposal } from '../support/proposals.js';
 import { startRedis } from '../support/redis-server.js';
@@ -194,7 +195,7 @@ describe('faults of one Redis', () => {
 
   test.each([
     ['a record of another type', async (key: string) => store.server.command('SET', key, 'x'), 'asks'],
-    ['another format', async (key: string) => store.server.command('HSET', key, 'format', '2'), 'meta'],
+    ['another format', async (key: string) => store.server.command('HSET', key, 'format', '1'), 'meta'],
   ])('%s: corrupt, and nothing is written', async (_, spoil, name) => {
     const key = name === 'meta' ? await meta() : (await meta()).replace(/meta$/, `0:${name}`);
     await spoil(key);
@@ -260,45 +261,4 @@ function numberOf(key: string): number {
 
 function workspaceOf(key: string): string {
   return /\{(.*)\}/.exec(key)?.[1] ?? '';
-}
-
-async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + 5000;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
-
-interface CuttingProxy {
-  readonly url: string;
-  /** The next reply of the server cuts the connection instead of passing. */
-  armed: boolean;
-  stop(): Promise<void>;
-}
-
-async function cuttingProxy(port: number): Promise<CuttingProxy> {
-  const server: Server = createServer((client) => {
-    const upstream = dial(port, '127.0.0.1');
-    client.pipe(upstream);
-    upstream.on('data', (data) => {
-      if (!proxy.armed) return client.write(data);
-      proxy.armed = false;
-      return client.destroy();
-    });
-    client.on('close', () => upstream.destroy());
-    for (const socket of [client, upstream]) socket.on('error', () => {});
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const proxy: CuttingProxy = {
-    url: `redis://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
-    armed: false,
-    stop: () => new Promise((resolve) => server.close(() => resolve())),
-  };
-  return proxy;
 }

@@ -12,6 +12,7 @@ import type { Ledger } from '../../src/core/ports.js';
 import { type Operator, type Statement, signStatement } from '../../src/keys/statements.js';
 import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
 import { outcome } from '../support/each-ledger.js';
+import { eventually } from '../support/eventually.js';
 import { type Bench, bench, storeOn } from '../support/ledger-bench.js';
 import { charge, proposal } from '../support/proposals.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
@@ -242,7 +243,7 @@ describe('a fail-over', () => {
     const { sequence } = await other.activate({ ...POLICY, expectedSequence: 1 });
     expect(await outcome(committing(made, made.ledger)('t'))).toBe('stale');
     expect((await made.ledger.state()).identity).toBe(identity);
-    const versions = { ledger: identity, policy: sequence, freezes: 0 };
+    const versions = { ledger: identity, epoch: 0, policy: sequence, freezes: 0 };
     expect(await outcome(committing({ versions }, made.ledger)('t'))).toBe('approve APPROVED');
   });
 
@@ -427,16 +428,4 @@ async function redirect(first: number): Promise<Redirect> {
       cut();
     },
   };
-}
-
-async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + 8000;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
 }

@@ -2,12 +2,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from '@jest/globals';
 import type { Charge } from '../../src/core/decision.js';
 import type { CommitReply, Ledger, Versions } from '../../src/core/ports.js';
-import { type Bench, bench, embeddedStore, redisStore, type Store } from './ledger-bench.js';
+import { type Bench, bench, embeddedStore, redisStore, type Store, witnessedStore } from './ledger-bench.js';
 import { type ProposalParts, proposal } from './proposals.js';
 
-const STORES: readonly (readonly [Ledger['kind'], () => Promise<Store>])[] = [
-  ['redis', redisStore],
-  ['embedded', embeddedStore],
+const STORES: readonly (readonly [string, Ledger['kind'], () => Promise<Store>])[] = [
+  ['redis', 'redis', redisStore],
+  ['witnessed redis', 'redis', witnessedStore],
+  ['embedded', 'embedded', embeddedStore],
 ];
 
 /** What each test is given: a ledger of its own, fresh and with an active policy. */
@@ -24,7 +25,7 @@ export interface Given {
 }
 
 export function onEachLedger(title: string, suite: (given: Given) => void): void {
-  describe.each(STORES)(`the %s ledger, ${title}`, (kind, start) => {
+  describe.each(STORES)(`the %s ledger, ${title}`, (_name, kind, start) => {
     let store: Store;
     let current: Bench;
 

@@ -28,6 +28,40 @@ export function storeOn(server: RedisServer): RedisStore {
   };
 }
 
+export interface WitnessedStore extends RedisStore {
+  readonly witnesses: readonly RedisServer[];
+  /** A replica that takes another server for the primary. */
+  openOn(workspace: string, server: RedisServer): Ledger;
+  /** A replica whose configuration names no witnesses. */
+  openAlone(workspace: string): Ledger;
+}
+
+/** A server that may forget its last second, and three witnesses that forget nothing. */
+export async function witnessedStore(): Promise<WitnessedStore> {
+  const [server, ...witnesses] = await Promise.all([
+    startRedis({ settings: { appendfsync: 'everysec' } }),
+    startRedis(),
+    startRedis(),
+    startRedis(),
+  ]);
+  const openOn = (workspace: string, { url }: RedisServer) =>
+    createRedisLedger({
+      workspace,
+      connection: { url },
+      witnesses: witnesses.map((each) => ({ url: each.url })),
+    });
+  return {
+    server,
+    witnesses,
+    openOn,
+    open: (workspace) => openOn(workspace, server),
+    openAlone: (workspace) => createRedisLedger({ workspace, connection: { url: server.url } }),
+    async stop() {
+      await Promise.all([server, ...witnesses].map((each) => each.stop()));
+    },
+  };
+}
+
 export async function embeddedStore(): Promise<Store> {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-ledger-'));
   return {
@@ -82,4 +116,18 @@ export async function activate(ledger: Ledger): Promise<{ readonly sequence: num
     statement: 'a.b.c',
     expectedSequence: sequence,
   });
+}
+
+/** After these decide.ts asks again, until the deadline. */
+const PASSING = ['LEDGER_RECOVERING', 'LEDGER_UNAVAILABLE', 'stale'];
+
+/** Asks as decide.ts does: again while the ledger cannot be reached or is being recovered. */
+export async function patiently(ask: () => Promise<string>, withinMs = 10_000): Promise<string> {
+  const deadline = Date.now() + withinMs;
+  for (;;) {
+    const reply = await ask().catch((error: { readonly code: string }) => error.code);
+    if (!PASSING.includes(reply)) return reply;
+    if (Date.now() > deadline) throw new Error(`still ${reply} after ${withinMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }

@@ -43,7 +43,7 @@ export class LedgerModel {
   readonly #counters = new Map<string, Map<string, Entry>>();
 
   constructor(identity: string) {
-    this.versions = { ledger: identity, policy: 0, freezes: 0 };
+    this.versions = { ledger: identity, epoch: 0, policy: 0, freezes: 0 };
   }
 
   policyActivated(): number {

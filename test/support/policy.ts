@@ -33,7 +33,7 @@ export function rulesOf(document: string, freezes: readonly Partial<Freeze>[] = 
         testChains,
       ),
     ),
-    versions: { ledger: 'ledger-1', policy: 1, freezes: 0 },
+    versions: { ledger: 'ledger-1', epoch: 0, policy: 1, freezes: 0 },
   };
 }
 

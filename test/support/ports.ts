@@ -44,12 +44,13 @@ export class MoodyLedger {
     this.reads += 1;
     if (mood === 'silent') return forEver();
     if (mood !== 'works' && 'fails' in mood) throw mood.fails;
-    const versions = { ledger: 'ledger-1', policy: this.reads, freezes: 0 };
+    const versions = { ledger: 'ledger-1', epoch: 0, policy: this.reads, freezes: 0 };
     const { document, freezes } = this;
     return {
       identity: 'ledger-1',
       nowMs: NOON,
       sequence: this.reads,
+      durable: 0,
       policy: document === undefined ? undefined : activePolicy(document),
       freezes,
       versions,

@@ -48,27 +48,18 @@ export async function startRedis({ settings = {} }: RedisOptions = {}): Promise<
   const start = async (changed: Readonly<Record<string, string>> = {}) => {
     const all = Object.entries({ ...DEFAULTS, ...settings, ...changed });
     const flags = all.flatMap(([name, value]) => [`--${name}`, value]);
-    const child = spawn(
-      binary,
-      ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, ...flags],
-      {
-        stdio: 'ignore',
-      },
-    );
-    // A test that fails before it stops its server must not keep the process, whose end ends the server.
-    child.unref();
-    running.add(child);
-    child.once('exit', () => running.delete(child));
-    await answers(port, child);
-    return child;
+    return launch(port, binary, [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      directory,
+      ...flags,
+    ]);
   };
   let child = await start();
-  const kill = async (signal: NodeJS.Signals) => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill(signal);
-    if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await ended;
-  };
+  const kill = (signal: NodeJS.Signals) => killChild(child, signal);
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
@@ -85,16 +76,46 @@ export async function startRedis({ settings = {} }: RedisOptions = {}): Promise<
       await kill('SIGKILL');
       rmSync(directory, { recursive: true, force: true });
     },
-    async command(name, ...args) {
-      const client = new Redis(port, '127.0.0.1', { ...password, retryStrategy: () => null });
-      client.on('error', () => {});
-      try {
-        return await client.call(name, args);
-      } finally {
-        client.disconnect();
-      }
-    },
+    command: (name, ...args) => commandOn(port, password, [name, ...args]),
   };
+}
+
+/** One command of a connection of its own. */
+export async function commandOn(
+  port: number,
+  access: { readonly username?: string; readonly password?: string },
+  [name, ...args]: readonly [string, ...string[]],
+): Promise<unknown> {
+  const client = new Redis(port, '127.0.0.1', {
+    ...access,
+    enableReadyCheck: false,
+    retryStrategy: () => null,
+  });
+  client.on('error', () => {});
+  try {
+    return await client.call(name, args);
+  } finally {
+    client.disconnect();
+  }
+}
+
+/** Starts a Redis of any kind, and resolves when it answers on its port. */
+export async function launch(port: number, binary: string, flags: readonly string[]): Promise<ChildProcess> {
+  const child = spawn(binary, flags, { stdio: 'ignore' });
+  // A test that fails before it stops its server must not keep the process, whose end ends the server.
+  child.unref();
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  await answers(port, child);
+  return child;
+}
+
+/** With a signal that ends the process, resolves when it has ended. */
+export async function killChild(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill(signal);
+  if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await ended;
 }
 
 /** No server outlives the tests, however they end. */
@@ -103,7 +124,7 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-function findBinary(): string {
+export function findBinary(): string {
   for (const name of ['redis-server', 'valkey-server']) {
     try {
       execFileSync(name, ['--version'], { stdio: 'ignore' });
@@ -115,7 +136,7 @@ function findBinary(): string {
   throw new Error('these tests need redis-server or valkey-server on the PATH');
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

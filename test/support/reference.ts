@@ -186,6 +186,8 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
     'New installation: `countersign ledger init`. Otherwise the data is gone: **do not** run it; stop, restore the append-only file, and read “Backups”.',
   LEDGER_FENCED:
     '`/readyz` and `countersign ledger status` say why. When the old primary is certain to be stopped: `countersign ledger activate`; see “Redis for a ledger”.',
+  LEDGER_RECOVERING:
+    'Nothing, if it ends by itself: a recovery takes about a second for 10,000 events. If it lasts: `/readyz` and `countersign ledger status` say what it waits for, mostly for a majority of witnesses.',
   LEDGER_CORRUPT:
     'Another version or program wrote to the store. Stop, keep a copy of the data, and compare versions.',
   POLICY_MISSING: '`countersign policy activate`.',

@@ -31,6 +31,7 @@ import {
   policyOf,
   policyText,
 } from '../decision-record.js';
+import { fillOf } from '../journal-body.js';
 import { otherLedger } from '../proposal.js';
 import { commit } from './commit.js';
 import { Counters } from './counters.js';
@@ -125,11 +126,12 @@ export class EmbeddedStore {
       identity,
       nowMs,
       sequence,
+      durable: sequence,
       policy: active === undefined ? undefined : policyOf(active, policy),
       freezes: this.rows
         .all('SELECT sequence, body FROM freezes WHERE workspace = ? ORDER BY sequence')
         .map((row) => freezeOf(String(row.body), Number(row.sequence))),
-      versions: { ledger: identity, policy, freezes },
+      versions: { ledger: identity, epoch: 0, policy, freezes },
     };
   }
 
@@ -138,7 +140,7 @@ export class EmbeddedStore {
   }
 
   fill(entries: readonly CounterEntry[]): void {
-    this.head();
+    this.append(this.head(), 'fill', JSON.stringify(fillOf(entries)));
     for (const entry of entries) this.counters.fill(entry);
   }
 

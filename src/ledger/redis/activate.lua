@@ -1,16 +1,15 @@
 -- Switches all replicas to a policy at one point of the log.
 --
--- KEYS  meta, journal, policy
--- ARGV  identity served before or empty text, highest event seen, expected sequence, policy record
--- Returns { 'DONE', sequence } | { 'CHANGED', sequence } | { 'FENCED', why, sequence, seen } | { 'MISSING' }
---   | { 'CORRUPT', detail }
+-- KEYS  meta, journal, pending, policy
+-- ARGV  the caller, expected sequence, policy record
+-- Returns { 'DONE', sequence, event } | { 'CHANGED', sequence } | a refusal of enter
 
 local ledger, refusal = enter(takeKey())
 if refusal then return refusal end
-local journal, policy = takeKey(), takeKey()
+local log, policy = takeLog(), takeKey()
 local expected, record = take(), take()
 if whole(ledger.sequence) ~= expected then return { 'CHANGED', whole(ledger.sequence) } end
-local sequence = append(ledger, journal, 'policy', record)
+local sequence, event = append(ledger, log, 'policy', record)
 redis.call('SET', policy, record)
 redis.call('HSET', ledger.meta, 'policy', sequence)
-return { 'DONE', sequence }
+return { 'DONE', sequence, event }

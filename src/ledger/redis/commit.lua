@@ -1,26 +1,29 @@
 -- The one atomic step: decide once, check and charge every limit, record, append to the journal.
 -- There is no rollback in a script: all checks come first, then the writes, and those cannot fail.
 --
--- KEYS  meta, journal, asks, conflicts, transactions, bindings, facts, then the keys of each charge
--- ARGV  identity served before or empty text, highest event seen, then see commit.ts: the order they are taken in here
+-- KEYS  meta, journal, pending, asks, conflicts, transactions, bindings, facts, then the keys of each charge
+-- ARGV  the caller (see enter), then see commit.ts: the order they are taken in here
 -- Returns { code, ... }, all text:
---   DECIDED now repeated decision (used near exceeded)...   the decision that stands; unless repeated, the use of
+--   DECIDED now repeated decision event (used near exceeded)...   the decision that stands; unless repeated, the use of
 --                                                           every charge, or of those in shadow if it is no approval
---   CONFLICT now repeated decision                          a rejection of this content only
+--   CONFLICT now repeated decision event                    a rejection of this content only
 --   RETRY now reason charge                                 nothing recorded; number of the full charge, or 0
 --   STALE now | WINDOW_MOVED now                            nothing recorded; evaluate again
 --   TRIM_AGAIN                                              expired entries were dropped and some are left
---   MISSING | CORRUPT detail | FENCED why sequence seen | CLOCK_SKEW now
+--   CLOCK_SKEW now, or a refusal of enter
+-- `event`: what witnesses must have before the decision is answered; empty text when nothing is missing there.
 
 local ledger, refusal = enter(takeKey())
 if refusal then return refusal end
-local journal, asks, conflicts, transactions, bindings, factValues =
-  takeKey(), takeKey(), takeKey(), takeKey(), takeKey(), takeKey()
+local log = takeLog()
+local asks, conflicts, transactions, bindings, factValues = takeKey(), takeKey(), takeKey(), takeKey(), takeKey()
 local now = whole(ledger.now)
 
 if math.abs(ledger.now - tonumber(take())) > tonumber(take()) then return { 'CLOCK_SKEW', now } end
-local identity, policy, freezes = take(), take(), take()
-if identity ~= ledger.identity or policy ~= ledger.policy or freezes ~= ledger.freezes then return { 'STALE', now } end
+local identity, epoch, policy, freezes = take(), take(), take(), take()
+if identity ~= ledger.identity or epoch ~= ledger.epoch or policy ~= ledger.policy or freezes ~= ledger.freezes then
+  return { 'STALE', now }
+end
 
 local askKey, fingerprint, askJson = take(), take(), take()
 local requestKey, txId = takeOptional(), take()
@@ -46,16 +49,21 @@ local function eventJson(decision, more)
   return '{"ask":' .. askJson .. ',"decision":' .. decision .. more .. ',"journal":' .. journalJson .. '}'
 end
 
+-- No text inside the record can hold this: its quotes would be escaped.
+local function pendingDecision(decision)
+  return pendingText(ledger, log, string.match(decision, ',"sequence":(%d+),"decidedAtMs":'))
+end
+
 -- The same variant gets the same answer again; the ask and the transaction stay untouched by it.
 local function conflict(reason)
   local variant = fingerprint .. ' ' .. askKey
   local known = redis.call('HGET', conflicts, variant)
-  if known then return { 'CONFLICT', now, '1', known } end
+  if known then return { 'CONFLICT', now, '1', known, pendingDecision(known) } end
   local decision = decisionJson('reject', reason, sentences[reason], '')
-  append(ledger, journal, 'conflict', eventJson(decision, ''))
+  local _, event = append(ledger, log, 'conflict', eventJson(decision, ''))
   keepClock(ledger)
   redis.call('HSET', conflicts, variant, decision)
-  return { 'CONFLICT', now, '0', decision }
+  return { 'CONFLICT', now, '0', decision, event }
 end
 
 if requestKey then
@@ -68,7 +76,7 @@ if standing then
   local known, effect, decision = string.match(standing, '^(%S+) (%S+) (.*)$')
   if known ~= fingerprint then return conflict('CONFLICT_CONTENT') end
   if effect == 'approve' and frozen then return { 'RETRY', now, 'FREEZE_RETRIES', '0' } end
-  return { 'DECIDED', now, '1', decision }
+  return { 'DECIDED', now, '1', decision, pendingDecision(decision) }
 end
 
 -- What is known of the transaction: core fingerprint, approved or -, rejected or -, the approved amount or -.
@@ -170,7 +178,7 @@ end
 
 local approves = verdict.effect == 'approve'
 local decision = decisionJson(verdict.effect, verdict.reason, verdict.sentenceJson, verdict.ruleJson)
-append(ledger, journal, 'decision', eventJson(decision, ',"charged":[' .. table.concat(charged, ',') .. ']'
+local _, event = append(ledger, log, 'decision', eventJson(decision, ',"charged":[' .. table.concat(charged, ',') .. ']'
   .. (#exceeded > 0 and ',"exceeded":[' .. table.concat(exceeded, ',') .. ']' or '')
   .. (approves and factsJson or '')))
 keepClock(ledger)
@@ -193,7 +201,7 @@ if approves then
     redis.call('HSET', factValues, key, value)
   end
 end
-local reply = { 'DECIDED', now, '0', decision }
+local reply = { 'DECIDED', now, '0', decision, event }
 for _, text in ipairs(use) do
   reply[#reply + 1] = text
 end

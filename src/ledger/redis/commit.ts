@@ -1,7 +1,7 @@
 /** The commit script's arguments from a proposal, and a reply of the port from its answer. */
 import type { Charge, UndecidedReason } from '../../core/decision.js';
 import { CountersignError } from '../../core/errors.js';
-import type { CommitReply, CounterUse, Proposal } from '../../core/ports.js';
+import type { CommitReply, CounterEntry, CounterUse, Proposal } from '../../core/ports.js';
 import { decisionOf } from '../decision-record.js';
 import { askOf, chargeOf, factsOf } from '../journal-body.js';
 import { CLOCK_TOLERANCE_MS, countedCharges, freezeSentence, ledgerSentence } from '../proposal.js';
@@ -21,6 +21,7 @@ export function commitOperands(keys: Keys, proposal: Proposal): Operands {
     keys: [
       keys.meta,
       keys.journal,
+      keys.pending,
       keys.asks,
       keys.conflicts,
       keys.transactions,
@@ -32,6 +33,7 @@ export function commitOperands(keys: Keys, proposal: Proposal): Operands {
       String(proposal.nowMs),
       String(CLOCK_TOLERANCE_MS),
       versions.ledger,
+      String(versions.epoch),
       String(versions.policy),
       String(versions.freezes),
       ask.askKey,
@@ -79,6 +81,12 @@ export function counterOperands(
   };
 }
 
+/** An entry as the function `fill` of counters.lua takes it. */
+export function entryOperands(keys: Keys, entry: CounterEntry): Operands {
+  const counter = counterOperands(keys.counter({ ...entry, mode: 'enforce' }), entry);
+  return { keys: counter.keys, args: [...counter.args, entry.moneyKey, String(entry.atMs)] };
+}
+
 function chargeArguments(charge: Charge, counter: readonly string[]): readonly string[] {
   const { window } = charge;
   const span = window.kind === 'calendar' ? [String(window.startMs), String(window.endMs)] : ['', ''];
@@ -100,13 +108,30 @@ function memberJson(name: string, value: unknown): string {
   return value === undefined ? '' : `,${JSON.stringify(name)}:${JSON.stringify(value)}`;
 }
 
+/** What the commit script answered. */
+export interface Committed {
+  readonly reply: CommitReply;
+  /** What witnesses must have before the reply may be relied upon; empty text when nothing is missing there. */
+  readonly event: string;
+}
+
 /** Undefined: expired entries are left, call again. */
-export function commitReply(
-  { code, fields }: Reply<Exclude<(typeof SCRIPTS.commit.codes)[number], 'FENCED'>>,
+export function committed(
+  answer: Reply<Exclude<(typeof SCRIPTS.commit.codes)[number], 'FENCED'>>,
   proposal: Proposal,
-): CommitReply | undefined {
+): Committed | undefined {
+  const { code, fields } = answer;
   if (code === 'TRIM_AGAIN') return undefined;
-  const [now = '', second = '', third = '', ...use] = fields;
+  const records = code === 'DECIDED' || code === 'CONFLICT';
+  return { reply: replyOf(code, fields, proposal), event: (records ? fields[3] : undefined) ?? '' };
+}
+
+function replyOf(
+  code: Exclude<(typeof SCRIPTS.commit.codes)[number], 'FENCED' | 'TRIM_AGAIN'>,
+  fields: readonly string[],
+  proposal: Proposal,
+): CommitReply {
+  const [now = '', second = '', third = '', , ...use] = fields;
   const ledgerNowMs = Number(now);
   switch (code) {
     case 'DECIDED': {

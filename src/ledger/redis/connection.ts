@@ -1,6 +1,14 @@
 /** The one connection of a replica to its ledger, with settings under which no command ever runs twice. */
 import { Redis, type RedisOptions } from 'ioredis';
 import { CountersignError, messageOf } from '../../core/errors.js';
+import {
+  accessOptions,
+  connectorTo,
+  primaryOfCluster,
+  primaryOfSentinels,
+  refreshPassword,
+  watchSentinels,
+} from './find-primary.js';
 
 /** How the port of a Redis is got into. */
 export interface Access {
@@ -41,32 +49,40 @@ const CONNECT_TIMEOUT_MS = 1000;
 const COMMAND_TIMEOUT_MS = 2000;
 const LONGEST_PAUSE_MS = 500;
 
-/** Answers of a server that is not, or no longer, the primary that decides: connect anew. */
-const NOT_THE_PRIMARY = /^(READONLY|LOADING|MASTERDOWN)\b/;
+/**
+ * Answers of a server that is not, or no longer, the primary that decides: connect anew, which looks for it anew where
+ * it may move. It has not run the command. ASK and TRYAGAIN, while a slot of a Cluster is on its way, pass by themselves.
+ */
+const NOT_THE_PRIMARY = /^(READONLY|LOADING|MASTERDOWN|MOVED|CLUSTERDOWN)\b/;
 
 /** A script that stopped on what it found. Other refusals inside a script (OOM, NOREPLICAS) pass by themselves. */
-const UNREADABLE = /^(WRONGTYPE\b|ERR .*(user_script|equal or smaller than the target stream))/;
+const UNREADABLE =
+  /^(WRONGTYPE\b|ERR (?!The user executing the script can't).*(user_script|equal or smaller than the target stream))/;
 
 export interface Connection {
+  /** The primary may become another server (Sentinel, Cluster), which may lack what the old one acknowledged. */
+  readonly movable: boolean;
   /** Sends one command, once. Rejects with LEDGER_UNAVAILABLE when its outcome is not known. */
   call(command: string, args: readonly string[]): Promise<unknown>;
+  /** Drops what it is connected to and looks anew for the server that decides. */
+  renew(): void;
   close(): Promise<void>;
 }
 
-/** @param onReady called each time there is a connection; whether it succeeds is nobody's concern */
-export function connect(settings: RedisConnection, onReady: () => Promise<unknown>): Connection {
-  if (!('url' in settings)) {
-    throw new CountersignError('CONFIG_INVALID', 'this version connects to one standalone Redis only');
-  }
-  const redis = new Redis(settings.url, optionsOf(settings));
-  redis.on('close', () => {
-    try {
-      redis.options.password = settings.password?.() ?? redis.options.password;
-    } catch {
-      // The one that was known may still be right; if it is not, Redis says so.
-    }
-  });
+/**
+ * @param onReady called each time there is a connection; whether it succeeds is nobody's concern
+ * @param key of a Cluster the primary that owns the slot of this key is connected to: every command goes there
+ */
+export function connect(settings: NodeConnection, onReady: () => Promise<unknown>): Connection;
+export function connect(settings: RedisConnection, onReady: () => Promise<unknown>, key: string): Connection;
+export function connect(settings: RedisConnection, onReady: () => Promise<unknown>, key = ''): Connection {
+  const redis = clientOf(settings, key);
+  redis.on('close', () => refreshPassword(redis, settings));
   redis.on('ready', () => void onReady().catch(() => undefined));
+  const renew = () => {
+    if (redis.status === 'ready' || redis.status === 'connect') redis.disconnect(true);
+  };
+  const endWatch = 'sentinel' in settings ? watchSentinels(settings, renew) : () => {};
   // Why there is no connection: a command that fails while there is none says only that.
   let fault: string | undefined;
   redis.on('error', (error) => {
@@ -74,10 +90,10 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
   });
   // Commands sent before the first attempt to connect has ended wait for it; later ones fail at once while down.
   const firstAttempt = new Promise<void>((resolve) => {
-    redis.once('ready', resolve);
-    redis.once('close', resolve);
+    for (const event of ['ready', 'error', 'close']) redis.once(event, resolve);
   });
   return {
+    movable: !('url' in settings),
     async call(command, args) {
       await firstAttempt;
       try {
@@ -86,10 +102,19 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
         throw failureOf((redis.status === 'ready' ? undefined : fault) ?? messageOf(error));
       }
     },
+    renew,
     async close() {
+      endWatch();
       redis.disconnect();
     },
   };
+}
+
+function clientOf(settings: RedisConnection, key: string): Redis {
+  const options = optionsOf(settings);
+  if ('url' in settings) return new Redis(settings.url, options);
+  const find = 'sentinel' in settings ? primaryOfSentinels(settings) : primaryOfCluster(settings, key);
+  return new Redis({ ...options, Connector: connectorTo(find, settings.tls) });
 }
 
 /**
@@ -97,13 +122,9 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
  * while disconnected wait in a queue past any deadline.
  */
 function optionsOf(settings: RedisConnection) {
-  const { username, tls } = settings;
-  const password = settings.password?.();
   const commandTimeout = settings.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
   return {
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password }),
-    ...(tls === undefined ? {} : { tls }),
+    ...accessOptions(settings),
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,

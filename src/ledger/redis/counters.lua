@@ -68,3 +68,34 @@ local function charge(counter, moneyKey, now)
     redis.call('ZADD', counter.times, 'XX', 'GT', whole(now), moneyKey)
   end
 end
+
+local function fillAmount(counter, moneyKey, at)
+  local known = redis.call('HMGET', counter.held, moneyKey, TOTAL)
+  local held, total = natural(known[1] or '0'), natural(known[2] or '0')
+  if known[1] and counter.times then
+    local latest = tonumber(redis.call('ZSCORE', counter.times, moneyKey))
+    if latest - at > counter.length then return end
+    if at - latest > counter.length then
+      total = difference(total, held)
+      redis.call('HSET', counter.held, moneyKey, decimal(counter.need), TOTAL, decimal(sum(total, counter.need)))
+      redis.call('ZADD', counter.times, whole(at), moneyKey)
+      return
+    end
+  end
+  counter.raised = compare(counter.need, held) > 0
+  if counter.raised then counter.after = sum(total, difference(counter.need, held)) end
+  charge(counter, moneyKey, at)
+end
+
+-- Entries that a limit is filled with from the journal; see fill.lua.
+local function fill(entries)
+  for _ = 1, entries do
+    local counter = takeCounter()
+    local moneyKey, at = take(), tonumber(take())
+    if counter.members then
+      charge(counter, moneyKey, at)
+    else
+      fillAmount(counter, moneyKey, at)
+    end
+  end
+end

@@ -1,8 +1,8 @@
 -- A stretch of the journal, oldest first.
 --
 -- KEYS  meta, journal
--- ARGV  sequence number to start after, how many at most
--- Returns { 'EVENTS', (sequence at type body)... } | { 'MISSING' } | { 'CORRUPT', detail }
+-- ARGV  epoch, witnessed, sequence number to start after, how many at most
+-- Returns { 'EVENTS', (sequence at type body)... } | MISSING | CORRUPT detail | EPOCH epoch
 
 local ledger, refusal = open(takeKey())
 if refusal then return refusal end

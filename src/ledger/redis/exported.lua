@@ -1,8 +1,8 @@
 -- The journal is exported up to an event: the mark moves forward, and never back.
 --
 -- KEYS  meta
--- ARGV  identity served before or empty text, highest event seen, identity, sequence, mark
--- Returns { 'DONE' } | { 'CHANGED' } | { 'FENCED', why, sequence, seen } | { 'MISSING' } | { 'CORRUPT', detail }
+-- ARGV  the caller, identity, sequence, mark
+-- Returns { 'DONE' } | { 'CHANGED' } | a refusal of enter
 
 local ledger, refusal = enter(takeKey())
 if refusal then return refusal end

@@ -30,8 +30,12 @@ local function barrier(ledger, here, known, seen)
   if ledger.fence ~= here.history then return 'history' end
 end
 
--- For every script that writes: the ledger behind its fence, or nil and the reply that refuses. A replica that is
--- connected may be promoted without what is written now, so the next restart is not trusted to have kept everything.
+-- For every script that writes: the ledger behind its fence, or nil and the reply that refuses. ARGV begins with the
+-- caller: its epoch, '1' if it takes decisions to witnesses, the identity of the ledger it has served or empty text, and
+-- the highest event of it that it has seen. Refusals:
+--   MISSING | CORRUPT detail | EPOCH epoch | FENCED why sequence seen
+-- A replica of the server that is connected may be promoted without what is written now, so the next restart is not
+-- trusted to have kept everything.
 local function enter(meta)
   local ledger, refusal = open(meta)
   if refusal then return nil, refusal end
@@ -40,4 +44,12 @@ local function enter(meta)
   if why then return nil, { 'FENCED', why, whole(ledger.sequence), whole(ledger.seen) } end
   if ledger.synced and here.replicas > 0 then redis.call('HSET', ledger.meta, 'synced', '0') end
   return ledger
+end
+
+-- Whether a recovery may still write: nobody has claimed the server since, and it is the server that was claimed.
+local function claimed(meta, epoch, history)
+  local here = server()
+  local claim = redis.call('HMGET', meta, 'claim', 'claimed', 'epoch')
+  return here and here.role == 'master' and here.history == history and claim[1] == epoch and claim[2] == history
+    and tonumber(claim[3] or '0') < tonumber(epoch)
 end

@@ -3,26 +3,35 @@
  * ledger remembers on which one it is valid: a script that writes compares the two and refuses on any other. So nothing
  * is decided on a server that may have forgotten, without anybody having to notice that it was restarted.
  */
-import { CountersignError } from '../../core/errors.js';
+import { randomUUID } from 'node:crypto';
+import { assert, CountersignError } from '../../core/errors.js';
 import type { Fence, FenceState, LedgerProblem } from '../../core/fence.js';
-import type { Operands } from './commit.js';
 import type { Connection } from './connection.js';
-import type { Keys } from './keys.js';
-import { type Reply, type ReplyCode, run, SCRIPTS, type Script } from './scripts.js';
+import { type Reply, SCRIPTS } from './scripts.js';
 import { historyOf, keepsWhatItSaid, maySayAndForget, readServer, type Server } from './server-check.js';
+import type { Mend, Session } from './session.js';
 
-export interface RedisFence extends Fence {
-  /** Runs a script that writes; LEDGER_FENCED when it may not. */
-  write<Code extends Exclude<ReplyCode, 'FENCED'>>(
-    script: Script<Code | 'FENCED'>,
-    operands: Operands,
-  ): Promise<Reply<Code>>;
-  /** This replica has been shown this ledger, up to this event: it must never be shown less of it. */
-  saw(shown: { readonly identity?: string; readonly sequence: number }): void;
-  /** Tells a server that has come back what was seen before, and lets it go on if it cannot have lost anything. */
+/** What stands between a ledger on Redis and a server that may have forgotten: the fence, or witnesses behind it. */
+export interface Guard {
+  /** Makes an empty store a ledger. */
+  init(): Promise<{ readonly identity: string }>;
+  /** What is done when a script refuses. */
+  readonly mend: Mend;
+  /** A connection was made, perhaps to a server that has come back. */
   meet(): Promise<void>;
-  /** Whether anything is decided, and after the next restart, on this server. */
+  /** Makes events as durable as demanded; until it resolves nobody may rely on them. */
+  confirm(events: readonly Unconfirmed[]): Promise<void>;
+  /** Whether anything is decided on this server, and what it will take after its next restart. */
   problems(server: Server): Promise<readonly LedgerProblem[]>;
+  close(): Promise<void>;
+}
+
+/** An event that may be forgotten by a fail-over. */
+export interface Unconfirmed {
+  readonly epoch: number;
+  readonly sequence: number;
+  /** The identity of the ledger, and the event as witnesses keep it: type, Unix milliseconds, body. */
+  readonly event: string;
 }
 
 /** A server that restarts faster than a script can follow is not worth waiting for. */
@@ -50,24 +59,34 @@ const OPERATOR =
 const NEXT_RESTART =
   'The next restart of Redis needs an operator: when the ledger was last activated, or since, Redis did not have every decision on its disk, or had a replica. `countersign ledger activate` takes the settings of now.';
 
+/** From the fields of a reply: sequence number and event, one after the other. */
+export function unconfirmedOf(epoch: number, fields: readonly string[]): readonly Unconfirmed[] {
+  const events: Unconfirmed[] = [];
+  for (let index = 0; index < fields.length; index += 2) {
+    events.push({ epoch, sequence: Number(fields[index]), event: fields[index + 1] ?? '' });
+  }
+  return events;
+}
+
 type FencedReply = Pick<Reply<'FENCED'>, 'fields'>;
 
-export function createFence(connection: Connection, keys: Keys): RedisFence {
-  let known = { identity: '', sequence: 0 };
-  const credentials = () => [known.identity, String(known.sequence)];
-
+export function createFence(connection: Connection, session: Session): Guard & Fence {
   /** Undefined when the fence stands open now. */
   async function reopen(): Promise<FencedReply | undefined> {
     const server = await readServer(connection);
-    const args = [...credentials(), historyOf(server), keepsWhatItSaid(server) ? '1' : '0'];
-    const reply = await run(connection, SCRIPTS.reopen, { keys: [keys.meta], args });
+    const reply = await session.read(SCRIPTS.reopen, ({ meta }) => ({
+      keys: [meta],
+      args: [...session.shown(), historyOf(server), keepsWhatItSaid(server) ? '1' : '0'],
+    }));
     return reply.code === 'OPEN' ? undefined : reply;
   }
 
   async function inspect(server?: Server) {
     const isWeak = server !== undefined && maySayAndForget(server);
-    const args = [...credentials(), isWeak ? '1' : '0'];
-    const reply = await run(connection, SCRIPTS.inspect, { keys: [keys.meta], args });
+    const reply = await session.read(SCRIPTS.inspect, ({ meta }) => ({
+      keys: [meta],
+      args: [...session.shown(), isWeak ? '1' : '0'],
+    }));
     const [why = '', sequence, seen, history = '', synced] = reply.fields;
     const refused = why === '' ? undefined : { fields: [why, String(sequence), String(seen)] };
     return {
@@ -82,25 +101,19 @@ export function createFence(connection: Connection, keys: Keys): RedisFence {
   }
 
   return {
-    async write(script, operands) {
-      for (let attempt = 1; ; attempt += 1) {
-        const { keys: named, args } = operands;
-        const { code, fields } = await run(connection, script, {
-          keys: named,
-          args: [...credentials(), ...args],
-        });
-        if (code !== 'FENCED') return { code, fields };
-        const refused = fields[0] === 'history' ? await reopen() : { fields };
-        if (refused !== undefined || attempt === ATTEMPTS) throw fenced(refused ?? { fields });
-      }
-    },
-    saw({ identity, sequence }) {
-      const isOther = identity !== undefined && identity !== known.identity;
-      known = isOther ? { identity, sequence } : { ...known, sequence: Math.max(sequence, known.sequence) };
+    init: () => init(connection, session),
+    async mend(refusal, attempt) {
+      if (refusal.kind === 'missing') throw refusal.error;
+      assert(refusal.kind === 'fenced', 'epochs are followed where no witnesses are');
+      const refused = refusal.fields[0] === 'history' ? await reopen() : refusal;
+      if (refused !== undefined || attempt === ATTEMPTS) throw fenced(refused ?? refusal);
     },
     async meet() {
-      if (known.sequence > 0) await inspect();
+      if (!session.isNew) await inspect();
     },
+    // What the server acknowledged it keeps, or the fence falls.
+    async confirm() {},
+    async close() {},
     async problems(server) {
       const { refused, state } = await inspect(server);
       if (refused !== undefined) return [{ code: 'FENCED', text: sentenceOf(refused), blocks: true }];
@@ -114,8 +127,8 @@ export function createFence(connection: Connection, keys: Keys): RedisFence {
     },
     async activate({ identity, history, sequence, statement }) {
       const server = await readServer(connection);
-      const { code, fields } = await run(connection, SCRIPTS.unfence, {
-        keys: [keys.meta, keys.journal],
+      const { code, fields } = await session.read(SCRIPTS.unfence, (keys) => ({
+        keys: [keys.meta, keys.journal, keys.pending],
         args: [
           identity,
           history,
@@ -123,7 +136,7 @@ export function createFence(connection: Connection, keys: Keys): RedisFence {
           JSON.stringify({ history, statement }),
           historyOf(server) === history && keepsWhatItSaid(server) ? '1' : '0',
         ],
-      });
+      }));
       if (code === 'FENCED') throw fenced({ fields });
       if (code === 'CHANGED') {
         const [last, seen] = fields;
@@ -135,6 +148,18 @@ export function createFence(connection: Connection, keys: Keys): RedisFence {
       return { sequence };
     },
   };
+}
+
+async function init(connection: Connection, session: Session): Promise<{ readonly identity: string }> {
+  const identity = randomUUID();
+  const server = await readServer(connection);
+  const { code, fields } = await session.read(SCRIPTS.init, ({ meta, journal, pending }) => ({
+    keys: [meta, journal, pending],
+    args: [identity, JSON.stringify({ identity }), keepsWhatItSaid(server) ? '1' : '0'],
+  }));
+  if (code === 'FENCED') throw fenced({ fields });
+  if (code === 'EXISTS') throw new CountersignError('LEDGER_EXISTS', 'the store already holds a ledger');
+  return { identity };
 }
 
 export function fenced(reply: FencedReply): CountersignError {

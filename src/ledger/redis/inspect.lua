@@ -1,10 +1,10 @@
 -- Where the fence stands, for people.
 --
 -- KEYS  meta
--- ARGV  identity served before or empty text, highest event seen, '1' if the caller found that the server may lose its
---       last writes: then the next restart is not trusted, whatever the settings are by then
+-- ARGV  the caller, '1' if it found that the server may lose its last writes: then the next restart is not trusted,
+--       whatever the settings are by then
 -- Returns { 'FENCE', why or empty text, sequence, highest event that any replica has seen, history, '1' if a restart
---   may be trusted } | { 'MISSING' } | { 'CORRUPT', detail }
+--   may be trusted } | MISSING | CORRUPT detail | EPOCH epoch
 
 local ledger, refusal = open(takeKey())
 if refusal then return refusal end

@@ -5,13 +5,12 @@
 import type { Charge } from '../../core/decision.js';
 import { checkWorkspace } from '../proposal.js';
 
-/** Epochs are for recovery; until there is one, every ledger is in its first. */
-const EPOCH = 0;
-
 export interface Keys {
   readonly meta: string;
   /** Stream of events; an event's id is its sequence number. */
   readonly journal: string;
+  /** Sorted set: sequence numbers of events that are not known to be on enough witnesses. */
+  readonly pending: string;
   /** Hash: ask key → fingerprint, effect, decision. */
   readonly asks: string;
   /** Hash: fingerprint and ask key → decision. */
@@ -36,13 +35,15 @@ export interface CounterKeys {
   readonly members: string;
 }
 
-export function keysOf(workspace: string): Keys {
+/** @param epochNumber grows with every recovery; a ledger begins in epoch 0, or 1 where witnesses keep it */
+export function keysOf(workspace: string, epochNumber: number): Keys {
   checkWorkspace(workspace);
   const ledger = `countersign:{${workspace}}`;
-  const epoch = `${ledger}:${EPOCH}`;
+  const epoch = `${ledger}:${epochNumber}`;
   return {
     meta: `${ledger}:meta`,
     journal: `${epoch}:journal`,
+    pending: `${epoch}:pending`,
     asks: `${epoch}:asks`,
     conflicts: `${epoch}:conflicts`,
     transactions: `${epoch}:transactions`,

@@ -1,32 +1,42 @@
 -- What every script begins with: the ledger's identity, its versions, its clock and its log.
 
 -- The layout of records this version reads and writes.
-local FORMAT = '1'
+local FORMAT = '2'
 
 local function whole(number)
   return string.format('%.0f', number)
 end
 
+-- Every script but those of a recovery is given the epoch its keys are of, and whether its caller takes the ledger's
+-- decisions to witnesses before it answers: a replica that does not must not decide on a ledger that lives by them.
 -- Returns the ledger, or nil and the reply that refuses. The clock never steps back behind the stored mark.
 local function open(meta)
-  local fields = redis.call('HMGET', meta, 'identity', 'format', 'sequence', 'clock', 'policy', 'freezes',
-    'fence', 'synced', 'seen')
+  local epoch, witnessed = take(), take()
+  local fields = redis.call('HMGET', meta, 'identity', 'format', 'epoch', 'witnessed', 'sequence', 'clock', 'policy',
+    'freezes', 'fence', 'synced', 'seen')
   if not fields[1] then return nil, { 'MISSING' } end
   if fields[2] ~= FORMAT then return nil, { 'CORRUPT', 'its format is ' .. tostring(fields[2]) } end
+  if fields[4] ~= witnessed then
+    return nil, { 'CORRUPT', fields[4] == '1' and 'it is kept by witnesses, and the configuration names none'
+      or 'it is not kept by witnesses, and the configuration names some' }
+  end
+  if fields[3] ~= epoch then return nil, { 'EPOCH', fields[3] } end
   local time = redis.call('TIME')
   local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-  local mark = tonumber(fields[4])
+  local mark = tonumber(fields[6])
   return {
     meta = meta,
     identity = fields[1],
-    sequence = tonumber(fields[3]),
+    epoch = epoch,
+    witnessed = witnessed == '1',
+    sequence = tonumber(fields[5]),
     mark = mark,
     now = math.max(now, mark),
-    policy = fields[5],
-    freezes = fields[6],
-    fence = fields[7],
-    synced = fields[8] == '1',
-    seen = tonumber(fields[9] or '0'),
+    policy = fields[7],
+    freezes = fields[8],
+    fence = fields[9],
+    synced = fields[10] == '1',
+    seen = tonumber(fields[11]),
   }
 end
 
@@ -38,12 +48,33 @@ local function keepClock(ledger)
   end
 end
 
+-- The keys of the log: its events, and the sequence numbers of those that are not known to be on enough witnesses.
+local function takeLog()
+  return { journal = takeKey(), pending = takeKey() }
+end
+
+-- The identity of the ledger, and an event of it as witnesses keep it.
+local function eventText(ledger, kind, at, body)
+  return ledger.identity .. ' ' .. kind .. ' ' .. at .. ' ' .. body
+end
+
 -- The first write of a script: the stream refuses a sequence number that is not above its last one, and then
--- nothing has been written yet. `ledger.sequence + 1` is the number the event gets.
-local function append(ledger, journal, kind, body)
-  local sequence = whole(ledger.sequence + 1)
-  redis.call('XADD', journal, sequence .. '-0', 'type', kind, 'at', whole(ledger.now), 'body', body)
+-- nothing has been written yet. `ledger.sequence + 1` is the number the event gets. Returns it, and the text that
+-- witnesses must have before the event may be relied upon, or empty text.
+local function append(ledger, log, kind, body)
+  local sequence, at = whole(ledger.sequence + 1), whole(ledger.now)
+  redis.call('XADD', log.journal, sequence .. '-0', 'type', kind, 'at', at, 'body', body)
   redis.call('HSET', ledger.meta, 'sequence', sequence)
   ledger.sequence = ledger.sequence + 1
-  return sequence
+  if not ledger.witnessed then return sequence, '' end
+  redis.call('ZADD', log.pending, sequence, sequence)
+  return sequence, eventText(ledger, kind, at, body)
+end
+
+-- The text of an event that is not known to be on enough witnesses; empty text when it is, or needs none.
+local function pendingText(ledger, log, sequence)
+  if not ledger.witnessed or not redis.call('ZSCORE', log.pending, sequence) then return '' end
+  local entry = redis.call('XRANGE', log.journal, sequence .. '-0', sequence .. '-0')[1]
+  if not entry then return '' end
+  return eventText(ledger, entry[2][2], entry[2][4], entry[2][6])
 end

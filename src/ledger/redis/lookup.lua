@@ -1,8 +1,8 @@
 -- The standing decision of one ask.
 --
 -- KEYS  meta, asks
--- ARGV  ask key
--- Returns { 'FOUND', decision } | { 'NONE' } | { 'MISSING' } | { 'CORRUPT', detail }
+-- ARGV  epoch, witnessed, ask key
+-- Returns { 'FOUND', decision } | { 'NONE' } | MISSING | CORRUPT detail | EPOCH epoch
 
 local ledger, refusal = open(takeKey())
 if refusal then return refusal end

@@ -1,8 +1,8 @@
 /** The shared memory on Redis. Every method is one script, so each is one atomic step on one primary. */
-import { randomUUID } from 'node:crypto';
 import type { Charge } from '../../core/decision.js';
 import { assert, CountersignError } from '../../core/errors.js';
 import type { Exports } from '../../core/export.js';
+import type { RecoveryObserver } from '../../core/fence.js';
 import type {
   CommitReply,
   CounterEntry,
@@ -10,6 +10,7 @@ import type {
   Ledger,
   LedgerState,
   Proposal,
+  SingleFlight,
 } from '../../core/ports.js';
 import {
   decisionOf,
@@ -21,126 +22,168 @@ import {
   policyOf,
   policyText,
 } from '../decision-record.js';
+import { fillOf } from '../journal-body.js';
 import { checkEntry, checkProposal, MAX_EVENTS, otherLedger } from '../proposal.js';
-import { commitOperands, commitReply, counterOperands } from './commit.js';
-import { type Connection, connect, type RedisConnection } from './connection.js';
-import { createFence, fenced, type RedisFence } from './fence.js';
-import { type Keys, keysOf } from './keys.js';
-import { run, SCRIPTS } from './scripts.js';
-import { keepsWhatItSaid, readServer, serverProblems } from './server-check.js';
+import { commitOperands, committed, entryOperands } from './commit.js';
+import { type Connection, connect, type NodeConnection, type RedisConnection } from './connection.js';
+import { createFence, type Guard, unconfirmedOf } from './fence.js';
+import { createKeeper } from './keeper.js';
+import { keysOf } from './keys.js';
+import { SCRIPTS } from './scripts.js';
+import { readServer, serverProblems } from './server-check.js';
+import { type Answer, Session } from './session.js';
 
 export interface RedisLedgerSettings {
   readonly workspace: string;
   readonly connection: RedisConnection;
+  /** An odd number of at least three stores that keep the log; none: the server alone keeps it. */
+  readonly witnesses?: readonly NodeConnection[];
+  readonly observer?: RecoveryObserver;
+  /** Keeps replicas from recovering at once: two that do disturb one another, and nothing else. */
+  readonly alone?: SingleFlight;
 }
 
 /** Entries one script call fills in. */
 const FILL_CHUNK = 200;
 
 /** Connects in the background; until that succeeds, every method rejects with LEDGER_UNAVAILABLE. */
-export function createRedisLedger({ workspace, connection: settings }: RedisLedgerSettings): Ledger {
-  const keys = keysOf(workspace);
-  const connection = connect(settings, () => fence.meet());
-  const fence = createFence(connection, keys);
-  const written = (fields: readonly string[]) => {
-    const sequence = Number(fields[0]);
-    fence.saw({ sequence });
+export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
+  const { workspace, witnesses = [] } = settings;
+  const connection = connect(settings.connection, () => guard.meet(), keysOf(workspace, 0).meta);
+  const session: Session = new Session({
+    workspace,
+    connection,
+    witnessed: witnesses.length > 0,
+    mend: (refusal, attempt) => guard.mend(refusal, attempt),
+  });
+  const { guard, ports } = guardOf(settings, connection, session);
+  /** For replies that begin with the number of the event, and the event as witnesses must have it. */
+  const recorded = async ({ fields: [number, event = ''], epoch }: Omit<Answer<'DONE'>, 'code'>) => {
+    const sequence = Number(number);
+    if (event !== '') await guard.confirm([{ epoch, sequence, event }]);
+    session.saw({ epoch, sequence });
     return { sequence };
   };
   return {
     kind: 'redis',
-    fence,
+    ...ports,
     async init() {
-      const { identity } = await init(connection, keys);
-      fence.saw({ identity, sequence: 1 });
+      const { identity } = await guard.init();
+      session.saw({ identity, epoch: session.epoch, sequence: 1 });
       return { identity };
     },
-    async state() {
-      const current = await state(connection, keys);
-      fence.saw(current);
-      return current;
+    state: () => state(session, guard),
+    commit: (proposal) => commit(session, guard, proposal),
+    async fill(entries) {
+      for (const entry of entries) checkEntry(entry);
+      for (let start = 0; start < entries.length; start += FILL_CHUNK) {
+        await recorded(await fill(session, entries.slice(start, start + FILL_CHUNK)));
+      }
     },
-    commit: (proposal) => commit(fence, keys, proposal),
-    fill: (entries) => fill(fence, keys, entries),
     async activate({ expectedSequence, ...policy }) {
-      const { code, fields } = await fence.write(SCRIPTS.activate, {
-        keys: [keys.meta, keys.journal, keys.policy],
+      const answer = await session.write(SCRIPTS.activate, (keys) => ({
+        keys: [keys.meta, keys.journal, keys.pending, keys.policy],
         args: [String(expectedSequence), policyText(policy)],
-      });
-      if (code === 'CHANGED') {
+      }));
+      if (answer.code === 'CHANGED') {
         throw new CountersignError(
           'CONCURRENT_CHANGE',
-          `the ledger is at event ${fields[0]} and the change was prepared at event ${expectedSequence}`,
+          `the ledger is at event ${answer.fields[0]} and the change was prepared at event ${expectedSequence}`,
         );
       }
-      return written(fields);
+      return recorded(answer);
     },
     async freeze(freeze) {
-      const { code, fields } = await fence.write(SCRIPTS.freeze, {
-        keys: [keys.meta, keys.journal, keys.freezes],
+      const answer = await session.write(SCRIPTS.freeze, (keys) => ({
+        keys: [keys.meta, keys.journal, keys.pending, keys.freezes],
         args: [freeze.id, freezeText(freeze)],
-      });
-      if (code === 'TAKEN') {
+      }));
+      if (answer.code === 'TAKEN') {
         throw new CountersignError('CONCURRENT_CHANGE', `another freeze named ${freeze.id} is in force`);
       }
-      return written(fields);
+      return recorded(answer);
     },
     async unfreeze(id, statements) {
-      const { code, fields } = await fence.write(SCRIPTS.unfreeze, {
-        keys: [keys.meta, keys.journal, keys.freezes],
+      const answer = await session.write(SCRIPTS.unfreeze, (keys) => ({
+        keys: [keys.meta, keys.journal, keys.pending, keys.freezes],
         args: [id, JSON.stringify({ id, statements })],
-      });
-      if (code === 'UNKNOWN') {
+      }));
+      if (answer.code === 'UNKNOWN') {
         throw new CountersignError('CONCURRENT_CHANGE', `no freeze named ${id} is in force`);
       }
-      return written(fields);
+      return recorded(answer);
     },
-    events: (after, limit) => events(connection, keys, after, limit),
-    exports: createExports(connection, fence, keys),
-    usage: (charges) => usage(connection, keys, charges),
+    events: (after, limit) => events(session, after, limit),
+    exports: createExports(session),
+    usage: (charges) => usage(session, charges),
     async lookup(askKey) {
-      const { fields } = await run(connection, SCRIPTS.lookup, {
+      const { fields } = await session.read(SCRIPTS.lookup, (keys) => ({
         keys: [keys.meta, keys.asks],
         args: [askKey],
-      });
+      }));
       return fields[0] === undefined ? undefined : decisionOf(fields[0]);
     },
     async check() {
       const server = await readServer(connection);
-      const problems = serverProblems(server);
+      const problems = serverProblems(server, witnesses.length > 0 ? 'witness' : 'fence');
       // A replica runs no script of ours, so it cannot be asked.
       if (problems.some(({ code }) => code === 'ROLE')) return problems;
-      return [...(await fence.problems(server)), ...problems];
+      return [...(await guard.problems(server)), ...problems];
     },
-    close: () => connection.close(),
+    async close() {
+      await Promise.all([connection.close(), guard.close()]);
+    },
   };
 }
 
-async function init(connection: Connection, keys: Keys): Promise<{ readonly identity: string }> {
-  const identity = randomUUID();
-  const server = await readServer(connection);
-  const { code, fields } = await run(connection, SCRIPTS.init, {
-    keys: [keys.meta, keys.journal],
-    args: [identity, JSON.stringify({ identity }), keepsWhatItSaid(server) ? '1' : '0'],
-  });
-  if (code === 'FENCED') throw fenced({ fields });
-  if (code === 'EXISTS') throw new CountersignError('LEDGER_EXISTS', 'the store already holds a ledger');
-  return { identity };
+function guardOf(
+  { workspace, witnesses = [], observer, alone }: RedisLedgerSettings,
+  connection: Connection,
+  session: Session,
+): { readonly guard: Guard; readonly ports: Pick<Ledger, 'fence' | 'witnesses'> } {
+  if (witnesses.length === 0) {
+    const fence = createFence(connection, session);
+    return { guard: fence, ports: { fence } };
+  }
+  const keeper = createKeeper({ workspace, connection, session, witnesses, observer, alone });
+  return { guard: keeper, ports: { witnesses: keeper } };
 }
 
-async function state(connection: Connection, keys: Keys): Promise<LedgerState> {
-  const { fields } = await run(connection, SCRIPTS.state, {
-    keys: [keys.meta, keys.policy, keys.freezes],
+async function state(session: Session, guard: Guard): Promise<LedgerState> {
+  const { fields, epoch } = await session.read(SCRIPTS.state, (keys) => ({
+    keys: [keys.meta, keys.journal, keys.pending, keys.policy, keys.freezes],
     args: [],
-  });
-  const [identity = '', nowMs, sequence, policySequence, freezesSequence, policy = '', ...freezes] = fields;
-  const versions = { ledger: identity, policy: Number(policySequence), freezes: Number(freezesSequence) };
+  }));
+  const [
+    identity = '',
+    nowMs,
+    sequence,
+    durable,
+    policySequence,
+    freezesSequence,
+    policy = '',
+    count,
+    ...rest
+  ] = fields;
+  const end = 2 * Number(count);
+  session.saw({ identity, epoch, sequence: 0 });
+  // Nobody evaluates by a policy or a freeze that a fail-over could still forget.
+  await guard.confirm(unconfirmedOf(epoch, rest.slice(0, end)));
+  session.saw({ epoch, sequence: Number(sequence) });
+  const versions = {
+    ledger: identity,
+    epoch,
+    policy: Number(policySequence),
+    freezes: Number(freezesSequence),
+  };
   return {
     identity,
     nowMs: Number(nowMs),
     sequence: Number(sequence),
+    durable: Number(durable),
     policy: policy === '' ? undefined : policyOf(policy, versions.policy),
-    freezes: freezes
+    freezes: rest
+      .slice(end)
       .map((text) => {
         const blank = text.indexOf(' ');
         return freezeOf(text.slice(blank + 1), Number(text.slice(0, blank)));
@@ -150,43 +193,43 @@ async function state(connection: Connection, keys: Keys): Promise<LedgerState> {
   };
 }
 
-async function commit(fence: RedisFence, keys: Keys, proposal: Proposal): Promise<CommitReply> {
+async function commit(session: Session, guard: Guard, proposal: Proposal): Promise<CommitReply> {
   checkProposal(proposal);
-  const operands = commitOperands(keys, proposal);
   for (;;) {
-    const reply = commitReply(await fence.write(SCRIPTS.commit, operands), proposal);
+    const answer = await session.write(SCRIPTS.commit, (keys) => commitOperands(keys, proposal));
+    const { epoch } = answer;
+    const result = committed(answer, proposal);
     // Each call drops some of the expired entries, so the loop ends.
-    if (reply === undefined) continue;
-    if ('decision' in reply) fence.saw(reply.decision);
+    if (result === undefined) continue;
+    const { reply, event } = result;
+    if (!('decision' in reply)) return reply;
+    const { sequence } = reply.decision;
+    if (event !== '') await guard.confirm([{ epoch, sequence, event }]);
+    session.saw({ epoch, sequence });
     return reply;
   }
 }
 
-async function fill(fence: RedisFence, keys: Keys, entries: readonly CounterEntry[]): Promise<void> {
-  for (const entry of entries) checkEntry(entry);
-  for (let start = 0; start < entries.length; start += FILL_CHUNK) {
-    const chunk = entries.slice(start, start + FILL_CHUNK).map((entry) => {
-      const counter = counterOperands(keys.counter({ ...entry, mode: 'enforce' }), entry);
-      return { keys: counter.keys, args: [...counter.args, entry.moneyKey, String(entry.atMs)] };
-    });
-    await fence.write(SCRIPTS.fill, {
-      keys: [keys.meta, ...chunk.flatMap((entry) => entry.keys)],
-      args: [String(chunk.length), ...chunk.flatMap((entry) => entry.args)],
-    });
-  }
+function fill(session: Session, entries: readonly CounterEntry[]): Promise<Answer<'DONE'>> {
+  return session.write(SCRIPTS.fill, (keys) => {
+    const operands = entries.map((entry) => entryOperands(keys, entry));
+    return {
+      keys: [keys.meta, keys.journal, keys.pending, ...operands.flatMap((entry) => entry.keys)],
+      args: [
+        JSON.stringify(fillOf(entries)),
+        String(entries.length),
+        ...operands.flatMap((entry) => entry.args),
+      ],
+    };
+  });
 }
 
-async function events(
-  connection: Connection,
-  keys: Keys,
-  after: number,
-  limit: number,
-): Promise<readonly JournalEvent[]> {
+async function events(session: Session, after: number, limit: number): Promise<readonly JournalEvent[]> {
   assert(limit > 0 && limit <= MAX_EVENTS, `between 1 and ${MAX_EVENTS} events are read at a time`);
-  const { fields } = await run(connection, SCRIPTS.events, {
+  const { fields } = await session.read(SCRIPTS.events, (keys) => ({
     keys: [keys.meta, keys.journal],
     args: [String(after), String(limit)],
-  });
+  }));
   const found: JournalEvent[] = [];
   for (let index = 0; index < fields.length; index += 4) {
     const [sequence = '', atMs = '', type = '', body = ''] = fields.slice(index, index + 4);
@@ -195,29 +238,28 @@ async function events(
   return found;
 }
 
-function createExports(connection: Connection, fence: RedisFence, keys: Keys): Exports {
+function createExports(session: Session): Exports {
   return {
     async state() {
-      const { fields } = await run(connection, SCRIPTS.exportState, { keys: [keys.meta], args: [] });
+      const { fields } = await session.read(SCRIPTS.exportState, (keys) => ({
+        keys: [keys.meta, keys.pending],
+        args: [],
+      }));
       const [identity = '', newest, mark = ''] = fields;
       return { identity, newest: Number(newest), ...(mark === '' ? {} : { mark: markOf(mark) }) };
     },
     async moved(identity, mark) {
-      const { code } = await fence.write(SCRIPTS.exported, {
+      const { code } = await session.write(SCRIPTS.exported, (keys) => ({
         keys: [keys.meta],
         args: [identity, String(mark.sequence), markText(mark)],
-      });
+      }));
       if (code === 'CHANGED') throw otherLedger(identity);
     },
   };
 }
 
-async function usage(
-  connection: Connection,
-  keys: Keys,
-  charges: readonly Charge[],
-): Promise<readonly string[]> {
-  const { fields } = await run(connection, SCRIPTS.usage, {
+async function usage(session: Session, charges: readonly Charge[]): Promise<readonly string[]> {
+  const { fields } = await session.read(SCRIPTS.usage, (keys) => ({
     keys: [
       keys.meta,
       ...charges.flatMap((charge) => {
@@ -229,6 +271,6 @@ async function usage(
       String(charges.length),
       ...charges.map(({ window }) => (window.kind === 'rolling' ? String(window.lengthMs) : '')),
     ],
-  });
+  }));
   return fields;
 }

@@ -1,10 +1,9 @@
 -- After a restart: makes the server's new history the one on which the dataset is valid, if nothing can be lost.
 --
 -- KEYS  meta
--- ARGV  identity served before or empty text, highest event seen, history the caller looked at, '1' if it found a
---       standalone server that has every write on its disk before it acknowledges it
--- Returns { 'OPEN' } | { 'FENCED', why, sequence, highest event that any replica has seen }
---   | { 'MISSING' } | { 'CORRUPT', detail }
+-- ARGV  the caller, history it looked at, '1' if it found a standalone server that has every write on its disk before
+--       it acknowledges it
+-- Returns { 'OPEN' } | a refusal of enter
 
 local ledger, refusal = open(takeKey())
 if refusal then return refusal end

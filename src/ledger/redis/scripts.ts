@@ -22,7 +22,6 @@ const REPLY_CODES = [
   'CHANGED',
   'TAKEN',
   'UNKNOWN',
-  'FILLED',
   'EVENTS',
   'EXPORTS',
   'USAGE',
@@ -31,7 +30,12 @@ const REPLY_CODES = [
   'OPEN',
   'FENCE',
   'FENCED',
+  // of recoveries
+  'SURVEY',
+  'INFO',
+  'OVERTAKEN',
   // every one
+  'EPOCH',
   'MISSING',
   'CORRUPT',
 ] as const;
@@ -55,7 +59,7 @@ export interface Script<Code extends ReplyCode> {
  * Without the first line Redis would also run a script that only reads on a replica, or on a primary that has lost
  * its replicas, and would let a script that writes begin when memory is full.
  */
-const SHARED = `#!lua\n${['integers', 'ledger', 'counters', 'arguments', 'fence'].map(fileOf).join('\n')}`;
+const SHARED = `#!lua\n${['integers', 'arguments', 'ledger', 'counters', 'fence'].map(fileOf).join('\n')}`;
 
 export const SCRIPTS = {
   init: script('init', ['CREATED', 'EXISTS', 'FENCED']),
@@ -73,7 +77,7 @@ export const SCRIPTS = {
     'CLOCK_SKEW',
     'FENCED',
   ]),
-  fill: script('fill', ['FILLED', 'FENCED']),
+  fill: script('fill', ['DONE', 'FENCED']),
   activate: script('activate', ['DONE', 'CHANGED', 'FENCED']),
   freeze: script('freeze', ['DONE', 'TAKEN', 'FENCED']),
   unfreeze: script('unfreeze', ['DONE', 'UNKNOWN', 'FENCED']),
@@ -82,21 +86,42 @@ export const SCRIPTS = {
   exported: script('exported', ['DONE', 'CHANGED', 'FENCED']),
   usage: script('usage', ['USAGE']),
   lookup: script('lookup', ['FOUND', 'NONE']),
+  pending: script('pending', ['EVENTS']),
+  confirm: script('confirm', ['DONE']),
+  survey: script('survey', ['SURVEY', 'INFO']),
+  claim: script('claim', ['DONE', 'OVERTAKEN']),
+  load: script('load', ['DONE', 'OVERTAKEN']),
+  settle: script('settle', ['DONE', 'OVERTAKEN']),
 } as const;
 
-/** Runs a script in one atomic step. LEDGER_MISSING and LEDGER_CORRUPT as every script answers them. */
+/** The ledger is in another epoch than the keys that a script was given: nothing was done. */
+export class EpochMoved extends Error {
+  constructor(readonly epoch: number) {
+    super(`the ledger is in epoch ${epoch}`);
+  }
+}
+
+/** Runs a script in one atomic step. LEDGER_MISSING, LEDGER_CORRUPT and {@link EpochMoved} as every script answers them. */
 export async function run<Code extends ReplyCode>(
   connection: Connection,
   { source, digest, codes }: Script<Code>,
   { keys, args }: { readonly keys: readonly string[]; readonly args: readonly string[] },
 ): Promise<Reply<Code>> {
+  return parse(await callScript(connection, { source, digest }, { keys, args }), codes);
+}
+
+/** Sends a script by its digest, and as a whole to a server that does not know it. */
+export function callScript(
+  connection: Connection,
+  { source, digest }: { readonly source: string; readonly digest: string },
+  { keys, args }: { readonly keys: readonly string[]; readonly args: readonly string[] },
+): Promise<unknown> {
   const operands = [String(keys.length), ...keys, ...args];
-  const reply = await connection.call('EVALSHA', [digest, ...operands]).catch((error: unknown) => {
+  return connection.call('EVALSHA', [digest, ...operands]).catch((error: unknown) => {
     // The server refused before running anything, so this is no second run.
     if (isUnknownScript(error)) return connection.call('EVAL', [source, ...operands]);
     throw error;
   });
-  return parse(reply, codes);
 }
 
 function parse<Code extends ReplyCode>(reply: unknown, codes: readonly Code[]): Reply<Code> {
@@ -110,6 +135,7 @@ function parse<Code extends ReplyCode>(reply: unknown, codes: readonly Code[]): 
       'the store holds no ledger; `countersign ledger init` makes one',
     );
   }
+  if (answered === 'EPOCH') throw new EpochMoved(Number(fields[0]));
   const code = codes.find((known) => known === answered);
   if (code === undefined) {
     throw new CountersignError(

@@ -10,7 +10,12 @@ const SETTINGS = ['appendfsync', 'repl-backlog-ttl'] as const;
 export interface Server {
   readonly info: ReadonlyMap<string, string>;
   readonly settings: ReadonlyMap<string, string>;
+  /** Another server may take its place; see {@link Connection}. */
+  readonly movable: boolean;
 }
+
+/** Who holds every event: this server alone, or witnesses besides. */
+export type Durability = 'fence' | 'witness';
 
 export async function readServer(connection: Connection): Promise<Server> {
   const [info, settings] = await Promise.all([
@@ -18,7 +23,7 @@ export async function readServer(connection: Connection): Promise<Server> {
     // Managed services forbid CONFIG, and so may the access list of our user.
     connection.call('CONFIG', ['GET', ...SETTINGS]).catch(() => []),
   ]);
-  return { info: infoFields(info), settings: settingFields(settings) };
+  return { info: infoFields(info), settings: settingFields(settings), movable: connection.movable };
 }
 
 /** The server's present history. */
@@ -27,8 +32,9 @@ export function historyOf({ info }: Server): string {
 }
 
 /** A server of its own that has every write on its disk before it acknowledges it: a restart cannot lose any. */
-export function keepsWhatItSaid({ info, settings }: Server): boolean {
+export function keepsWhatItSaid({ info, settings, movable }: Server): boolean {
   return (
+    !movable &&
     info.get('redis_mode') === 'standalone' &&
     info.get('aof_enabled') === '1' &&
     settings.get('appendfsync') === 'always'
@@ -40,54 +46,76 @@ export function maySayAndForget({ info, settings }: Server): boolean {
   return info.get('aof_enabled') === '0' || (settings.get('appendfsync') ?? 'always') !== 'always';
 }
 
-export function serverProblems({ info, settings }: Server): readonly LedgerProblem[] {
-  const problems: LedgerProblem[] = [];
-  const add = (code: LedgerProblem['code'], text: string, blocks = true) =>
-    problems.push({ code, text, blocks });
+/** What is wrong with a server, the worst first. With witnesses it need not keep by itself what it acknowledged. */
+export function serverProblems(server: Server, durability: Durability): readonly LedgerProblem[] {
+  return [
+    ...versionProblems(server),
+    ...roleProblems(server),
+    ...fileProblems(server, durability),
+    ...evictionProblems(server),
+    ...(durability === 'fence' ? restartProblems(server) : []),
+    ...backlogProblems(server, durability),
+  ];
+}
+
+function versionProblems({ info }: Server): readonly LedgerProblem[] {
   const version = info.get('redis_version') ?? 'unknown';
+  if (Number.parseInt(version, 10) >= OLDEST_MAJOR_VERSION) return [];
+  const text = `The Redis version is ${version}. Run Redis or Valkey ${OLDEST_MAJOR_VERSION}.0 or newer.`;
+  return [{ code: 'VERSION', text, blocks: true }];
+}
+
+function roleProblems({ info, movable }: Server): readonly LedgerProblem[] {
   const role = info.get('role') ?? 'unknown';
+  if (role === 'master') return [];
+  const advice = movable
+    ? 'Another one is the primary, or becomes it; it is being looked for.'
+    : 'Connect to the primary, not to a replica.';
+  return [{ code: 'ROLE', text: `The Redis server's role is ${role}. ${advice}`, blocks: true }];
+}
+
+function fileProblems({ info }: Server, durability: Durability): readonly LedgerProblem[] {
+  if (info.get('aof_enabled') === '1') return [];
+  if (durability === 'witness') {
+    const text =
+      'Redis keeps no append-only file, so only the witnesses hold what was decided. Set `appendonly yes`.';
+    return [{ code: 'APPEND_ONLY', text, blocks: false }];
+  }
+  const text = 'Redis keeps no append-only file, so a restart forgets decisions. Set `appendonly yes`.';
+  return [{ code: 'APPEND_ONLY', text, blocks: true }];
+}
+
+function evictionProblems({ info }: Server): readonly LedgerProblem[] {
   const policy = info.get('maxmemory_policy') ?? 'unknown';
-  if (!(Number.parseInt(version, 10) >= OLDEST_MAJOR_VERSION)) {
-    add(
-      'VERSION',
-      `The Redis version is ${version}. Run Redis or Valkey ${OLDEST_MAJOR_VERSION}.0 or newer.`,
-    );
-  }
-  if (role !== 'master') {
-    add('ROLE', `The Redis server's role is ${role}. Connect to the primary, not to a replica.`);
-  }
-  const keepsFile = info.get('aof_enabled') === '1';
-  if (!keepsFile) {
-    add(
-      'APPEND_ONLY',
-      'Redis keeps no append-only file, so a restart forgets decisions. Set `appendonly yes`.',
-    );
-  }
-  if (info.get('maxmemory') !== '0' && policy !== 'noeviction') {
-    add(
-      'EVICTION',
-      `Redis may evict keys (maxmemory-policy is ${policy}): an evicted counter is a limit reset. Set \`maxmemory-policy noeviction\`.`,
-    );
-  }
+  if (info.get('maxmemory') === '0' || policy === 'noeviction') return [];
+  const text = `Redis may evict keys (maxmemory-policy is ${policy}): an evicted counter is a limit reset. Set \`maxmemory-policy noeviction\`.`;
+  return [{ code: 'EVICTION', text, blocks: true }];
+}
+
+/** Why an operator must activate the ledger after a restart. */
+function restartProblems({ info, settings, movable }: Server): readonly LedgerProblem[] {
   const sync = settings.get('appendfsync');
-  if (role === 'master' && keepsFile && sync !== 'always') {
-    add(
-      'RESTART',
-      sync === undefined
-        ? 'Whether Redis writes decisions to its disk before it acknowledges them cannot be read (CONFIG GET appendfsync), so an operator must activate the ledger after every restart. Let this user run `CONFIG GET`.'
-        : `Redis may lose its last decisions when it stops (appendfsync is ${sync}), so an operator must activate the ledger after every restart. Set \`appendfsync always\`.`,
-      false,
+  const warning = (text: string): readonly LedgerProblem[] => [{ code: 'RESTART', text, blocks: false }];
+  if (info.get('role') !== 'master' || info.get('aof_enabled') !== '1') return [];
+  if (movable) {
+    return warning(
+      'A server that takes the place of this one may lack its last decisions, so an operator must activate the ledger after every fail-over and restart. Set `ledger.durability.mode: witness`.',
     );
   }
-  const ttl = settings.get('repl-backlog-ttl');
-  if (ttl !== undefined && ttl !== '0') {
-    add(
-      'BACKLOG',
-      `Redis begins a new history ${ttl} s after its last replica left, and then decides nothing. Set \`repl-backlog-ttl 0\`.`,
-      false,
-    );
-  }
-  return problems;
+  if (sync === 'always') return [];
+  return warning(
+    sync === undefined
+      ? 'Whether Redis writes decisions to its disk before it acknowledges them cannot be read (CONFIG GET appendfsync), so an operator must activate the ledger after every restart. Let this user run `CONFIG GET`.'
+      : `Redis may lose its last decisions when it stops (appendfsync is ${sync}), so an operator must activate the ledger after every restart. Set \`appendfsync always\`.`,
+  );
+}
+
+function backlogProblems({ settings }: Server, durability: Durability): readonly LedgerProblem[] {
+  const ttl = settings.get('repl-backlog-ttl') ?? '0';
+  if (ttl === '0') return [];
+  const then = durability === 'fence' ? 'decides nothing' : 'recovers from the witnesses without need';
+  const text = `Redis begins a new history ${ttl} s after its last replica left, and then ${then}. Set \`repl-backlog-ttl 0\`.`;
+  return [{ code: 'BACKLOG', text, blocks: false }];
 }
 
 function infoFields(info: unknown): ReadonlyMap<string, string> {

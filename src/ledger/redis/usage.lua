@@ -2,8 +2,8 @@
 -- READ_ENTRIES of them the rest is still counted in, until the next approval drops it.
 --
 -- KEYS  meta, then for each counter: held, times, members
--- ARGV  number of counters, then for each: lengthMs of a rolling window, or empty text
--- Returns { 'USAGE', used... } | { 'MISSING' } | { 'CORRUPT', detail }
+-- ARGV  epoch, witnessed, number of counters, then for each: lengthMs of a rolling window, or empty text
+-- Returns { 'USAGE', used... } | MISSING | CORRUPT detail | EPOCH epoch
 
 local READ_ENTRIES = 20000
 local PAGE_ENTRIES = 500

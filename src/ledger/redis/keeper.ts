@@ -1,0 +1,320 @@
+/**
+ * The guard of a ledger that witnesses keep: an event may be relied upon when a majority of them holds it, and whenever the
+ * server may have forgotten something, the ledger is recovered from them.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { CountersignError, type ErrorCode, messageOf } from '../../core/errors.js';
+import type { LedgerProblem, Recovery, RecoveryObserver, Witnesses, WitnessState } from '../../core/fence.js';
+import type { SingleFlight } from '../../core/ports.js';
+import { majorityOf, type RecoveryCause, type RecoveryResult, recover } from '../witness/recovery.js';
+import { connectWitness, type Witness } from '../witness/witness.js';
+import type { Connection, NodeConnection } from './connection.js';
+import { fenced, type Guard, type Unconfirmed, unconfirmedOf } from './fence.js';
+import { recoveryPrimary } from './primary.js';
+import { SCRIPTS } from './scripts.js';
+import type { Refusal, Session } from './session.js';
+
+export interface KeeperSettings {
+  readonly workspace: string;
+  readonly connection: Connection;
+  readonly session: Session;
+  readonly witnesses: readonly NodeConnection[];
+  readonly observer: RecoveryObserver | undefined;
+  readonly alone: SingleFlight | undefined;
+}
+
+/** A ledger that witnesses keep begins here: a new witness has promised nothing, and that is epoch 0. */
+const FIRST_EPOCH = 1;
+
+/** After a recovery that came to nothing, up to this long: two that disturb one another go out of step. */
+const LONGEST_PAUSE_MS = 300;
+
+/** A server that forgets faster than a recovery can follow is not worth waiting for. */
+const ATTEMPTS = 3;
+
+/** What no further recovery mends by itself. */
+const LASTING: ReadonlySet<ErrorCode> = new Set(['LEDGER_MISSING', 'LEDGER_CORRUPT', 'LEDGER_FENCED']);
+
+/** Events confirmed, or looked for, in one call. */
+const CONFIRM_EVENTS = 500;
+
+export function createKeeper(settings: KeeperSettings): Guard & Witnesses {
+  return new Keeper(settings);
+}
+
+class Keeper implements Guard, Witnesses {
+  readonly #settings: KeeperSettings;
+  readonly #witnesses: readonly Witness[];
+  #recovering: Promise<Recovery | undefined> | undefined;
+  /** What the last recovery failed of, while none has succeeded since. */
+  #failure: CountersignError | undefined;
+  /** Sequence numbers that a majority holds and the server does not know of yet, all of one epoch. */
+  #confirmed: { epoch: number; sequences: number[]; sending: boolean } = {
+    epoch: 0,
+    sequences: [],
+    sending: false,
+  };
+  #closed = false;
+
+  constructor(settings: KeeperSettings) {
+    this.#settings = settings;
+    this.#witnesses = settings.witnesses.map((witness) => connectWitness(settings.workspace, witness));
+  }
+
+  /** First the witnesses, all of them: a server alone would be taken for one that forgot. Repeating it completes it. */
+  async init(): Promise<{ readonly identity: string }> {
+    const surveys = await Promise.all(this.#witnesses.map((witness) => witness.survey()));
+    const members = surveys.flatMap((survey) => (survey.kind === 'member' ? [survey] : []));
+    if (members.some(({ events }) => events > 0)) {
+      throw new CountersignError(
+        'LEDGER_EXISTS',
+        'the witnesses keep a ledger already; replicas recover it by themselves',
+      );
+    }
+    const identity = members[0]?.ledger ?? randomUUID();
+    const ballot = { ledger: identity, epoch: FIRST_EPOCH };
+    for (const [index, witness] of this.#witnesses.entries()) {
+      if (surveys[index]?.kind === 'blank') await witness.install(ballot, 0);
+    }
+    this.#settings.session.begin(FIRST_EPOCH);
+    const { code, fields, epoch } = await this.#settings.session.read(
+      SCRIPTS.init,
+      ({ meta, journal, pending }) => ({
+        keys: [meta, journal, pending],
+        args: [identity, JSON.stringify({ identity }), '0'],
+      }),
+    );
+    if (code === 'FENCED') throw fenced({ fields });
+    if (code === 'EXISTS') throw new CountersignError('LEDGER_EXISTS', 'the store already holds a ledger');
+    this.#settings.session.saw({ identity, epoch, sequence: 0 });
+    await this.confirm([{ epoch, sequence: 1, event: fields[0] ?? '' }]);
+    return { identity };
+  }
+
+  readonly mend = async (refusal: Refusal, attempt: number): Promise<void> => {
+    const why = refusal.kind === 'fenced' ? refusal.fields[0] : refusal.kind;
+    if (refusal.kind === 'fenced' && why === 'info') throw fenced(refusal);
+    if (why === 'role' || why === 'left-behind') this.#settings.connection.renew();
+    const cause = { epoch: this.#settings.session.epoch, evenIfOpen: false };
+    const recovery = why === 'role' ? undefined : await this.#start(cause);
+    if (recovery === undefined || attempt >= ATTEMPTS) throw this.#undecided();
+  };
+
+  async meet(): Promise<void> {
+    if (!this.#settings.session.isNew) await this.#confirmPending();
+  }
+
+  async confirm(events: readonly Unconfirmed[]): Promise<void> {
+    await Promise.all(events.map((event) => this.#confirmOne(event)));
+  }
+
+  async #confirmOne({ epoch, sequence, event }: Unconfirmed): Promise<void> {
+    const { observer } = this.#settings;
+    const blank = event.indexOf(' ');
+    const ballot = { ledger: event.slice(0, blank), epoch };
+    const startedAt = performance.now();
+    const result = await this.#append(ballot, sequence, event.slice(blank + 1));
+    if (result === 'kept') {
+      observer?.witnessed(performance.now() - startedAt);
+      this.#markConfirmed(epoch, sequence);
+      return;
+    }
+    // Somebody has promised the witnesses a newer epoch: perhaps a recovery that died, so it is for us to finish one.
+    void this.#start({ epoch, evenIfOpen: true });
+    throw this.#undecided();
+  }
+
+  /** Resolves as soon as a majority has it, or none can have it any more. Rejects when neither is known in time. */
+  #append(
+    ballot: { ledger: string; epoch: number },
+    sequence: number,
+    event: string,
+  ): Promise<'kept' | 'promised'> {
+    const needed = majorityOf(this.#witnesses.length);
+    return new Promise((resolve, reject) => {
+      let [kept, promised, answered] = [0, 0, 0];
+      const problems: string[] = [];
+      const count = (index: number, result: 'kept' | 'promised' | string) => {
+        answered += 1;
+        if (result === 'kept') kept += 1;
+        else if (result === 'promised') promised += 1;
+        else problems.push(`witness ${index + 1} ${result}`);
+        if (kept >= needed) resolve('kept');
+        else if (promised > 0 && kept + this.#witnesses.length - answered < needed) resolve('promised');
+        else if (answered === this.#witnesses.length) reject(tooFew(kept, needed, problems));
+      };
+      this.#witnesses.forEach((witness, index) => {
+        witness.append(ballot, sequence, event).then(
+          (result) => count(index, result === 'blank' ? 'is blank' : result),
+          (error: unknown) => count(index, `does not answer (${messageOf(error)})`),
+        );
+      });
+    });
+  }
+
+  /** Nobody waits for it: a repeat that comes before asks the witnesses again. */
+  #markConfirmed(epoch: number, sequence: number): void {
+    if (this.#confirmed.epoch !== epoch) this.#confirmed = { epoch, sequences: [], sending: false };
+    const batch = this.#confirmed;
+    batch.sequences.push(sequence);
+    if (!batch.sending) void this.#sendConfirmed(batch);
+  }
+
+  async #sendConfirmed(batch: { epoch: number; sequences: number[]; sending: boolean }): Promise<void> {
+    const { session } = this.#settings;
+    batch.sending = true;
+    while (batch.sequences.length > 0 && session.epoch === batch.epoch) {
+      const sequences = batch.sequences.splice(0, CONFIRM_EVENTS);
+      await session
+        .read(SCRIPTS.confirm, ({ meta, pending }) => ({
+          keys: [meta, pending],
+          args: sequences.map(String),
+        }))
+        .catch(() => undefined);
+    }
+    batch.sending = false;
+  }
+
+  /** Events whose recorder died before a majority had them: somebody has to finish, or nothing after them is durable. */
+  async #confirmPending(): Promise<void> {
+    const { session } = this.#settings;
+    const { fields, epoch } = await session.read(SCRIPTS.pending, ({ meta, journal, pending }) => ({
+      keys: [meta, journal, pending],
+      args: [String(CONFIRM_EVENTS)],
+    }));
+    await this.confirm(unconfirmedOf(epoch, fields));
+  }
+
+  async problems(): Promise<readonly LedgerProblem[]> {
+    const [states] = await Promise.all([this.states(), this.#confirmPending().catch(() => undefined)]);
+    const problems: LedgerProblem[] = [];
+    if (this.#recovering !== undefined || this.#failure !== undefined) {
+      const text = this.#failure?.message ?? 'it is under way';
+      problems.push({
+        code: 'RECOVERING',
+        text: `The ledger is being recovered from its witnesses: ${text}.`,
+        blocks: true,
+      });
+    }
+    const members = states.filter(({ kind }) => kind === 'member').length;
+    const needed = majorityOf(states.length);
+    if (members < needed) {
+      problems.push({
+        code: 'WITNESSES',
+        text: `Nothing is decided: ${members} of ${states.length} witnesses can vote, and ${needed} must. Bring them back with the disks they had.`,
+        blocks: true,
+      });
+    }
+    states.forEach((state, index) => {
+      if (state.kind === 'member') return;
+      const text =
+        state.kind === 'blank'
+          ? 'is blank: its disk was lost, or it was never set up. `countersign ledger init-witness` gives it the log and a vote'
+          : `does not answer (${state.problem})`;
+      problems.push({ code: 'WITNESS', text: `Witness ${index + 1} ${text}.`, blocks: false });
+    });
+    return problems;
+  }
+
+  async states(): Promise<readonly WitnessState[]> {
+    const surveys = await Promise.allSettled(this.#witnesses.map((witness) => witness.survey()));
+    return surveys.map((survey): WitnessState => {
+      if (survey.status === 'rejected') return { kind: 'unreachable', problem: messageOf(survey.reason) };
+      if (survey.value.kind === 'blank') return { kind: 'blank' };
+      return { kind: 'member', promised: survey.value.promised, events: survey.value.events };
+    });
+  }
+
+  async recover(): Promise<Recovery> {
+    const result = await this.#recover({ epoch: this.#settings.session.epoch, evenIfOpen: true });
+    if (result !== undefined) return result;
+    throw new CountersignError(
+      'CONCURRENT_CHANGE',
+      'a replica is recovering the ledger at this moment: look again',
+    );
+  }
+
+  /** One recovery of this process at a time; whoever needs one while it runs asks again afterwards. */
+  #start(cause: RecoveryCause): Promise<Recovery | undefined> {
+    if (this.#closed) return Promise.resolve(undefined);
+    this.#recovering ??= this.#attempt(cause).finally(() => {
+      this.#recovering = undefined;
+    });
+    return this.#recovering;
+  }
+
+  async #attempt(cause: RecoveryCause): Promise<Recovery | undefined> {
+    try {
+      const recovery = await this.#recover(cause);
+      this.#failure = undefined;
+      if (recovery !== undefined) return recovery;
+    } catch (error) {
+      this.#failure = error instanceof CountersignError ? error : unexpected(error);
+      if (LASTING.has(this.#failure.code)) return undefined;
+    }
+    await pause(Math.random() * LONGEST_PAUSE_MS, undefined, { ref: false });
+    return undefined;
+  }
+
+  /** Undefined when somebody else recovers, or has. */
+  async #recover(cause: RecoveryCause): Promise<Recovery | undefined> {
+    const { workspace, alone, observer } = this.#settings;
+    const startedAt = performance.now();
+    const milliseconds = () => performance.now() - startedAt;
+    try {
+      const work = () => this.#runRecovery(cause);
+      const result = alone === undefined ? await work() : await alone.run(`recovery:${workspace}`, work);
+      if (result === 'busy') return undefined;
+      if (result.kind === 'overtaken') {
+        observer?.ended('overtaken', { milliseconds: milliseconds(), events: 0 });
+        return undefined;
+      }
+      const recovery = { epoch: result.epoch, events: result.events, milliseconds: milliseconds() };
+      observer?.ended('recovered', recovery);
+      return recovery;
+    } catch (error) {
+      observer?.ended('failed', { milliseconds: milliseconds(), events: 0, problem: messageOf(error) });
+      throw error;
+    }
+  }
+
+  #runRecovery(cause: RecoveryCause): Promise<RecoveryResult> {
+    const { workspace, connection, observer } = this.#settings;
+    observer?.started(cause.epoch);
+    return recover(
+      {
+        primary: recoveryPrimary({ workspace, connection, witnessed: true, synced: '0' }),
+        witnesses: this.#witnesses,
+        progress: (step, done, total) => observer?.progress(step, done, total),
+      },
+      cause,
+    );
+  }
+
+  #undecided(): CountersignError {
+    if (this.#failure !== undefined && LASTING.has(this.#failure.code)) return this.#failure;
+    return new CountersignError(
+      'LEDGER_RECOVERING',
+      this.#failure?.message ??
+        'the ledger is being recovered from its witnesses after a restart or fail-over',
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#recovering?.catch(() => undefined);
+    await Promise.all(this.#witnesses.map((witness) => witness.close()));
+  }
+}
+
+function unexpected(cause: unknown): CountersignError {
+  return new CountersignError('INTERNAL', `a recovery stopped on a defect: ${messageOf(cause)}`, { cause });
+}
+
+function tooFew(kept: number, needed: number, problems: readonly string[]): CountersignError {
+  return new CountersignError(
+    'LEDGER_UNAVAILABLE',
+    `${kept} witnesses hold the event, and ${needed} must: ${problems.join('; ')}`,
+  );
+}

@@ -1,0 +1,270 @@
+/**
+ * Recovery: after a restart or fail-over, the exact ledger again, from its witnesses. Any replica may run it, several may
+ * run it at once, and each may die at any step: nothing is decided until one has finished, and what it then decides from
+ * holds every event that anybody was ever answered.
+ *
+ * An event may be relied upon when a majority of the witnesses holds it. Each witness promises epochs in ascending order
+ * and refuses events of epochs below its promise. So:
+ *
+ *   1  survey   the server and the witnesses: stop if somebody else has recovered already
+ *   2  epoch    one above everything that anybody has promised, claimed or is in
+ *   3  seal     a majority of witnesses promises it: from here on no event of an older epoch reaches a majority
+ *   4  claim    the server promises it: nothing is decided there, and older recoveries cannot write there any more
+ *   5  read     the logs of the witnesses that were sealed, after the seal: every event that was relied upon is in one
+ *   6  load     them into keys of their own on the server; what only its old keys hold was never answered, and is dropped
+ *   7  install  the same events on a majority of witnesses, under the new epoch, before anything is decided by them
+ *   8  settle   the epoch is the ledger's
+ *
+ * A witness without a log (blank: its disk was lost) has promised nothing and holds nothing, so it has no vote; it gets
+ * both by being installed. Every rule here has a mutant in test/simulation that breaks a promise without it.
+ *
+ * No clock, no randomness, no I/O: the ports do that, and the simulation schedules them as it likes.
+ */
+import { CountersignError } from '../../core/errors.js';
+
+import type {
+  Ballot,
+  LogEvent,
+  PrimarySurvey,
+  RecoveryPorts,
+  RecoveryPrimary,
+  RecoveryWitness,
+  WitnessedEvent,
+  WitnessSurvey,
+} from './ports.js';
+
+/** Why the recovery was asked for. */
+export interface RecoveryCause {
+  /** The epoch that the replica was in. */
+  readonly epoch: number;
+  /** Its events are refused by the witnesses, or it has a reason of its own: that the server decides is not enough. */
+  readonly evenIfOpen: boolean;
+}
+
+export type RecoveryResult =
+  | { readonly kind: 'recovered'; readonly epoch: number; readonly events: number }
+  /** Somebody else recovered, or is about to; look again. */
+  | { readonly kind: 'overtaken' };
+
+const OVERTAKEN: RecoveryResult = { kind: 'overtaken' };
+
+/** Events in one call: no call may keep a server busy for long. */
+const PAGE_EVENTS = 200;
+
+/** Rejects with LEDGER_RECOVERING when it cannot go on now, with LEDGER_CORRUPT when it never can. */
+export async function recover(
+  { primary, witnesses, progress }: RecoveryPorts,
+  cause: RecoveryCause,
+): Promise<RecoveryResult> {
+  const server = await primary.survey();
+  if (isDone(server, cause)) return OVERTAKEN;
+  const surveyed = await surveyAll(witnesses);
+  const ledger = ledgerOf(server, surveyed);
+  const promised = surveyed.map(({ survey }) => (survey.kind === 'member' ? survey.promised : 0));
+  const epoch = 1 + Math.max(server.epoch, server.claim, cause.epoch, ...promised);
+  const ballot = { ledger, epoch };
+
+  const sealed = await seal(surveyed, ballot, witnesses.length);
+  if (sealed === undefined) return OVERTAKEN;
+  if (!(await primary.claim(epoch, server.history))) return OVERTAKEN;
+
+  const logs = await readAll(sealed, ballot, progress);
+  if (logs === undefined) return OVERTAKEN;
+  const log = merge(logs);
+  const highest = Math.max(server.sequence, ...logs.map(({ events }) => highestOf(events)));
+
+  const isDoneAll = await Promise.all([
+    load(primary, { ballot, history: server.history, log, progress }),
+    installAll(surveyed, { ballot, logs, log, members: witnesses.length, progress }),
+  ]);
+  if (!isDoneAll.every(Boolean)) return OVERTAKEN;
+  const isSettled = await primary.settle(ballot, server.history, { sequence: highest, events: log });
+  return isSettled ? { kind: 'recovered', epoch, events: log.length } : OVERTAKEN;
+}
+
+export function majorityOf(members: number): number {
+  return Math.floor(members / 2) + 1;
+}
+
+function isDone({ isOpen, epoch }: PrimarySurvey, cause: RecoveryCause): boolean {
+  return isOpen && (epoch > cause.epoch || (epoch === cause.epoch && !cause.evenIfOpen));
+}
+
+interface Surveyed {
+  readonly witness: RecoveryWitness;
+  readonly survey: WitnessSurvey;
+}
+
+/** Those that answered. */
+async function surveyAll(witnesses: readonly RecoveryWitness[]): Promise<readonly Surveyed[]> {
+  const surveys = await Promise.allSettled(witnesses.map((witness) => witness.survey()));
+  return witnesses.flatMap((witness, index) => {
+    const result = surveys[index];
+    return result?.status === 'fulfilled' ? [{ witness, survey: result.value }] : [];
+  });
+}
+
+/** The one ledger that all of them hold. An empty server is no contradiction: its disk may be new. */
+function ledgerOf(server: PrimarySurvey, surveyed: readonly Surveyed[]): string {
+  const held = surveyed.flatMap(({ survey }) => (survey.kind === 'member' ? [survey.ledger] : []));
+  const ledgers = new Set(server.ledger === undefined ? held : [server.ledger, ...held]);
+  const [ledger] = held;
+  if (ledger === undefined) {
+    throw surveyed.some(({ survey }) => survey.kind === 'blank')
+      ? new CountersignError('LEDGER_MISSING', 'no witness that answers holds a ledger')
+      : unavailable('no witness answers');
+  }
+  // A ledger begins with an event: without one `ledger init` is still at it, or died.
+  if (
+    server.ledger === undefined &&
+    surveyed.every(({ survey }) => survey.kind === 'blank' || survey.events === 0)
+  ) {
+    throw new CountersignError(
+      'LEDGER_MISSING',
+      'the ledger was begun and not completed: run `countersign ledger init` again',
+    );
+  }
+  if (ledgers.size > 1) {
+    throw new CountersignError(
+      'LEDGER_CORRUPT',
+      `the server and the witnesses hold different ledgers: ${[...ledgers].join(', ')}`,
+    );
+  }
+  return ledger;
+}
+
+/** The witnesses that promised; undefined when another recovery has a higher promise of so many that no majority is left. */
+async function seal(
+  surveyed: readonly Surveyed[],
+  ballot: Ballot,
+  members: number,
+): Promise<readonly RecoveryWitness[] | undefined> {
+  const voters = surveyed.filter(({ survey }) => survey.kind === 'member');
+  const votes = await Promise.allSettled(voters.map(({ witness }) => witness.seal(ballot)));
+  const isKept = (index: number, value: boolean) => {
+    const vote = votes[index];
+    return vote?.status === 'fulfilled' && vote.value === value;
+  };
+  const sealed = voters.filter((_, index) => isKept(index, true)).map(({ witness }) => witness);
+  if (sealed.length >= majorityOf(members)) return sealed;
+  if (voters.some((_, index) => isKept(index, false))) return undefined;
+  throw unavailable(`${sealed.length} of ${members} witnesses promised, and ${majorityOf(members)} must`);
+}
+
+interface WitnessLog {
+  readonly witness: RecoveryWitness;
+  readonly base: number;
+  readonly events: ReadonlyMap<number, WitnessedEvent>;
+}
+
+/** The whole logs of sealed witnesses, a majority of them; undefined when one has promised another epoch since. */
+async function readAll(
+  sealed: readonly RecoveryWitness[],
+  ballot: Ballot,
+  progress: RecoveryPorts['progress'],
+): Promise<readonly WitnessLog[] | undefined> {
+  // A survey after the seal: the base and the log stay as they are from here on.
+  const logs = await Promise.all(
+    sealed.map(async (witness): Promise<WitnessLog | undefined> => {
+      const survey = await witness.survey();
+      if (survey.kind === 'blank' || survey.promised !== ballot.epoch) return undefined;
+      const events = new Map<number, WitnessedEvent>();
+      let cursor: string | undefined;
+      do {
+        const page = await witness.read(ballot, cursor);
+        if (page === undefined) return undefined;
+        for (const event of page.events) events.set(event.sequence, event);
+        progress('read', events.size, survey.events);
+        cursor = page.next;
+      } while (cursor !== undefined);
+      return { witness, base: survey.base, events };
+    }),
+  );
+  return logs.every((log) => log !== undefined) ? logs : undefined;
+}
+
+/**
+ * Every event that a majority may hold. What is older than the newest installation was in it, or was never relied upon;
+ * of two events under one number the one of the higher epoch is the one that was.
+ */
+function merge(logs: readonly WitnessLog[]): readonly LogEvent[] {
+  const base = Math.max(...logs.map((log) => log.base));
+  const newest = new Map<number, WitnessedEvent>();
+  for (const { events } of logs) {
+    for (const event of events.values()) {
+      const known = newest.get(event.sequence);
+      if (event.tag >= base && (known === undefined || event.tag > known.tag))
+        newest.set(event.sequence, event);
+    }
+  }
+  return [...newest.values()].sort((one, other) => one.sequence - other.sequence);
+}
+
+function highestOf(events: ReadonlyMap<number, WitnessedEvent>): number {
+  let highest = 0;
+  for (const sequence of events.keys()) highest = Math.max(highest, sequence);
+  return highest;
+}
+
+interface Loading {
+  readonly ballot: Ballot;
+  readonly history: string;
+  readonly log: readonly LogEvent[];
+  readonly progress: RecoveryPorts['progress'];
+}
+
+async function load(primary: RecoveryPrimary, { ballot, history, log, progress }: Loading): Promise<boolean> {
+  for (const page of pagesOf(log)) {
+    if (!(await primary.load(ballot.epoch, history, page.events))) return false;
+    progress('load', page.end, log.length);
+  }
+  return true;
+}
+
+interface Installing {
+  readonly ballot: Ballot;
+  readonly logs: readonly WitnessLog[];
+  readonly log: readonly LogEvent[];
+  readonly members: number;
+  readonly progress: RecoveryPorts['progress'];
+}
+
+/** On every witness that can be reached, blank ones too; enough when it is a majority. */
+async function installAll(surveyed: readonly Surveyed[], installing: Installing): Promise<boolean> {
+  const results = await Promise.allSettled(surveyed.map(({ witness }) => install(witness, installing)));
+  const installed = results.filter((result) => result.status === 'fulfilled' && result.value).length;
+  const needed = majorityOf(installing.members);
+  if (installed >= needed) return true;
+  if (results.some((result) => result.status === 'fulfilled' && !result.value)) return false;
+  throw unavailable(
+    `the log was installed on ${installed} of ${installing.members} witnesses, and must be on ${needed}`,
+  );
+}
+
+async function install(
+  witness: RecoveryWitness,
+  { ballot, logs, log, progress }: Installing,
+): Promise<boolean> {
+  const own = logs.find((each) => each.witness === witness)?.events;
+  let isFirst = true;
+  for (const { events, end } of pagesOf(log)) {
+    const held = new Set(
+      events.flatMap(({ sequence, event }) => (own?.get(sequence)?.event === event ? [sequence] : [])),
+    );
+    if (!(await witness.stage(ballot, { isFirst, events, held }))) return false;
+    isFirst = false;
+    progress('install', end, log.length);
+  }
+  return witness.install(ballot, log.length);
+}
+
+function* pagesOf(log: readonly LogEvent[]) {
+  for (let start = 0; start < log.length; start += PAGE_EVENTS) {
+    const events = log.slice(start, start + PAGE_EVENTS);
+    yield { events, end: start + events.length };
+  }
+}
+
+function unavailable(problem: string): CountersignError {
+  return new CountersignError('LEDGER_RECOVERING', `the ledger cannot be recovered yet: ${problem}`);
+}

@@ -1,0 +1,261 @@
+/**
+ * A ledger on a Redis Cluster, a real one: everything of a workspace on the one primary that owns its slot, and what
+ * happens when that dies, hangs or hands the slot to another.
+ */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Ledger } from '../../src/core/ports.js';
+import type { ClusterConnection } from '../../src/ledger/redis/connection.js';
+import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
+import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.js';
+import { outcome } from '../support/each-ledger.js';
+import { eventually } from '../support/eventually.js';
+import { aclAddition, aclLine } from '../support/guide.js';
+import { type Bench, bench } from '../support/ledger-bench.js';
+import { charge, HOUR, LIFETIME, proposal, REJECT } from '../support/proposals.js';
+import { type ClusterBed, type ClusterOptions, startCluster } from '../support/redis-cluster.js';
+import { startRedis } from '../support/redis-server.js';
+
+const FENCED = { code: 'LEDGER_FENCED' };
+const UNAVAILABLE = { code: 'LEDGER_UNAVAILABLE' };
+
+const ended: (() => unknown)[] = [];
+async function endAll(): Promise<void> {
+  for (const end of ended.splice(0).reverse()) await end();
+}
+
+function settingsOf({ nodes }: Pick<ClusterBed, 'nodes'>): ClusterConnection {
+  return { cluster: { nodes }, commandTimeoutMs: 500 };
+}
+
+function open(workspace: string, connection: ClusterConnection): Ledger {
+  const ledger = createRedisLedger({ workspace, connection });
+  ended.push(() => ledger.close());
+  return ledger;
+}
+
+function ledgerOn(bed: ClusterBed, connection = settingsOf(bed)): Promise<Bench> {
+  return bench({ open: (workspace) => open(workspace, connection), stop: async () => {} });
+}
+
+const committing =
+  ({ versions, ledger }: Pick<Bench, 'versions' | 'ledger'>) =>
+  (txId: string) =>
+    ledger.commit(proposal(txId, { versions, charges: [charge('c')] }));
+
+const metaOf = (workspace: string) => `countersign:{${workspace}}:meta`;
+
+/** What an operator's signed word comes to. */
+async function activateAgain(ledger: Ledger): Promise<void> {
+  const { identity } = await ledger.state();
+  const { history = '', seen = 0 } = (await ledger.fence?.state()) ?? {};
+  await ledger.fence?.activate({ identity, history, sequence: seen + 1, statement: 's' });
+}
+
+const codeOf = (error: unknown): string =>
+  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error);
+
+/** Everything a ledger does. */
+async function everything({ ledger, versions }: Pick<Bench, 'ledger' | 'versions'>): Promise<void> {
+  const charges = [
+    charge('rolling', { window: HOUR }),
+    charge('lifetime', { window: LIFETIME }),
+    charge('members', { members: ['a', 'b'], window: HOUR }),
+    charge('shadow', { mode: 'shadow' }),
+  ];
+  await ledger.fill(charges.map((each) => ({ ...each, moneyKey: 'm', atMs: 1 })));
+  const facts = [{ key: 'k', value: 'v', reason: 'INPUT_AMOUNT_CHANGED' as const, sentence: '' }];
+  for (const txId of ['t', 'u', 't']) await ledger.commit(proposal(txId, { versions, charges, facts }));
+  const other = proposal('t', { versions, ask: { fingerprint: 'other' }, opinion: REJECT });
+  expect(await outcome(ledger.commit(other))).toBe('conflict CONFLICT_CONTENT');
+  await ledger.freeze({ id: 'f', scope: '{}', reason: 'r', author: 'a', answers: 'retry' });
+  await ledger.unfreeze('f', []);
+  await ledger.usage(charges);
+  await ledger.lookup('a');
+  expect(await ledger.events(0, 100)).toHaveLength(8);
+  expect((await ledger.check()).map(({ code }) => code)).toEqual(['RESTART']);
+}
+
+async function cluster(options: ClusterOptions = {}): Promise<ClusterBed> {
+  const bed = await startCluster(options);
+  ended.push(() => bed.stop());
+  return bed;
+}
+
+describe('three primaries with a replica each', () => {
+  let bed: ClusterBed;
+  beforeAll(async () => {
+    bed = await cluster();
+  }, 60_000);
+  afterAll(endAll);
+
+  test('every script runs, on whichever primary owns the workspace’s slot, which is also the one looked at', async () => {
+    const owners = new Set<string>();
+    while (owners.size < bed.primaries.length) {
+      const made = await ledgerOn(bed);
+      const owner = await bed.ownerOf(metaOf(made.workspace));
+      if (!owners.has(owner.id)) await everything(made);
+      owners.add(owner.id);
+      const history = /master_replid:(\w+)/.exec(String(await owner.command('INFO', 'replication')))?.[1];
+      expect(await made.ledger.fence?.state()).toMatchObject({ history, restartsAlone: false });
+      expect(await owner.command('EXISTS', metaOf(made.workspace))).toBe(1);
+      // Settings of this primary, and not of another, are the ones that count.
+      await owner.command('CONFIG', 'SET', 'appendonly', 'no');
+      const problems = await made.ledger.check();
+      await owner.command('CONFIG', 'SET', 'appendonly', 'yes');
+      expect(problems.map(({ code }) => code)).toEqual(['APPEND_ONLY']);
+    }
+  }, 30_000);
+
+  test('the user of the guide suffices', async () => {
+    for (const { command } of [...bed.primaries, ...bed.replicas]) {
+      await command(...aclLine('countersign', 'secret'));
+      await command(...aclAddition('countersign'));
+    }
+    const access = { username: 'countersign', password: () => 'secret' };
+    await everything(await ledgerOn(bed, { ...settingsOf(bed), ...access }));
+    const wrong = open('main', { ...settingsOf(bed), ...access, password: () => 'another' });
+    await expect(wrong.state()).rejects.toThrow(
+      /no node of the Cluster says where the ledger is .*WRONGPASS/,
+    );
+  }, 30_000);
+
+  test('one node that lives and knows the others is enough; a server that is no Cluster is named', async () => {
+    const made = await ledgerOn(bed);
+    const owner = await bed.ownerOf(metaOf(made.workspace));
+    const dead = await startRedis();
+    ended.push(() => dead.stop());
+    await dead.kill('SIGKILL');
+    const [living] = bed.primaries.filter((node) => node !== owner);
+    const nodes = [`127.0.0.1:${dead.port}`, `127.0.0.1:${living?.port}`];
+    expect((await open(made.workspace, settingsOf({ nodes })).state()).sequence).toBe(2);
+    await dead.restart();
+    const single = open(made.workspace, settingsOf({ nodes: [`127.0.0.1:${dead.port}`] }));
+    await expect(single.state()).rejects.toThrow(
+      /no node of the Cluster says where the ledger is \(127\.0\.0\.1:\d+: ERR This instance has cluster support disabled/,
+    );
+  }, 30_000);
+
+  test('a slot that is handed to another primary: unavailable on the way, fenced there, one decision in the end', async () => {
+    const made = await ledgerOn(bed);
+    const commit = committing(made);
+    const first = await commit('t');
+    const key = metaOf(made.workspace);
+    const from = await bed.ownerOf(key);
+    const [to] = bed.primaries.filter((node) => node !== from);
+    if (to === undefined) throw new Error('no other primary');
+    const slot = String(await from.command('CLUSTER', 'KEYSLOT', key));
+    await to.command('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id);
+    await from.command('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id);
+    // Half the keys are on their way: the script would see half a ledger, and is refused before it begins.
+    const [one = ''] = (await from.command('CLUSTER', 'GETKEYSINSLOT', slot, '1')) as readonly string[];
+    await from.command('MIGRATE', '127.0.0.1', String(to.port), one, '0', '5000');
+    await expect(commit('u')).rejects.toThrow(/TRYAGAIN|ASK/);
+    await bed.move(key, to);
+    await eventually(async () => expect(await commit('u').catch(codeOf)).toBe(FENCED.code));
+    expect(await from.command('CLUSTER', 'COUNTKEYSINSLOT', slot)).toBe(0);
+    await activateAgain(made.ledger);
+    expect(await outcome(commit('u'))).toBe('approve APPROVED');
+    expect(await commit('t')).toMatchObject({
+      repeated: true,
+      decision: 'decision' in first && first.decision,
+    });
+    expect(await made.ledger.usage([charge('c')])).toEqual(['2']);
+    // And back: what it decided elsewhere has made the first server's history an old one.
+    await bed.move(key, from);
+    await eventually(async () => expect(await commit('v').catch(codeOf)).toBe(FENCED.code));
+  }, 30_000);
+
+  test('its primary killed: the promoted replica is found, and decides only after an operator said so', async () => {
+    const made = await ledgerOn(bed);
+    const commit = committing(made);
+    const first = await commit('t');
+    const key = metaOf(made.workspace);
+    const owner = await bed.ownerOf(key);
+    const replica = bed.replicas[bed.primaries.indexOf(owner)];
+    await eventually(async () => {
+      await replica?.command('READONLY');
+      expect(String(await replica?.command('INFO', 'replication'))).toMatch(/master_link_status:up/);
+    });
+    const killed = Date.now();
+    await owner.kill('SIGKILL');
+    const answers = new Set<string>();
+    await eventually(async () => {
+      const answer = await commit('u').then(({ kind }) => kind, codeOf);
+      answers.add(answer);
+      if (answer !== FENCED.code) throw new Error(answer);
+    }, 15_000);
+    expect(Date.now() - killed).toBeLessThan(10_000);
+    expect([...answers].sort()).toEqual([FENCED.code, UNAVAILABLE.code]);
+    expect(await bed.ownerOf(key)).toBe(replica);
+    await owner.restart();
+    await expect(commit('u')).rejects.toMatchObject(FENCED);
+    await activateAgain(made.ledger);
+    expect(await outcome(commit('u'))).toBe('approve APPROVED');
+    expect(await commit('t')).toMatchObject({
+      repeated: true,
+      decision: 'decision' in first && first.decision,
+    });
+  }, 60_000);
+
+  test('its primary hanging: the connection is given up, and the promoted replica found', async () => {
+    const made = await ledgerOn(bed);
+    const commit = committing(made);
+    await commit('t');
+    const owner = await bed.ownerOf(metaOf(made.workspace));
+    await owner.kill('SIGSTOP');
+    try {
+      await eventually(async () => expect(await commit('u').catch(codeOf)).toBe(FENCED.code), 15_000);
+    } finally {
+      await owner.kill('SIGCONT');
+    }
+    await eventually(async () => expect(await owner.command('ROLE')).toContain('slave'), 15_000);
+    await expect(commit('u')).rejects.toMatchObject(FENCED);
+  }, 60_000);
+});
+
+describe('a small Cluster', () => {
+  afterEach(endAll);
+
+  test('a command whose reply is cut off is not run twice', async () => {
+    const roads: CuttingProxy[] = [];
+    const bed = await cluster({
+      primaries: 1,
+      replicas: false,
+      announce: async ({ port }) => {
+        const road = await cuttingProxy(port);
+        ended.push(() => road.stop());
+        roads.push(road);
+        return road.port;
+      },
+    });
+    const [road] = roads;
+    if (road === undefined) throw new Error('no road');
+    const made = await ledgerOn(bed);
+    for (const txId of ['loads-the-script', 'whole']) await committing(made)(txId);
+    const once = road.sent('content-of-whole');
+    road.armed = true;
+    await expect(committing(made)('cut')).rejects.toMatchObject(UNAVAILABLE);
+    await eventually(() => made.ledger.lookup('x'));
+    expect([once > 0, road.sent('content-of-cut')]).toEqual([true, once]);
+    expect(await committing(made)('cut')).toMatchObject({ repeated: true, decision: { sequence: 5 } });
+  }, 30_000);
+
+  test('a primary that restarts is not trusted, whatever its settings', async () => {
+    const bed = await cluster({ primaries: 1, replicas: false });
+    const made = await ledgerOn(bed);
+    await committing(made)('t');
+    await bed.primaries[0]?.restart();
+    await eventually(async () => expect(await committing(made)('t').catch(codeOf)).toBe(FENCED.code));
+  }, 30_000);
+
+  test('a slot that nobody serves is named, and the Cluster found when it is whole', async () => {
+    const bed = await cluster({ primaries: 1, replicas: false });
+    const [node] = bed.primaries;
+    const slot = String(await node?.command('CLUSTER', 'KEYSLOT', metaOf('main')));
+    await node?.command('CLUSTER', 'DELSLOTS', slot);
+    const ledger = open('main', settingsOf(bed));
+    await expect(ledger.init()).rejects.toThrow(`says that nobody serves slot ${slot}`);
+    await node?.command('CLUSTER', 'ADDSLOTS', slot);
+    await eventually(() => ledger.init());
+  }, 30_000);
+});

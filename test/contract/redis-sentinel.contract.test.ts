@@ -1,0 +1,325 @@
+/**
+ * A ledger behind Sentinels, with real ones: who is asked, what happens when the primary dies, hangs or comes back, and
+ * that nothing is decided on a promoted server before an operator has said so.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import type { Ledger } from '../../src/core/ports.js';
+import type { SentinelConnection } from '../../src/ledger/redis/connection.js';
+import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
+import { authority, certificate } from '../support/certificates.js';
+import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.js';
+import { outcome } from '../support/each-ledger.js';
+import { eventually } from '../support/eventually.js';
+import { aclLine } from '../support/guide.js';
+import { type Bench, bench } from '../support/ledger-bench.js';
+import { charge, proposal } from '../support/proposals.js';
+import {
+  PRIMARY_NAME,
+  type SentinelBed,
+  type SentinelOptions,
+  startSentinels,
+} from '../support/redis-sentinel.js';
+import { commandOn, freePort, startRedis } from '../support/redis-server.js';
+
+const FENCED = { code: 'LEDGER_FENCED' };
+const UNAVAILABLE = { code: 'LEDGER_UNAVAILABLE' };
+
+const ended: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ended.splice(0).reverse()) await end();
+});
+
+async function sentinels(options: SentinelOptions = {}): Promise<SentinelBed> {
+  const bed = await startSentinels(options);
+  ended.push(() => bed.stop());
+  return bed;
+}
+
+function settingsOf(
+  { nodes }: SentinelBed,
+  own: Partial<SentinelConnection['sentinel']> = {},
+): SentinelConnection {
+  return { sentinel: { name: PRIMARY_NAME, nodes, ...own }, commandTimeoutMs: 500 };
+}
+
+function open(workspace: string, connection: SentinelConnection): Ledger {
+  const ledger = createRedisLedger({ workspace, connection });
+  ended.push(() => ledger.close());
+  return ledger;
+}
+
+async function ledgerBehind(bed: SentinelBed, connection = settingsOf(bed)): Promise<Bench> {
+  const made = await bench({ open: (workspace) => open(workspace, connection), stop: async () => {} });
+  ended.push(() => made.close());
+  return made;
+}
+
+const committing =
+  ({ versions, ledger }: Pick<Bench, 'versions' | 'ledger'>) =>
+  (txId: string) =>
+    ledger.commit(proposal(txId, { versions, charges: [charge('c')] }));
+
+/** What an operator's signed word comes to. */
+async function activateAgain(ledger: Ledger): Promise<void> {
+  const { identity } = await ledger.state();
+  const { history = '', seen = 0 } = (await ledger.fence?.state()) ?? {};
+  await ledger.fence?.activate({ identity, history, sequence: seen + 1, statement: 's' });
+}
+
+describe('a fail-over', () => {
+  test('after the primary died: the new one is found, and decides only after an operator said so', async () => {
+    const bed = await sentinels();
+    const made = await ledgerBehind(bed);
+    const commit = committing(made);
+    const first = await commit('t');
+    expect(await made.ledger.check()).toEqual([
+      {
+        code: 'RESTART',
+        text: expect.stringContaining(
+          'after every fail-over and restart. Set `ledger.durability.mode: witness`',
+        ),
+        blocks: false,
+      },
+    ]);
+    const old = await bed.primary();
+    // What is acknowledged here has reached the replicas, so that only the fence stands between them and a decision.
+    await eventually(async () => {
+      for (const { command } of bed.servers)
+        expect(await command('HGET', `countersign:{${made.workspace}}:meta`, 'sequence')).toBe('3');
+    });
+    const killed = Date.now();
+    await old.kill('SIGKILL');
+    const answers = new Set<string>();
+    const decided = async () => {
+      const error = await commit('u').then(outcomeText, codeOf);
+      answers.add(error);
+      if (error !== FENCED.code) throw new Error(error);
+    };
+    await eventually(decided, 15_000);
+    expect(Date.now() - killed).toBeLessThan(10_000);
+    expect([...answers].sort()).toEqual(['LEDGER_FENCED', UNAVAILABLE.code].sort());
+    const promoted = await bed.otherPrimary(old);
+    expect(await promoted.command('HGET', `countersign:{${made.workspace}}:meta`, 'sequence')).toBe('3');
+    // The old primary comes back as a replica, and that changes nothing.
+    await old.restart();
+    await expect(commit('u')).rejects.toMatchObject(FENCED);
+    await activateAgain(made.ledger);
+    expect(await outcome(commit('u'))).toBe('approve APPROVED');
+    expect(await commit('t')).toMatchObject({
+      repeated: true,
+      decision: 'decision' in first && first.decision,
+    });
+    expect(await made.ledger.usage([charge('c')])).toEqual(['2']);
+  }, 60_000);
+
+  test('while the primary hangs: the connection moves at the word of the Sentinels', async () => {
+    const bed = await sentinels();
+    const made = await ledgerBehind(bed, { ...settingsOf(bed), commandTimeoutMs: 20_000 });
+    const commit = committing(made);
+    await commit('t');
+    const old = await bed.primary();
+    const stopped = Date.now();
+    await old.kill('SIGSTOP');
+    ended.push(() => old.kill('SIGCONT'));
+    const waiting = codeOf(await commit('u').catch((error: unknown) => error));
+    expect(waiting).toBe(UNAVAILABLE.code);
+    await eventually(async () => expect(await commit('u').catch(codeOf)).toBe(FENCED.code), 15_000);
+    // The command's own time-out, and the one of its socket, are far away.
+    expect(Date.now() - stopped).toBeLessThan(10_000);
+    await old.kill('SIGCONT');
+    await eventually(async () => expect(await old.command('ROLE')).toContain('slave'), 20_000);
+    await expect(commit('u')).rejects.toMatchObject(FENCED);
+    await activateAgain(made.ledger);
+    expect(await outcome(commit('u'))).toBe('approve APPROVED');
+    expect(await made.ledger.usage([charge('c')])).toEqual(['2']);
+  }, 60_000);
+});
+
+describe('behind Sentinels', () => {
+  test('a primary that restarts before they notice is not trusted, whatever its settings', async () => {
+    const bed = await sentinels({
+      replicas: 0,
+      sentinelLines: [`sentinel down-after-milliseconds ${PRIMARY_NAME} 60000`],
+    });
+    const made = await ledgerBehind(bed);
+    await committing(made)('t');
+    await (await bed.primary()).restart();
+    await eventually(() => made.ledger.state());
+    await expect(committing(made)('t')).rejects.toMatchObject(FENCED);
+    const problems = (await made.ledger.check()).filter(({ blocks }) => blocks);
+    expect(problems.map(({ code }) => code)).toEqual(['FENCED']);
+  }, 30_000);
+
+  test('a command whose reply is cut off is not run twice', async () => {
+    const roads: CuttingProxy[] = [];
+    const bed = await sentinels({
+      replicas: 0,
+      via: async ({ port }) => {
+        const road = await cuttingProxy(port);
+        ended.push(() => road.stop());
+        roads.push(road);
+        return road.port;
+      },
+    });
+    const [road] = roads;
+    if (road === undefined) throw new Error('no road');
+    const made = await ledgerBehind(bed);
+    for (const txId of ['loads-the-script', 'whole']) await committing(made)(txId);
+    const once = road.sent('content-of-whole');
+    road.armed = true;
+    await expect(committing(made)('cut')).rejects.toMatchObject(UNAVAILABLE);
+    await eventually(() => made.ledger.lookup('x'));
+    expect([once > 0, road.sent('content-of-cut')]).toEqual([true, once]);
+    expect(await committing(made)('cut')).toMatchObject({ repeated: true, decision: { sequence: 5 } });
+  }, 30_000);
+
+  test('the Sentinels may be away while the primary lives, and some of them always', async () => {
+    const bed = await sentinels();
+    const made = await ledgerBehind(bed);
+    const [one, two, three] = bed.sentinels;
+    await one?.kill('SIGSTOP');
+    ended.push(() => one?.kill('SIGCONT'));
+    const started = Date.now();
+    expect((await open(made.workspace, settingsOf(bed)).state()).sequence).toBe(2);
+    expect(Date.now() - started).toBeLessThan(900);
+    await one?.kill('SIGKILL');
+    expect((await open(made.workspace, settingsOf(bed)).state()).sequence).toBe(2);
+    await Promise.all([two?.kill('SIGKILL'), three?.kill('SIGKILL')]);
+    expect(await outcome(committing(made)('t'))).toBe('approve APPROVED');
+    const late = open(made.workspace, settingsOf(bed));
+    await expect(late.state()).rejects.toThrow(
+      /no Sentinel names the primary "countersign" \(127\.0\.0\.1:\d+: .*ECONNREFUSED.*; 127\.0\.0\.1:\d+: /,
+    );
+    await two?.restart();
+    expect((await eventually(() => late.state())).sequence).toBe(3);
+    expect(await outcome(committing(made)('u'))).toBe('approve APPROVED');
+  }, 60_000);
+
+  test('a wrong name of the primary is named', async () => {
+    const bed = await sentinels({ replicas: 0 });
+    const ledger = open('main', settingsOf(bed, { name: 'another' }));
+    await expect(ledger.state()).rejects.toMatchObject(UNAVAILABLE);
+    await expect(ledger.state()).rejects.toThrow(
+      /no Sentinel names the primary "another" \(127\.0\.0\.1:\d+: knows no primary named "another"/,
+    );
+  }, 30_000);
+
+  test('a server that they take for the primary, and is none, is not talked to', async () => {
+    const real = await startRedis();
+    ended.push(() => real.stop());
+    const bed = await sentinels({ replicas: 0, settings: { replicaof: `127.0.0.1 ${real.port}` } });
+    await expect(open('main', settingsOf(bed)).state()).rejects.toMatchObject(UNAVAILABLE);
+    await expect(eventually(() => open('main', settingsOf(bed)).state(), 100)).rejects.toThrow(
+      /127\.0\.0\.1:\d+, said to be the primary, has the role slave/,
+    );
+  }, 30_000);
+
+  test('a server that is no Sentinel is named', async () => {
+    const bed = await sentinels({ replicas: 0 });
+    const nodes = bed.servers.map(({ port }) => `127.0.0.1:${port}`);
+    await expect(open('main', settingsOf(bed, { nodes })).state()).rejects.toThrow(
+      /no Sentinel names the primary "countersign" \(127\.0\.0\.1:\d+: ERR unknown command 'SENTINEL'/,
+    );
+  }, 30_000);
+
+  test('the Sentinels’ password is read again, and stands in no error', async () => {
+    const bed = await sentinels({ replicas: 0, sentinelPassword: 'right-secret' });
+    let secret = 'wrong-secret';
+    const ledger = open('main', settingsOf(bed, { password: () => secret }));
+    const error = await ledger.state().catch((failure: unknown) => failure);
+    expect(error).toMatchObject(UNAVAILABLE);
+    expect(inspect(error, { depth: 10, showHidden: true })).toMatch(/no Sentinel names .*WRONGPASS/);
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('-secret');
+    secret = 'right-secret';
+    await eventually(() => ledger.init());
+    const blank = open('main', settingsOf(bed));
+    await expect(blank.state()).rejects.toThrow(/no Sentinel names .*NOAUTH/);
+  }, 30_000);
+
+  test('TLS to Sentinels and to the primary, each with its own authority', async () => {
+    const made = mkdtempSync(join(tmpdir(), 'countersign-sentinel-tls-'));
+    ended.push(() => rmSync(made, { recursive: true, force: true }));
+    const [dataCa, sentinelCa] = [authority(made, 'data-ca'), authority(made, 'sentinel-ca')];
+    const data = certificate(made, dataCa, 'IP:127.0.0.1,DNS:data');
+    const sentinel = certificate(made, sentinelCa, 'IP:127.0.0.1,DNS:sentinel');
+    const own = certificate(made, dataCa, 'DNS:countersign');
+    const pem = (file: string) => readFileSync(file, 'utf8');
+    // Between themselves they trust both.
+    const both = join(made, 'both.pem');
+    writeFileSync(both, pem(dataCa.certificate) + pem(sentinelCa.certificate));
+    const tlsPort = await freePort();
+    const bed = await sentinels({
+      replicas: 0,
+      settings: {
+        'tls-port': String(tlsPort),
+        'tls-cert-file': data.certificate,
+        'tls-key-file': data.key,
+        'tls-ca-cert-file': both,
+      },
+      via: async () => tlsPort,
+      tlsLines: [
+        'tls-replication yes',
+        `tls-cert-file ${sentinel.certificate}`,
+        `tls-key-file ${sentinel.key}`,
+        `tls-ca-cert-file ${both}`,
+        'tls-auth-clients no',
+      ],
+    });
+    const dataTls = { ca: pem(dataCa.certificate), cert: pem(own.certificate), key: pem(own.key) };
+    const sentinelTls = { ca: pem(sentinelCa.certificate) };
+    const settings = { ...settingsOf(bed, { tls: sentinelTls }), tls: dataTls };
+    expect(await outcome(committing(await ledgerBehind(bed, settings))('t'))).toBe('approve APPROVED');
+
+    const { cert: _, key: __, ...nobody } = dataTls;
+    await expect(open('main', { ...settings, tls: nobody }).state()).rejects.toMatchObject(UNAVAILABLE);
+    await expect(open('main', { ...settings, tls: sentinelTls }).state()).rejects.toThrow(/certificate/);
+    await expect(
+      open('main', { ...settingsOf(bed, { tls: dataTls }), tls: dataTls }).state(),
+    ).rejects.toThrow(/no Sentinel names the primary .*certificate/);
+    await expect(open('main', { ...settingsOf(bed), tls: dataTls }).state()).rejects.toThrow(
+      'no Sentinel names the primary',
+    );
+  }, 30_000);
+
+  test('the users of the guide suffice', async () => {
+    const bed = await sentinels({ replicas: 0 });
+    for (const { command } of bed.servers) await command(...aclLine('countersign', 'data-secret'));
+    for (const { command } of bed.sentinels)
+      await command(...aclLine('countersign-sentinel', 'their-secret'));
+    const own = { username: 'countersign-sentinel', password: () => 'their-secret' };
+    const access = { username: 'countersign', password: () => 'data-secret' };
+    const made = await ledgerBehind(bed, { ...settingsOf(bed, own), ...access });
+    expect(await outcome(committing(made)('t'))).toBe('approve APPROVED');
+    expect((await made.ledger.check()).map(({ code }) => code)).toEqual(['RESTART']);
+    const [sentinel] = bed.sentinels;
+    const clients = () => sentinel?.command('CLIENT', 'LIST');
+    await eventually(async () =>
+      expect(await clients()).toMatch(/ sub=1 .* cmd=subscribe user=countersign-sentinel /),
+    );
+    for (const words of [
+      ['SENTINEL', 'FAILOVER', PRIMARY_NAME],
+      ['SENTINEL', 'SET', PRIMARY_NAME, 'quorum', '1'],
+      ['SENTINEL', 'REMOVE', PRIMARY_NAME],
+      ['SHUTDOWN'],
+      ['SENTINEL', 'MASTERS'],
+      ['ACL', 'LIST'],
+    ] as const) {
+      const denied = commandOn(
+        sentinel?.port ?? 0,
+        { username: own.username, password: own.password() },
+        words,
+      );
+      await expect(denied).rejects.toThrow('NOPERM');
+    }
+  }, 30_000);
+});
+
+const outcomeText = (reply: { readonly kind: string }): string => reply.kind;
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error);
+}

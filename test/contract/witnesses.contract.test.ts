@@ -1,0 +1,227 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { CommitReply, Ledger } from '../../src/core/ports.js';
+import { outcome } from '../support/each-ledger.js';
+import { eventually } from '../support/eventually.js';
+import {
+  activate,
+  type Bench,
+  bench,
+  patiently,
+  type WitnessedStore,
+  witnessedStore,
+} from '../support/ledger-bench.js';
+import { ledgerKeys } from '../support/ledger-keys.js';
+import { charge, IGNORE, LIFETIME, type ProposalParts, proposal, REJECT } from '../support/proposals.js';
+
+describe('a ledger that witnesses keep', () => {
+  let store: WitnessedStore;
+  let current: Bench;
+
+  beforeEach(async () => {
+    store = await witnessedStore();
+    current = await bench(store);
+  });
+  afterEach(async () => {
+    await current.close();
+    await store.stop();
+  });
+
+  const commit = async (
+    txId: string,
+    parts: Partial<ProposalParts> = {},
+    ledger: Ledger = current.ledger,
+  ): Promise<CommitReply> => {
+    const { versions } = await ledger.state();
+    return ledger.commit(proposal(txId, { versions, ...parts }));
+  };
+  const decided = async (txId: string, parts: Partial<ProposalParts> = {}) => outcome(commit(txId, parts));
+  const asking = (txId: string, parts: Partial<ProposalParts> = {}, ledger?: Ledger) =>
+    patiently(() => outcome(commit(txId, parts, ledger)));
+  const keys = () => ledgerKeys(store.server.url, current.workspace);
+
+  describe('comes back as it was', () => {
+    const month = { kind: 'calendar', startMs: 0, endMs: Date.now() + 1e9 } as const;
+    const counters = [
+      charge('hour', { amount: '123456789012345678901234567890', max: '9'.repeat(40) }),
+      charge('month', { window: month, amount: '5', max: '100' }),
+      charge('ever', { window: LIFETIME, amount: '5', max: '100' }),
+      charge('places', { members: ['a', 'b'], max: '10' }),
+      charge('tried', { mode: 'shadow', max: '1' }),
+    ];
+
+    /** One of everything that an event can be. */
+    async function history(): Promise<void> {
+      for (let index = 0; index < 8; index += 1) await decided(`t${index}`, { charges: counters });
+      await decided('t1', { ask: { askKey: 'approval of t1', amount: '50' }, charges: counters });
+      await decided('t2', { ask: { fingerprint: 'another-content' } });
+      await decided('no', { opinion: REJECT, charges: counters });
+      await decided('no', { ask: { askKey: 'approval of no' } });
+      await decided('not-mine', { opinion: IGNORE });
+      await decided('no-money', { ask: { moneyKey: undefined, amount: undefined, binding: undefined } });
+      await decided('spends', {
+        facts: [{ key: 'outpoint:1', value: '5', reason: 'INPUT_AMOUNT_CHANGED', sentence: 'Changed.' }],
+      });
+      const freeze = { scope: '{}', reason: 'a test', author: 'alice', answers: 'retry' } as const;
+      await current.ledger.freeze({ id: 'kept', ...freeze, expiresAtMs: 4e12 });
+      await current.ledger.freeze({ id: 'lifted', ...freeze });
+      await current.ledger.unfreeze('lifted', ['a.b.c']);
+      await current.ledger.fill([
+        { counter: 'new', window: LIFETIME, moneyKey: 'm', atMs: 1, need: { kind: 'amount', amount: '3' } },
+        { counter: 'new', window: LIFETIME, moneyKey: 'm', atMs: 1, need: { kind: 'amount', amount: '7' } },
+        {
+          counter: 'seen',
+          window: LIFETIME,
+          moneyKey: 'm',
+          atMs: 1,
+          need: { kind: 'distinct', members: ['x'] },
+        },
+      ]);
+      await activate(current.ledger);
+    }
+
+    test.each([
+      ['the server lost all it had', () => store.server.restart({ appendonly: 'no' })],
+      ['everything on the server was deleted', () => store.server.command('FLUSHALL')],
+      [
+        'the disk of a witness was lost too',
+        async () => {
+          await store.witnesses[0]?.command('FLUSHALL');
+          await store.server.restart();
+        },
+      ],
+      [
+        'a witness is away',
+        async () => {
+          await store.witnesses[1]?.kill('SIGKILL');
+          await store.server.restart();
+        },
+      ],
+    ])('when %s', async (_what, fault) => {
+      await history();
+      await eventually(async () => expect(await keys()).not.toHaveProperty('pending'));
+      const [before, events] = [await keys(), await current.ledger.events(0, 1000)];
+      await fault();
+      expect(await asking('t3', { charges: counters })).toBe('approve APPROVED again');
+      expect(await keys()).toEqual(before);
+      expect(await current.ledger.events(0, 1000)).toEqual(events);
+      expect(await asking('new', { charges: counters })).toBe('approve APPROVED');
+    });
+  });
+
+  test('comes back whole when the server came back with less', async () => {
+    await decided('before');
+    await store.server.command('SAVE');
+    await decided('after');
+    await store.server.restart({ appendonly: 'no' });
+    expect(await asking('after')).toBe('approve APPROVED again');
+    expect(await asking('before')).toBe('approve APPROVED again');
+  });
+
+  test('a decision that too few witnesses hold is not answered, and is after they came back', async () => {
+    await Promise.all([0, 1].map((index) => store.witnesses[index]?.kill('SIGKILL')));
+    await expect(commit('t')).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+    await expect(commit('t')).rejects.toThrow(
+      /1 witnesses hold the event, and 2 must: witness 1 does not answer/,
+    );
+    await store.witnesses[0]?.restart();
+    expect(await asking('t')).toBe('approve APPROVED again');
+  });
+
+  test('one witness may be away', async () => {
+    await store.witnesses[2]?.kill('SIGKILL');
+    expect(await asking('t')).toBe('approve APPROVED');
+    expect((await current.ledger.check()).map(({ code, blocks }) => [code, blocks])).toEqual([
+      ['WITNESS', false],
+    ]);
+  });
+
+  test('a decision that was never answered may be forgotten, and is then decided anew', async () => {
+    await Promise.all(store.witnesses.map((witness) => witness.kill('SIGSTOP')));
+    await expect(commit('t')).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+    await Promise.all(store.witnesses.map((witness) => witness.kill('SIGKILL')));
+    await Promise.all(store.witnesses.map((witness) => witness.restart()));
+    await store.server.command('FLUSHALL');
+    expect(await asking('t', { opinion: REJECT })).toBe('reject RULE_REJECTS');
+  });
+
+  test('all replicas that find the server empty at once bring it back once, and lose nothing', async () => {
+    const limit = charge('ten', { max: '10' });
+    for (let index = 0; index < 6; index += 1) await decided(`t${index}`, { charges: [limit] });
+    const replicas = Array.from({ length: 5 }, () => current.another());
+    await store.server.command('FLUSHALL');
+    const replies = await Promise.all(
+      replicas.flatMap((replica, index) =>
+        Array.from({ length: 4 }, (_, turn) => asking(`new-${index}-${turn}`, { charges: [limit] }, replica)),
+      ),
+    );
+    expect(replies.filter((reply) => reply === 'approve APPROVED')).toHaveLength(4);
+    expect(await asking('t0', { charges: [limit] })).toBe('approve APPROVED again');
+  });
+
+  test('a server that was cut off and still decides is answered by no witness', async () => {
+    await decided('t');
+    const cutOff = store.open(current.workspace);
+    await cutOff.state();
+    // Another replica is sent to another server, which is empty, and recovers there.
+    const elsewhere = await witnessedStore();
+    try {
+      const other = store.openOn(current.workspace, elsewhere.server);
+      expect(await asking('t', {}, other)).toBe('approve APPROVED again');
+      await expect(commit('late', {}, cutOff)).rejects.toMatchObject({ code: 'LEDGER_RECOVERING' });
+      await other.close();
+    } finally {
+      await cutOff.close();
+      await elsewhere.stop();
+    }
+  });
+
+  test('without a majority of witnesses it stays undecided, and says what it waits for', async () => {
+    await decided('t');
+    await Promise.all([0, 1].map((index) => store.witnesses[index]?.kill('SIGKILL')));
+    await store.server.command('FLUSHALL');
+    await expect(commit('t')).rejects.toMatchObject({ code: 'LEDGER_RECOVERING' });
+    const problems = await current.ledger.check();
+    expect(problems.filter(({ blocks }) => blocks).map(({ code }) => code)).toEqual([
+      'RECOVERING',
+      'WITNESSES',
+    ]);
+    await Promise.all([0, 1].map((index) => store.witnesses[index]?.restart()));
+    expect(await asking('t')).toBe('approve APPROVED again');
+    await eventually(async () => expect(await current.ledger.check()).toEqual([]));
+  });
+
+  test('a blank witness gets a vote by a recovery that an operator asks for', async () => {
+    await decided('t');
+    await store.witnesses[0]?.command('FLUSHALL');
+    expect(await current.ledger.witnesses?.states()).toMatchObject([{ kind: 'blank' }, {}, {}]);
+    expect(await current.ledger.witnesses?.recover()).toMatchObject({ epoch: 2, events: 3 });
+    expect(await current.ledger.witnesses?.states()).toMatchObject(
+      Array.from({ length: 3 }, () => ({ kind: 'member', promised: 2, events: 3 })),
+    );
+    await store.witnesses[1]?.kill('SIGKILL');
+    await store.server.command('FLUSHALL');
+    expect(await asking('t')).toBe('approve APPROVED again');
+  });
+
+  test('an empty server and empty witnesses are no ledger', async () => {
+    await Promise.all([store.server, ...store.witnesses].map((each) => each.command('FLUSHALL')));
+    await expect(commit('t')).rejects.toMatchObject({ code: 'LEDGER_MISSING' });
+  });
+
+  test('a replica that is not told of the witnesses decides nothing', async () => {
+    const unaware = store.openAlone(current.workspace);
+    await expect(unaware.state()).rejects.toThrow(/kept by witnesses, and the configuration names none/);
+    await unaware.close();
+  });
+
+  test('a freeze that reached too few witnesses is in force and finished by whoever reads it', async () => {
+    await Promise.all([0, 1].map((index) => store.witnesses[index]?.kill('SIGKILL')));
+    const freeze = { id: 'f', scope: '{}', reason: 'r', author: 'a', answers: 'retry' } as const;
+    await expect(current.ledger.freeze(freeze)).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+    await expect(current.ledger.state()).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+    await store.witnesses[0]?.restart();
+    await eventually(async () => expect((await current.ledger.state()).freezes).toHaveLength(1));
+    await store.server.command('FLUSHALL');
+    await eventually(async () => expect((await current.ledger.state()).freezes).toHaveLength(1));
+  });
+});
