@@ -1,6 +1,6 @@
 /** The export of a ledger's journal, on both stores: nothing is lost, and nothing that others do does harm. */
 import { appendFileSync, readFileSync } from 'node:fs';
-import { afterEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { openDirectory } from '../../src/audit/directory.js';
 import { Exporter } from '../../src/audit/exporter.js';
 import { eventsOf } from '../../src/audit/read.js';
@@ -10,6 +10,8 @@ import type { Ledger } from '../../src/core/ports.js';
 import { type TestFolder, testFolder, testKey } from '../support/audit.js';
 import { onEachLedger } from '../support/each-ledger.js';
 import { rejectionOf } from '../support/errors.js';
+import { bench, type WitnessedStore, witnessedStore } from '../support/ledger-bench.js';
+import { proposal } from '../support/proposals.js';
 
 const key = testKey();
 const MARK = { sequence: 2, hash: 'a'.repeat(64), count: 2 };
@@ -52,8 +54,8 @@ async function exportAll(folder: TestFolder, ledger: Ledger): Promise<readonly u
   return errors;
 }
 
-async function eventually(look: () => Promise<boolean>): Promise<void> {
-  const endsAt = Date.now() + 10_000;
+async function eventually(look: () => Promise<boolean>, withinMs = 10_000): Promise<void> {
+  const endsAt = Date.now() + withinMs;
   while (!(await look())) {
     if (Date.now() > endsAt) throw new Error('it did not happen');
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -192,3 +194,51 @@ onEachLedger('its export', (given) => {
     });
   });
 });
+
+describe('behind witnesses', () => {
+  let store: WitnessedStore;
+  beforeAll(async () => {
+    store = await witnessedStore();
+  });
+  afterAll(() => store.stop());
+
+  test('what is not on most of them is not exported, and what a recovery drops never was', async () => {
+    const given = await bench(store);
+    const folder = newFolder();
+    const exporter = exporterTo(folder, given.another());
+    const commit = (txId: string) => given.ledger.commit(proposal(txId, { versions: given.versions }));
+    await commit('kept');
+    const [, second, third] = store.witnesses;
+    await Promise.all([second?.kill('SIGKILL'), third?.kill('SIGKILL')]);
+    // On the primary, and on one witness of three: nobody was answered.
+    await expect(commit('doubtful')).rejects.toMatchObject({ code: expect.stringMatching(/^LEDGER_/) });
+    const held = await given.ledger.events(3, 10).catch(() => []);
+    expect(held).toMatchObject([{ sequence: 4 }]);
+    await eventually(async () => (await lastExported(folder)) === 3);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(await lastExported(folder)).toBe(3);
+
+    // The first witness alone has it; with that one away the others recover the ledger without it.
+    await Promise.all([second?.restart(), third?.restart()]);
+    await store.witnesses[0]?.kill('SIGKILL');
+    await store.server.kill('SIGKILL');
+    await store.server.restart();
+    await store.witnesses[0]?.restart();
+    await eventually(async () => (await commit('after').catch(() => undefined)) !== undefined, 30_000);
+    await eventually(async () => (await lastExported(folder)) >= 4, 15_000);
+    await exporter.stop();
+    const exported = [];
+    for await (const { sequence, bodyText } of eventsOf(folder.files(), key.keys))
+      exported.push([sequence, JSON.parse(bodyText)]);
+    expect(exported).toEqual(
+      (await given.ledger.events(0, 100)).map(({ sequence, body }) => [sequence, body]),
+    );
+    await given.close();
+  }, 90_000);
+});
+
+/** By the files alone; 0 while they cannot be read as a whole. */
+async function lastExported(folder: TestFolder): Promise<number> {
+  const verification = await verifyFiles(folder.files(), key.keys).catch(() => undefined);
+  return verification?.ok === true ? (verification.chains[0]?.sequence ?? 0) : 0;
+}
