@@ -56,10 +56,12 @@ export interface WatchedEvent {
 /** For whoever looks at more than the chain: told of every event of every file. Text: what is wrong with it. */
 export type EventWatcher = (watched: WatchedEvent) => string | undefined;
 
+export type Mark = Pick<Position, 'sequence' | 'hash'> & Partial<Pick<Position, 'count'>>;
+
 export interface Further {
   readonly watch?: EventWatcher;
-  /** The chain must pass here, if it comes so far. */
-  readonly mark?: Position;
+  /** The chain must pass here, if it comes so far: what the ledger knows, or somebody wrote down before. */
+  readonly mark?: Mark;
   /** The files were collected from standard output: one may hold what several runs wrote, one after the other. */
   readonly collected?: boolean;
 }
@@ -72,7 +74,7 @@ interface File {
 }
 
 /** Of positions that were passed so many are remembered, to connect files that overlap; a file has fewer checkpoints. */
-const MAX_KNOWN = 250_000;
+const MAX_KNOWN = 50_000;
 const MAX_GAPS_NAMED = 10;
 
 /** Throws FILE_UNREADABLE when a file cannot be read at all. */
@@ -111,7 +113,7 @@ class ChainOfFiles {
   readonly #watch: EventWatcher | undefined;
   readonly #isCollected: boolean;
   /** Where files end, as they say themselves: every walk that passes must find the same there. */
-  readonly #ends: ReadonlyMap<number, Position>;
+  readonly #ends: ReadonlyMap<number, Mark>;
   /** Checkpoints that were passed, oldest first. */
   readonly #known = new Map<number, Position>();
   readonly #usedKeys = new Set<string>();
