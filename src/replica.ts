@@ -10,7 +10,7 @@ import type { RecoveryObserver } from './core/fence.js';
 import type { CompiledPolicy } from './core/policy/compile.js';
 import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
-import type { AnswerKeys, Chains, CosignerKeys, Ledger, Protocol } from './core/ports.js';
+import type { AnswerKeys, Chains, CosignerKeys, Ledger, Protocol, SingleFlight } from './core/ports.js';
 import type { Request } from './core/request.js';
 import { startExporting } from './exporting.js';
 import { Answering, type CosignerTiming, type Endpoint, observerOf } from './http/answering.js';
@@ -18,7 +18,13 @@ import { Readiness, type ReadinessCheck } from './http/readiness.js';
 import { loadAnswerKeys } from './keys/answer-keys.js';
 import { loadCosignerKeys } from './keys/cosigner-keys.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
-import { type LedgerSettings, openLedger, type RedisConnection } from './ledger/index.js';
+import {
+  type LedgerSettings,
+  type NodeConnection,
+  openLedger,
+  type RedisConnection,
+} from './ledger/index.js';
+import { createLocks, singleFlight } from './locks/locks.js';
 import { fireblocksProtocol } from './protocols/fireblocks/fireblocks.js';
 import { Metrics } from './telemetry/metrics.js';
 
@@ -65,10 +71,12 @@ export function composeReplica(
   logger: Logger,
 ): Replica {
   const metrics = new Metrics();
+  const locks = createLocks({ nodes: lockNodes(config) });
+  const alone = singleFlight(locks, ({ code, message }) => logger.warn({ code }, message));
   const workspaces = config.workspaces.map((workspace) =>
-    openWorkspace(workspace, config, { operators, metrics, logger }),
+    openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
-  const exporting = startExporting(config.audit, workspaces, { metrics, logger });
+  const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   return {
     config,
     logger,
@@ -84,6 +92,7 @@ export function composeReplica(
     async close() {
       await exporting.stop();
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
+      locks.close();
     },
   };
 }
@@ -95,11 +104,17 @@ function openWorkspace(
     operators,
     metrics,
     logger,
-  }: { readonly operators: readonly Operator[]; readonly metrics: Metrics; readonly logger: Logger },
+    alone,
+  }: {
+    readonly operators: readonly Operator[];
+    readonly metrics: Metrics;
+    readonly logger: Logger;
+    readonly alone: SingleFlight;
+  },
 ): Workspace {
   const { name } = workspace;
   const chains = chainsOf(workspace);
-  const ledger = openLedger(name, ledgerSettings(config), { observer: recoveryLog(name, logger) });
+  const ledger = openLedger(name, ledgerSettings(config), { observer: recoveryLog(name, logger), alone });
   const rulebook = new Rulebook(ledger, chains, {
     authenticate: authenticateActivation(operators, name),
     accept: (rules) => acceptPolicy(rules.policy, config),
@@ -186,8 +201,24 @@ export function ledgerSettings({ ledger }: Pick<Config, 'ledger'>): LedgerSettin
   return {
     kind: 'redis',
     connection: redisConnection(ledger.redis),
-    witnesses: ledger.durability.witnesses.map(({ url, ...access }) => ({ url, ...accessOf(access) })),
+    witnesses: ledger.durability.witnesses.map(nodeConnection),
   };
+}
+
+/**
+ * Where replicas agree who does what needs doing once. Without nodes of their own: the witnesses, which are independent,
+ * or else the one standalone server. Behind Sentinels or on a Cluster without witnesses, and on one machine: nowhere.
+ */
+export function lockNodes({ ledger, locks }: Pick<Config, 'ledger' | 'locks'>): readonly NodeConnection[] {
+  if (locks !== undefined) return locks.nodes.map(nodeConnection);
+  if (ledger.kind === 'embedded') return [];
+  if (ledger.durability.witnesses.length > 0) return ledger.durability.witnesses.map(nodeConnection);
+  const { url, ...access } = ledger.redis;
+  return url === undefined ? [] : [nodeConnection({ url, ...access })];
+}
+
+function nodeConnection({ url, ...access }: AccessConfig & { readonly url: string }): NodeConnection {
+  return { url, ...accessOf(access) };
 }
 
 function redisConnection({ url, sentinel, cluster, ...access }: RedisConfig): RedisConnection {
@@ -201,7 +232,9 @@ function redisConnection({ url, sentinel, cluster, ...access }: RedisConfig): Re
   return { ...shared, url };
 }
 
-function accessOf({ username, passwordFile, tls }: Pick<RedisConfig, 'username' | 'passwordFile' | 'tls'>) {
+type AccessConfig = Pick<RedisConfig, 'username' | 'passwordFile' | 'tls'>;
+
+function accessOf({ username, passwordFile, tls }: AccessConfig) {
   return {
     ...(username === undefined ? {} : { username }),
     ...(passwordFile === undefined ? {} : { password: () => readText(passwordFile).trim() }),

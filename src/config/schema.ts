@@ -43,7 +43,7 @@ export function configSchema(folder: string) {
       .optional()
       .describe(
         'Where replicas agree which of them does what needs doing once. No decision depends on it. Default: the ' +
-          'witnesses.',
+          'witnesses, or else the one standalone server.',
       ),
     workspaces: z
       .array(workspaceSchema(file))
