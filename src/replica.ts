@@ -12,6 +12,7 @@ import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
 import type { Chains, Ledger, SingleFlight } from './core/ports.js';
 import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
+import { startExporting } from './exporting.js';
 import { Answering, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
@@ -67,6 +68,7 @@ export function composeReplica(
   const workspaces = config.workspaces.map((workspace) =>
     openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
+  const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   return {
     config,
     logger,
@@ -80,6 +82,7 @@ export function composeReplica(
     }),
     readiness: new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics))),
     async close() {
+      await exporting.stop();
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
     },
@@ -113,7 +116,13 @@ function openWorkspace(
   const rulebook = new Rulebook(ledger, chains, {
     authenticate: authenticateActivation(operators, name),
     accept: (rules) => acceptPolicy(rules.policy, config),
-    adopted: (rules) => metrics.policyActive(name, rules.policy.version, unverifiedRules(rules.policy)),
+    adopted: (rules) => {
+      metrics.policyActive(name, rules.policy.version, unverifiedRules(rules.policy));
+      metrics.freezesKnown(
+        name,
+        rules.freezes.map(({ freeze }) => freeze),
+      );
+    },
   });
   return {
     name,

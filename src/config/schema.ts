@@ -65,6 +65,22 @@ export function configSchema(folder: string) {
       .min(1)
       .max(50)
       .describe('Whose signed word makes a policy the active one.'),
+    audit: z
+      .strictObject({
+        directory: file
+          .optional()
+          .describe(
+            'Where files of lines go, on a disk that outlives the replica; made when there is none. Without it ' +
+              '`countersign audit follow` exports.',
+          ),
+        checkpointKey: z
+          .strictObject({ file: file.describe('The private key, PEM: Ed25519.') })
+          .describe(
+            'What signs how far the export has come. Keep its public half where replicas cannot write.',
+          ),
+      })
+      .optional()
+      .describe('The export of the journal as evidence; without it nothing is exported.'),
     logging: z
       .strictObject({
         level: z

@@ -7,6 +7,7 @@ import type {
   UndecidedReason,
   VerificationReason,
 } from './decision.js';
+import type { Exports } from './export.js';
 import type { Fence, LedgerProblem, Witnesses } from './fence.js';
 import type { JournalEvent } from './journal.js';
 import type { AssetSettings } from './policy/verification.js';
@@ -251,6 +252,8 @@ export interface Freeze {
 
 export interface LedgerState {
   readonly identity: string;
+  /** The ledger's clock, Unix milliseconds. */
+  readonly nowMs: number;
   /** Sequence number of the newest event. */
   readonly sequence: number;
   /** Every event up to this one is as durable as demanded: no recovery can leave it out. */
@@ -305,6 +308,7 @@ export interface Ledger {
   lookup(askKey: string): Promise<Decision | undefined>;
   /** Absent when the store cannot come back with less than it acknowledged, or recovers by itself. */
   readonly fence?: Fence;
+  readonly exports: Exports;
   /** Present when witnesses keep the log, and the ledger is recovered from them. */
   readonly witnesses?: Witnesses;
   /** Whether anything is decided, and problems with the store's own settings. Rejects when it cannot be reached. */

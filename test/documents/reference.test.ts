@@ -7,8 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.js';
-import { compilePolicy } from '../../src/core/policy/compile.js';
-import { testChains } from '../support/chains.js';
+import { parseScope } from '../../src/core/policy/document.js';
 import {
   configFields,
   configTables,
@@ -61,7 +60,7 @@ describe('the example configuration', () => {
   test('still loads with every optional section that it only shows as a comment', () => {
     const text = readFileSync(EXAMPLE, 'utf8');
     const uncommented = text.replace(
-      /^(\s*)# ((?: {2})?(?:tls|certificateFile|keyFile|clientCaFile|assetsFile|assetsSha256|prevouts):|- \{ file)/gm,
+      /^(\s*)# ((?: {2})?(?:audit|directory|checkpointKey|tls|certificateFile|keyFile|clientCaFile|assetsFile|assetsSha256|prevouts):|- \{ file)/gm,
       '$1$2',
     );
     const fields = new Set<string>();
@@ -77,11 +76,10 @@ describe('the example configuration', () => {
   });
 });
 
-test('the policy that stops everything, as docs/operations.md shows it, is one', () => {
+test('the scope of a freeze that docs/operations.md shows is one', () => {
   const text = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
-  const [, document = ''] = /```yaml\n(version: 1\n[^`]*)```/.exec(text) ?? [];
-  const policy = compilePolicy(document, 'docs/operations.md', testChains);
-  expect(policy.rules.map(({ rule }) => rule.effect)).toEqual(['retry', 'retry']);
+  const [, scope = ''] = /--scope '([^']+)'/.exec(text) ?? [];
+  expect(Object.keys(parseScope(scope, 'docs/operations.md'))).toEqual(['destination', 'usd']);
 });
 
 /** The paths of a document as the reference writes them. */

@@ -48,6 +48,7 @@ export class MoodyLedger {
     const { document, freezes } = this;
     return {
       identity: 'ledger-1',
+      nowMs: NOON,
       sequence: this.reads,
       durable: 0,
       policy: document === undefined ? undefined : activePolicy(document),

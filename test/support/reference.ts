@@ -186,6 +186,15 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     'A replica that is told to stop ends when this is 0. A plateau means that the ledger is slow.',
   countersign_policy_info:
     '**Alert when replicas show different versions for longer than a minute.** A replica that decides nothing keeps the version it last knew.',
+  countersign_audit_lines_total: 'Sum over the replicas; events that two of them exported count twice.',
+  countersign_audit_behind_events:
+    '**Alert when it grows for minutes**: what is not exported is not trimmed either, and the ledger grows.',
+  countersign_audit_last_success_timestamp_seconds:
+    '**Alert when the newest over all replicas is older than 5 minutes**: nobody exports. The log line `audit export failed` says why.',
+  countersign_audit_errors_total:
+    'A full disk, a folder that cannot be written to, a damaged file: see the log line `audit export failed`.',
+  countersign_freezes:
+    '**Alert when above 0 for longer than the freeze was meant to last**: `countersign status` says whose it is and why. `reject` refuses for good.',
   countersign_policy_unverified_rules:
     '**Alert when above 0 and not agreed**: those rules trust the co-signer’s word.',
 };
@@ -233,7 +242,7 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
   CLOCK_SKEW: 'Mend time synchronisation (NTP) of the replica or the Redis host.',
   RULE_RETRIES: 'Nothing: the policy says so. Mind how long the vendor goes on asking.',
   LIMIT_FULL_RETRY: 'Nothing, or raise the limit: room comes back as the window passes.',
-  FREEZE_RETRIES: 'Nothing while the freeze is wanted.',
+  FREEZE_RETRIES: '`countersign status` shows which, whose and why; `countersign unfreeze` lifts it.',
   EVIDENCE_UNAVAILABLE: 'Bring the source named in the log back.',
   OVERLOADED: 'Add replicas.',
   INTERNAL:
@@ -253,7 +262,7 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
     'A limit counts something that the request does not show, often `usd` of an asset without a price. Limit it in its own units.',
   CHARGES_TOO_MANY:
     'More destinations than the limits of the rule can count one by one. Use fewer `per: destination` limits.',
-  FROZEN: 'A freeze that rejects is in force.',
+  FROZEN: 'A freeze that rejects is in force: `countersign status`.',
   CONFLICT_CONTENT: '**Investigate**: one id, two contents. What was decided first stands.',
   CONFLICT_TRANSACTION:
     '**Investigate**: one transaction, two contents, at different stages or from different co-signers.',
