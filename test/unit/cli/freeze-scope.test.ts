@@ -7,11 +7,17 @@ import { errorOf } from '../../support/errors.js';
 const signers = [{ id: 'signer-1', stages: ['signing' as const] }];
 const workspace = {
   cosigners: [
-    { name: 'east', signers },
-    { name: 'west', signers },
+    { name: 'east', protocol: 'fireblocks', signers },
+    { name: 'west', protocol: 'fireblocks', signers },
   ],
 } as unknown as WorkspaceConfig;
-const open = { cosigners: [{ name: 'east', signers }, { name: 'any' }] } as unknown as WorkspaceConfig;
+const open = {
+  cosigners: [
+    { name: 'east', protocol: 'fireblocks', signers },
+    { name: 'any', protocol: 'fireblocks' },
+    { name: 'vs', protocol: 'iofinnet' },
+  ],
+} as unknown as WorkspaceConfig;
 
 test.each<[string, ScopeOptions, object]>([
   ['everything', { all: true }, {}],
