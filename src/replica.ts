@@ -3,22 +3,26 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { createChains, filePrevouts, loadAssets, type PrevoutSource, rpcPrevouts } from './chains/index.js';
 import { configWarnings, readText } from './config/load.js';
-import type { Config, CosignerConfig, RedisConfig, WorkspaceConfig } from './config/schema.js';
+import type { Config, RedisConfig, WorkspaceConfig } from './config/schema.js';
 import type { DecisionPorts } from './core/decide.js';
 import { assert, CountersignError } from './core/errors.js';
 import type { RecoveryObserver } from './core/fence.js';
 import type { CompiledPolicy } from './core/policy/compile.js';
 import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
-import type { AnswerKeys, Chains, CosignerKeys, Ledger, Protocol } from './core/ports.js';
-import type { Request } from './core/request.js';
-import { Answering, type CosignerTiming, type Endpoint, observerOf } from './http/answering.js';
+import type { Chains, Ledger, SingleFlight } from './core/ports.js';
+import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
+import { startExporting } from './exporting.js';
+import { Answering, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
-import { loadAnswerKeys } from './keys/answer-keys.js';
-import { loadCosignerKeys } from './keys/cosigner-keys.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
-import { type LedgerSettings, openLedger, type RedisConnection } from './ledger/index.js';
-import { fireblocksProtocol } from './protocols/fireblocks/fireblocks.js';
+import {
+  type LedgerSettings,
+  type NodeConnection,
+  openLedger,
+  type RedisConnection,
+} from './ledger/index.js';
+import { createLocks, singleFlight } from './locks/locks.js';
 import { Metrics } from './telemetry/metrics.js';
 
 export interface Replica {
@@ -45,11 +49,6 @@ export interface ReplicaKeys {
   readonly warnings: readonly string[];
 }
 
-export interface PathKeys {
-  readonly cosignerKeys: CosignerKeys;
-  readonly answerKeys: AnswerKeys;
-}
-
 /** Throws for what an operator must mend first (keys, asset files); an absent ledger only makes it not ready. */
 export function openReplica(config: Config, logger: Logger): Replica {
   const keys = loadKeys(config);
@@ -64,15 +63,18 @@ export function composeReplica(
   logger: Logger,
 ): Replica {
   const metrics = new Metrics();
+  const locks = createLocks({ nodes: lockNodes(config) });
+  const alone = singleFlight(locks, ({ code, message }) => logger.warn({ code }, message));
   const workspaces = config.workspaces.map((workspace) =>
-    openWorkspace(workspace, config, { operators, metrics, logger }),
+    openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
+  const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   return {
     config,
     logger,
     metrics,
     answering: new Answering({
-      endpoints: endpointsOf(config, paths),
+      endpoints: endpointsOf(config, paths, (name) => chainsIn(workspaces, name)),
       workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
       timing: timingOf(config),
       metrics,
@@ -80,9 +82,17 @@ export function composeReplica(
     }),
     readiness: new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics))),
     async close() {
+      await exporting.stop();
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
+      locks.close();
     },
   };
+}
+
+function chainsIn(workspaces: readonly Workspace[], name: string): Chains {
+  const workspace = workspaces.find((each) => each.name === name);
+  assert(workspace !== undefined, 'a co-signer of an unknown workspace');
+  return workspace.ports.chains;
 }
 
 function openWorkspace(
@@ -92,15 +102,27 @@ function openWorkspace(
     operators,
     metrics,
     logger,
-  }: { readonly operators: readonly Operator[]; readonly metrics: Metrics; readonly logger: Logger },
+    alone,
+  }: {
+    readonly operators: readonly Operator[];
+    readonly metrics: Metrics;
+    readonly logger: Logger;
+    readonly alone: SingleFlight;
+  },
 ): Workspace {
   const { name } = workspace;
   const chains = chainsOf(workspace);
-  const ledger = openLedger(name, ledgerSettings(config), { observer: recoveryLog(name, logger) });
+  const ledger = openLedger(name, ledgerSettings(config), { observer: recoveryLog(name, logger), alone });
   const rulebook = new Rulebook(ledger, chains, {
     authenticate: authenticateActivation(operators, name),
     accept: (rules) => acceptPolicy(rules.policy, config),
-    adopted: (rules) => metrics.policyActive(name, rules.policy.version, unverifiedRules(rules.policy)),
+    adopted: (rules) => {
+      metrics.policyActive(name, rules.policy.version, unverifiedRules(rules.policy));
+      metrics.freezesKnown(
+        name,
+        rules.freezes.map(({ freeze }) => freeze),
+      );
+    },
   });
   return {
     name,
@@ -177,8 +199,24 @@ export function ledgerSettings({ ledger }: Pick<Config, 'ledger'>): LedgerSettin
   return {
     kind: 'redis',
     connection: redisConnection(ledger.redis),
-    witnesses: ledger.durability.witnesses.map(({ url, ...access }) => ({ url, ...accessOf(access) })),
+    witnesses: ledger.durability.witnesses.map(nodeConnection),
   };
+}
+
+/**
+ * Where replicas agree who does what needs doing once. Without nodes of their own: the witnesses, which are independent,
+ * or else the one standalone server. Behind Sentinels or on a Cluster without witnesses, and on one machine: nowhere.
+ */
+export function lockNodes({ ledger, locks }: Pick<Config, 'ledger' | 'locks'>): readonly NodeConnection[] {
+  if (locks !== undefined) return locks.nodes.map(nodeConnection);
+  if (ledger.kind === 'embedded') return [];
+  if (ledger.durability.witnesses.length > 0) return ledger.durability.witnesses.map(nodeConnection);
+  const { url, ...access } = ledger.redis;
+  return url === undefined ? [] : [nodeConnection({ url, ...access })];
+}
+
+function nodeConnection({ url, ...access }: AccessConfig & { readonly url: string }): NodeConnection {
+  return { url, ...accessOf(access) };
 }
 
 function redisConnection({ url, sentinel, cluster, ...access }: RedisConfig): RedisConnection {
@@ -192,7 +230,9 @@ function redisConnection({ url, sentinel, cluster, ...access }: RedisConfig): Re
   return { ...shared, url };
 }
 
-function accessOf({ username, passwordFile, tls }: Pick<RedisConfig, 'username' | 'passwordFile' | 'tls'>) {
+type AccessConfig = Pick<RedisConfig, 'username' | 'passwordFile' | 'tls'>;
+
+function accessOf({ username, passwordFile, tls }: AccessConfig) {
   return {
     ...(username === undefined ? {} : { username }),
     ...(passwordFile === undefined ? {} : { password: () => readText(passwordFile).trim() }),
@@ -210,73 +250,7 @@ function accessOf({ username, passwordFile, tls }: Pick<RedisConfig, 'username' 
 
 /** Throws FILE_UNREADABLE or KEY_INVALID; published keys are refused. */
 export function loadKeys(config: Pick<Config, 'workspaces' | 'operators'>): ReplicaKeys {
-  const warnings: string[] = [];
-  const paths = [...cosignersByPath(config)].map(([path, cosigners]) => {
-    const answers = loadAnswerKeys(
-      cosigners.map(({ name, answerKey, answerKeys: others }) => ({
-        cosigner: name,
-        answerKey,
-        answerKeys: others.map(({ signers, ...key }) => ({ signers, key })),
-      })),
-    );
-    warnings.push(...answers.warnings);
-    const cosignerKeys = loadCosignerKeys(
-      cosigners.map(({ name, workspace, publicKeys, signers }) => ({
-        name,
-        workspace,
-        publicKeyFiles: publicKeys.map(({ file }) => file),
-        ...(signers === undefined ? {} : { signers: signers.map(({ id }) => id) }),
-      })),
-    );
-    return [path, { cosignerKeys, answerKeys: answers.answerKeys }] as const;
-  });
-  return { operators: loadOperators(config.operators), paths: new Map(paths), warnings };
-}
-
-/** Co-signers that share a path share a protocol: the key that verifies tells them apart. */
-function endpointsOf(config: Config, keys: ReadonlyMap<string, PathKeys>): Endpoint[] {
-  const endpoints = [...cosignersByPath(config)].map(([path, cosigners]) => ({
-    path,
-    protocol: openProtocol(cosigners, keys.get(path)),
-  }));
-  // The longest path first, so that /fireblocks/eu is not taken for a route below /fireblocks.
-  return endpoints.sort((one, other) => other.path.length - one.path.length);
-}
-
-type WorkspaceCosigner = CosignerConfig & { readonly workspace: string };
-
-function cosignersByPath({ workspaces }: Pick<Config, 'workspaces'>): Map<string, WorkspaceCosigner[]> {
-  return Map.groupBy(
-    workspaces.flatMap(({ name, cosigners }) =>
-      cosigners.map((cosigner) => ({ ...cosigner, workspace: name })),
-    ),
-    ({ path }) => path,
-  );
-}
-
-function openProtocol(cosigners: readonly WorkspaceCosigner[], keys: PathKeys | undefined): Protocol {
-  assert(keys !== undefined, 'a path without keys');
-  return fireblocksProtocol({
-    cosigners: cosigners.map(({ name, workspace, signers }) => ({
-      name,
-      workspace,
-      ...(signers === undefined ? {} : { signers }),
-    })),
-    ...keys,
-  });
-}
-
-function timingOf(config: Config): (request: Request) => CosignerTiming {
-  const timings = new Map(
-    config.workspaces.flatMap(({ name, cosigners }) =>
-      cosigners.map((cosigner) => [
-        `${name} ${cosigner.name}`,
-        { deadlineMs: cosigner.deadline ?? config.deadline, retrySupported: cosigner.retrySupported },
-      ]),
-    ),
-  );
-  return ({ workspace, cosigner }) =>
-    timings.get(`${workspace} ${cosigner}`) ?? { deadlineMs: config.deadline, retrySupported: true };
+  return { operators: loadOperators(config.operators), ...loadPathKeys(config) };
 }
 
 function readinessOf({ name, ledger, ports }: Workspace, metrics: Metrics): ReadinessCheck[] {

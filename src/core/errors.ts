@@ -44,6 +44,10 @@ export const ERROR_CODES = {
     meaning: 'the ledger changed while the command was preparing its own change',
   },
 
+  // Who of many replicas does what needs doing once. No decision depends on it.
+  LOCKS_UNAVAILABLE: { exit: 4, meaning: 'most of the lock nodes do not answer' },
+  LOCK_LOST: { exit: 1, meaning: 'a lock was lost while the work under it ran' },
+
   INTERNAL: { exit: 70, meaning: 'a defect in Countersign' },
 } as const satisfies Record<string, { exit: number; meaning: string }>;
 

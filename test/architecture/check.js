@@ -29,7 +29,7 @@ const OWNERS = [
     package: /^(@nestjs\/|fastify$|rxjs|reflect-metadata)/,
     owners: /^(http\/|app\.module\.ts$|cli\/serve\.ts$)/,
   },
-  { package: /^ioredis$/, owners: /^(ledger\/redis\/|locks\/)/ },
+  { package: /^ioredis$/, owners: /^(ledger\/(redis|witness)\/|locks\/)/ },
   { package: /^redlock$/, owners: /^locks\// },
   { package: /^(ethers|bitcoinjs-lib|@bitcoinerlab\/secp256k1)$/, owners: /^(chains\/|simulator\/)/ },
   { package: /^commander$/, owners: /^cli\// },

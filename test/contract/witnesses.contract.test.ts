@@ -203,6 +203,35 @@ describe('a ledger that witnesses keep', () => {
     expect(await asking('t')).toBe('approve APPROVED again');
   });
 
+  test('an operator’s command need not know the epoch', async () => {
+    await decided('t');
+    await store.witnesses[0]?.command('FLUSHALL');
+    expect(await current.another().witnesses?.recover()).toMatchObject({ epoch: 2 });
+    expect(await asking('t')).toBe('approve APPROVED again');
+  });
+
+  test('a server that came back from before the last recovery is recovered again', async () => {
+    await decided('t');
+    await store.server.command('SAVE');
+    await current.ledger.witnesses?.recover();
+    expect(await asking('u')).toBe('approve APPROVED');
+    await store.server.restart({ appendonly: 'no' });
+    expect(await asking('u')).toBe('approve APPROVED again');
+    expect(await asking('t')).toBe('approve APPROVED again');
+  });
+
+  test.each([
+    ['appendonly', 'no', /keeps no append-only file/],
+    ['appendfsync', 'everysec', /may lose its last events/],
+    ['maxmemory-policy', 'allkeys-lru', /may evict keys/],
+  ])('a witness with %s %s cannot be relied upon', async (name, value, sentence) => {
+    await store.witnesses[1]?.command('CONFIG', 'SET', 'maxmemory', '1gb');
+    await store.witnesses[1]?.command('CONFIG', 'SET', name, value);
+    expect(await current.ledger.check()).toEqual([
+      { code: 'WITNESSES', text: expect.stringMatching(sentence), blocks: true },
+    ]);
+  });
+
   test('an empty server and empty witnesses are no ledger', async () => {
     await Promise.all([store.server, ...store.witnesses].map((each) => each.command('FLUSHALL')));
     await expect(commit('t')).rejects.toMatchObject({ code: 'LEDGER_MISSING' });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { configWarnings, loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
-import { ledgerSettings } from '../../src/replica.js';
+import { ledgerSettings, lockNodes } from '../../src/replica.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-config-redis-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -126,6 +126,15 @@ test('settings are what the document says, each password from its own file, read
   ]);
   writeFileSync(join(folder, 'data'), 'changed\n');
   expect(settings.connection.password?.()).toBe('changed');
+});
+
+test.each<[string, readonly string[], readonly string[]]>([
+  ['those named', [URL, 'locks: { nodes: [{ url: redis://l1 }] }'], ['redis://l1']],
+  ['the witnesses', [SENTINEL, `durability: { ${WITNESSES} }`], ['redis://w1', 'redis://w2', 'redis://w3']],
+  ['the standalone server', [URL], ['redis://h:6379']],
+  ['none, where servers are replicas of one another', [CLUSTER, 'durability: { mode: fence }'], []],
+])('locks stand on %s', (_, ledger, urls) => {
+  expect(lockNodes(load(...ledger)).map(({ url }) => url)).toEqual(urls);
 });
 
 describe('what a person sees when it is wrong', () => {

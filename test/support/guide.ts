@@ -13,7 +13,9 @@ export function aclLine(user: string, password: string): readonly [string, ...st
 
 /** The line that gives this user more. */
 export function aclAddition(user: string): readonly [string, ...string[]] {
-  const line = new RegExp(`^ACL SETUSER ${user} \\+.*$`, 'm').exec(readFileSync(GUIDE, 'utf8'))?.[0];
-  const [first = '', ...rest] = (line ?? `no addition for ${user} in ${GUIDE}`).split(' ');
+  const line = new RegExp(`^ACL SETUSER ${user} [+(].*$`, 'm').exec(readFileSync(GUIDE, 'utf8'))?.[0];
+  // A selector, in parentheses, is one word.
+  const words = (line ?? `no addition for ${user} in ${GUIDE}`).match(/\([^)]*\)|\S+/g);
+  const [first = '', ...rest] = words ?? [];
   return [first, ...rest];
 }

@@ -68,6 +68,9 @@ export class LedgerModel {
     if (proposal.versions.policy !== this.versions.policy) return { kind: 'stale' };
     if (proposal.versions.freezes !== this.versions.freezes) return { kind: 'stale' };
 
+    const contradicted = this.#conflicts.get(variantOf(ask));
+    if (contradicted !== undefined) return { kind: 'conflict', repeated: true, decision: contradicted };
+
     const bound = ask.binding && this.#bindings.get(ask.binding.requestKey);
     if (bound !== undefined && bound !== ask.binding?.txId)
       return this.#conflict(proposal, now, 'CONFLICT_BINDING');
@@ -173,9 +176,6 @@ export class LedgerModel {
   }
 
   #conflict({ ask, policyVersion }: Proposal, now: number, reason: Decision['reason']): Expected {
-    const variant = JSON.stringify([ask.askKey, ask.fingerprint]);
-    const known = this.#conflicts.get(variant);
-    if (known !== undefined) return { kind: 'conflict', repeated: true, decision: known };
     this.sequence += 1;
     const decision = {
       effect: 'reject',
@@ -184,7 +184,7 @@ export class LedgerModel {
       decidedAtMs: now,
       policyVersion,
     } as const;
-    this.#conflicts.set(variant, decision);
+    this.#conflicts.set(variantOf(ask), decision);
     return { kind: 'conflict', repeated: false, decision };
   }
 
@@ -231,4 +231,8 @@ export function comparable(reply: CommitReply): Expected {
     default:
       return { kind: reply.kind };
   }
+}
+
+function variantOf({ askKey, fingerprint }: Proposal['ask']): string {
+  return JSON.stringify([askKey, fingerprint]);
 }

@@ -49,6 +49,17 @@ export function commit(store: EmbeddedStore, head: Head, proposal: Proposal): Co
   if (ledger !== head.identity || policy !== head.policy || freezes !== head.freezes)
     return { kind: 'stale', ledgerNowMs };
 
+  // The same variant gets the same answer again, whatever it contradicts by now.
+  const contradicted = store.rows.one(
+    'SELECT decision FROM conflicts WHERE workspace = ? AND ask = ? AND fingerprint = ?',
+    ask.askKey,
+    ask.fingerprint,
+  );
+  if (contradicted !== undefined) {
+    const decision = decisionOf(String(contradicted.decision));
+    return { kind: 'conflict', ledgerNowMs, decision, repeated: true };
+  }
+
   if (ask.binding !== undefined) {
     const bound = store.rows.one(
       'SELECT tx FROM bindings WHERE workspace = ? AND request = ?',
@@ -159,16 +170,11 @@ function useOf({ charge, added, after, fits }: Measured, isCharged: boolean): Co
   return { limit, counter, mode, max, used: String(used), near: used >= BigInt(near), exceeded: !fits };
 }
 
-/** The same variant gets the same answer again; the ask and the transaction stay untouched by it. */
+/** The ask and the transaction stay untouched by it. */
 function conflict(step: Step, reason: LedgerReason): CommitReply {
   const { store, head, proposal } = step;
   const { askKey, fingerprint } = proposal.ask;
   const ledgerNowMs = head.nowMs;
-  const sql = 'SELECT decision FROM conflicts WHERE workspace = ? AND ask = ? AND fingerprint = ?';
-  const known = store.rows.one(sql, askKey, fingerprint);
-  if (known !== undefined) {
-    return { kind: 'conflict', ledgerNowMs, decision: decisionOf(String(known.decision)), repeated: true };
-  }
   const decision = record(step, 'conflict', ownOpinion(reason), {});
   store.rows.write(
     'INSERT INTO conflicts VALUES (?, ?, ?, ?)',

@@ -48,6 +48,10 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       assert(limit > 0 && limit <= MAX_EVENTS, `between 1 and ${MAX_EVENTS} events are read at a time`);
       return call({ method: 'events', after, limit });
     },
+    exports: {
+      state: () => call({ method: 'exportState' }),
+      moved: (identity, mark) => call({ method: 'exported', identity, mark }),
+    },
     usage: (charges) => call({ method: 'usage', charges }),
     lookup: (askKey) => call({ method: 'lookup', askKey }),
     check: () => call({ method: 'check' }),

@@ -54,11 +54,13 @@ local function pendingDecision(decision)
   return pendingText(ledger, log, string.match(decision, ',"sequence":(%d+),"decidedAtMs":'))
 end
 
--- The same variant gets the same answer again; the ask and the transaction stay untouched by it.
+-- The same variant gets the same answer again, even if what it contradicted was lost with a server, unanswered.
+local variant = fingerprint .. ' ' .. askKey
+local contradicted = redis.call('HGET', conflicts, variant)
+if contradicted then return { 'CONFLICT', now, '1', contradicted, pendingDecision(contradicted) } end
+
+-- The ask and the transaction stay untouched by it.
 local function conflict(reason)
-  local variant = fingerprint .. ' ' .. askKey
-  local known = redis.call('HGET', conflicts, variant)
-  if known then return { 'CONFLICT', now, '1', known, pendingDecision(known) } end
   local decision = decisionJson('reject', reason, sentences[reason], '')
   local _, event = append(ledger, log, 'conflict', eventJson(decision, ''))
   keepClock(ledger)

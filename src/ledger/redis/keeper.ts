@@ -7,7 +7,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CountersignError, type ErrorCode, messageOf } from '../../core/errors.js';
 import type { LedgerProblem, Recovery, RecoveryObserver, Witnesses, WitnessState } from '../../core/fence.js';
 import type { SingleFlight } from '../../core/ports.js';
-import { majorityOf, type RecoveryCause, type RecoveryResult, recover } from '../witness/recovery.js';
+import type { RecoveryPrimary } from '../witness/ports.js';
+import { appendToMajority, majorityOf } from '../witness/quorum.js';
+import { type RecoveryCause, type RecoveryResult, recover } from '../witness/recovery.js';
 import { connectWitness, type Witness } from '../witness/witness.js';
 import type { Connection, NodeConnection } from './connection.js';
 import { fenced, type Guard, type Unconfirmed, unconfirmedOf } from './fence.js';
@@ -55,6 +57,7 @@ class Keeper implements Guard, Witnesses {
     sequences: [],
     sending: false,
   };
+  #lookedElsewhere: number | undefined;
   #closed = false;
 
   constructor(settings: KeeperSettings) {
@@ -95,9 +98,12 @@ class Keeper implements Guard, Witnesses {
   readonly mend = async (refusal: Refusal, attempt: number): Promise<void> => {
     const why = refusal.kind === 'fenced' ? refusal.fields[0] : refusal.kind;
     if (refusal.kind === 'fenced' && why === 'info') throw fenced(refusal);
-    if (why === 'role' || why === 'left-behind') this.#settings.connection.renew();
-    const cause = { epoch: this.#settings.session.epoch, evenIfOpen: false };
-    const recovery = why === 'role' ? undefined : await this.#start(cause);
+    const { epoch } = this.#settings.session;
+    if (why === 'role' || (why === 'left-behind' && this.#looksElsewhere(epoch))) {
+      this.#settings.connection.renew();
+      throw this.#undecided();
+    }
+    const recovery = await this.#start({ epoch, evenIfOpen: false });
     if (recovery === undefined || attempt >= ATTEMPTS) throw this.#undecided();
   };
 
@@ -114,43 +120,29 @@ class Keeper implements Guard, Witnesses {
     const blank = event.indexOf(' ');
     const ballot = { ledger: event.slice(0, blank), epoch };
     const startedAt = performance.now();
-    const result = await this.#append(ballot, sequence, event.slice(blank + 1));
+    const result = await appendToMajority(this.#witnesses, ballot, {
+      sequence,
+      event: event.slice(blank + 1),
+    });
     if (result === 'kept') {
       observer?.witnessed(performance.now() - startedAt);
       this.#markConfirmed(epoch, sequence);
       return;
     }
-    // Somebody has promised the witnesses a newer epoch: perhaps a recovery that died, so it is for us to finish one.
-    void this.#start({ epoch, evenIfOpen: true });
+    // The witnesses have promised a newer epoch: of another server, or of a recovery that died, and then one is for us.
+    if (this.#looksElsewhere(epoch)) this.#settings.connection.renew();
+    else void this.#start({ epoch, evenIfOpen: true });
     throw this.#undecided();
   }
 
-  /** Resolves as soon as a majority has it, or none can have it any more. Rejects when neither is known in time. */
-  #append(
-    ballot: { ledger: string; epoch: number },
-    sequence: number,
-    event: string,
-  ): Promise<'kept' | 'promised'> {
-    const needed = majorityOf(this.#witnesses.length);
-    return new Promise((resolve, reject) => {
-      let [kept, promised, answered] = [0, 0, 0];
-      const problems: string[] = [];
-      const count = (index: number, result: 'kept' | 'promised' | string) => {
-        answered += 1;
-        if (result === 'kept') kept += 1;
-        else if (result === 'promised') promised += 1;
-        else problems.push(`witness ${index + 1} ${result}`);
-        if (kept >= needed) resolve('kept');
-        else if (promised > 0 && kept + this.#witnesses.length - answered < needed) resolve('promised');
-        else if (answered === this.#witnesses.length) reject(tooFew(kept, needed, problems));
-      };
-      this.#witnesses.forEach((witness, index) => {
-        witness.append(ballot, sequence, event).then(
-          (result) => count(index, result === 'blank' ? 'is blank' : result),
-          (error: unknown) => count(index, `does not answer (${messageOf(error)})`),
-        );
-      });
-    });
+  /**
+   * Whether the primary may be another server than the one that we are connected to: then that is looked for once in each
+   * epoch, before a recovery makes this one the primary.
+   */
+  #looksElsewhere(epoch: number): boolean {
+    if (!this.#settings.connection.movable || this.#lookedElsewhere === epoch) return false;
+    this.#lookedElsewhere = epoch;
+    return true;
   }
 
   /** Nobody waits for it: a repeat that comes before asks the witnesses again. */
@@ -187,8 +179,18 @@ class Keeper implements Guard, Witnesses {
   }
 
   async problems(): Promise<readonly LedgerProblem[]> {
-    const [states] = await Promise.all([this.states(), this.#confirmPending().catch(() => undefined)]);
-    const problems: LedgerProblem[] = [];
+    const [states, faults] = await Promise.all([
+      this.states(),
+      Promise.allSettled(this.#witnesses.map((witness) => witness.faults())),
+      this.#confirmPending().catch(() => undefined),
+    ]);
+    const problems: LedgerProblem[] = faults.flatMap((found, index) =>
+      (found.status === 'fulfilled' ? found.value : []).map((fault) => ({
+        code: 'WITNESSES',
+        text: `Witness ${index + 1} cannot be relied upon: ${fault}`,
+        blocks: true,
+      })),
+    );
     if (this.#recovering !== undefined || this.#failure !== undefined) {
       const text = this.#failure?.message ?? 'it is under way';
       problems.push({
@@ -227,7 +229,8 @@ class Keeper implements Guard, Witnesses {
   }
 
   async recover(): Promise<Recovery> {
-    const result = await this.#recover({ epoch: this.#settings.session.epoch, evenIfOpen: true });
+    const { epoch } = await this.#primary().survey();
+    const result = await this.#recover({ epoch, evenIfOpen: true });
     if (result !== undefined) return result;
     throw new CountersignError(
       'CONCURRENT_CHANGE',
@@ -280,16 +283,21 @@ class Keeper implements Guard, Witnesses {
   }
 
   #runRecovery(cause: RecoveryCause): Promise<RecoveryResult> {
-    const { workspace, connection, observer } = this.#settings;
+    const { observer } = this.#settings;
     observer?.started(cause.epoch);
     return recover(
       {
-        primary: recoveryPrimary({ workspace, connection, witnessed: true, synced: '0' }),
+        primary: this.#primary(),
         witnesses: this.#witnesses,
         progress: (step, done, total) => observer?.progress(step, done, total),
       },
       cause,
     );
+  }
+
+  #primary(): RecoveryPrimary {
+    const { workspace, connection } = this.#settings;
+    return recoveryPrimary({ workspace, connection, witnessed: true, synced: '0' });
   }
 
   #undecided(): CountersignError {
@@ -310,11 +318,4 @@ class Keeper implements Guard, Witnesses {
 
 function unexpected(cause: unknown): CountersignError {
   return new CountersignError('INTERNAL', `a recovery stopped on a defect: ${messageOf(cause)}`, { cause });
-}
-
-function tooFew(kept: number, needed: number, problems: readonly string[]): CountersignError {
-  return new CountersignError(
-    'LEDGER_UNAVAILABLE',
-    `${kept} witnesses hold the event, and ${needed} must: ${problems.join('; ')}`,
-  );
 }

@@ -58,6 +58,26 @@ export function serverProblems(server: Server, durability: Durability): readonly
   ];
 }
 
+/** A witness is relied upon to keep whatever it acknowledged: one that forgets and still votes loses decisions. */
+export function witnessFaults(server: Server): readonly string[] {
+  const { info, settings } = server;
+  const sync = settings.get('appendfsync');
+  return [
+    ...[...versionProblems(server), ...evictionProblems(server)].map(({ text }) => text),
+    ...(info.get('role') === 'master' ? [] : ['it is a replica. A witness is a standalone server.']),
+    ...(info.get('aof_enabled') === '1'
+      ? []
+      : ['it keeps no append-only file. Set `appendonly yes` and `appendfsync always`.']),
+    ...(sync === 'always' || info.get('aof_enabled') !== '1'
+      ? []
+      : [
+          sync === undefined
+            ? 'whether it syncs every write cannot be read. Let our user run `CONFIG GET`.'
+            : `it may lose its last events when it stops (appendfsync is ${sync}). Set \`appendfsync always\`.`,
+        ]),
+  ];
+}
+
 function versionProblems({ info }: Server): readonly LedgerProblem[] {
   const version = info.get('redis_version') ?? 'unknown';
   if (Number.parseInt(version, 10) >= OLDEST_MAJOR_VERSION) return [];

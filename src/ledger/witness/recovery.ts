@@ -32,6 +32,7 @@ import type {
   WitnessedEvent,
   WitnessSurvey,
 } from './ports.js';
+import { majorityOf } from './quorum.js';
 
 /** Why the recovery was asked for. */
 export interface RecoveryCause {
@@ -80,10 +81,6 @@ export async function recover(
   if (!isDoneAll.every(Boolean)) return OVERTAKEN;
   const isSettled = await primary.settle(ballot, server.history, { sequence: highest, events: log });
   return isSettled ? { kind: 'recovered', epoch, events: log.length } : OVERTAKEN;
-}
-
-export function majorityOf(members: number): number {
-  return Math.floor(members / 2) + 1;
 }
 
 function isDone({ isOpen, epoch }: PrimarySurvey, cause: RecoveryCause): boolean {

@@ -5,11 +5,13 @@ import { CountersignError } from '../../core/errors.js';
 import { checkWorkspace } from '../proposal.js';
 import { connect, type NodeConnection } from '../redis/connection.js';
 import { callScript } from '../redis/scripts.js';
+import { readServer, witnessFaults } from '../redis/server-check.js';
 import type { Ballot, LogPage, RecoveryWitness, WitnessedEvent } from './ports.js';
+import type { AppendingWitness } from './quorum.js';
 
-export interface Witness extends RecoveryWitness {
-  /** `kept`, or `refused`: it has promised a higher epoch, or is blank. Rejects when the outcome is not known. */
-  append(ballot: Ballot, sequence: number, event: string): Promise<'kept' | 'promised' | 'blank'>;
+export interface Witness extends RecoveryWitness, AppendingWitness {
+  /** Settings of the server under which it may forget what it acknowledged, in words that say what to change. */
+  faults(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -72,6 +74,7 @@ export function connectWitness(workspace: string, settings: NodeConnection): Wit
       return (await step('stage', ballot, [isFirst ? '1' : '0', ...args])).code === 'STAGED';
     },
     install: async (ballot, count) => (await step('install', ballot, [String(count)])).code === 'INSTALLED',
+    faults: async () => witnessFaults(await readServer(connection)),
     close: () => connection.close(),
   };
 }

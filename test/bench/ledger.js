@@ -1,8 +1,10 @@
 /**
- * `npm run bench:recovery`: how long it takes until a ledger whose server came back empty decides again, by the number of
- * events, and what the modes of durability cost one decision: the commit alone, without HTTP and signatures.
+ * `npm run bench:ledger`: what the modes of durability cost one decision (the commit alone, without HTTP and signatures),
+ * whether that stays the same as the ledger grows and what it keeps of a decision, and how long it takes until a ledger
+ * whose server came back empty decides again.
  *
- * Options: --events N,N,… (default 1000,10000,50000), --commits N (of each measurement, default 3000), --json FILE.
+ * Options: --commits N (of each measurement, default 3000), --sizes N,N,… of a growing ledger (default 1000,100000),
+ * --events N,N,… of a recovery (default 1000,10000,50000), --json FILE.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,15 +18,17 @@ import { openLedger } from '../../dist/ledger/index.js';
 
 const { values: options } = parseArgs({
   options: {
+    sizes: { type: 'string', default: '1000,100000' },
     events: { type: 'string', default: '1000,10000,50000' },
     commits: { type: 'string', default: '3000' },
     json: { type: 'string' },
   },
 });
-const SIZES = options.events.split(',').map(Number);
+const SIZES = options.sizes.split(',').map(Number);
+const EVENTS = options.events.split(',').map(Number);
 const COMMITS = Number(options.commits);
 const IN_FLIGHT = [1, 16, 64];
-const FILL_IN_FLIGHT = 64;
+const FILL_IN_FLIGHT = 128;
 
 /** What must be ended however this ends. @type {(() => void)[]} */
 const cleanup = [];
@@ -92,8 +96,15 @@ function charge(name, amount) {
   };
 }
 
+/** @type {readonly (readonly [string, string])[]} */
+const LIMITS = [
+  ['ether-per-day', '1500000000000000000'],
+  ['count', '1'],
+  ['usd', '4500123456'],
+];
+
 /** A proposal of the size that the journal keeps of a real one. */
-function proposal(index, versions) {
+function proposal(index, versions, limits = LIMITS) {
   const txId = `${'00000000-0000-4000-8000-'}${String(index).padStart(12, '0')}`;
   return {
     ask: {
@@ -114,11 +125,7 @@ function proposal(index, versions) {
       rule: 'everything',
     },
     frozen: false,
-    charges: [
-      charge('ether-per-day', '1500000000000000000'),
-      charge('count', '1'),
-      charge('usd', '4500123456'),
-    ],
+    charges: limits.map(([name, amount]) => charge(name, amount)),
     facts: [],
     journal: JSON.stringify({
       request: { protocol: 'fireblocks', requestId: txId, cosigner: 'cosigner-a' },
@@ -140,7 +147,7 @@ async function begin(settings, observer) {
 }
 
 /** Commits `count` new asks, so many at a time. */
-async function commitAll({ ledger, versions }, count, inFlight, from = 0) {
+async function commitAll({ ledger, versions, limits }, count, inFlight, from = 0) {
   let next = from;
   const latencies = [];
   const worker = async () => {
@@ -148,7 +155,7 @@ async function commitAll({ ledger, versions }, count, inFlight, from = 0) {
       const startedAt = performance.now();
       const index = next;
       next += 1;
-      await ledger.commit(proposal(index, versions));
+      await ledger.commit(proposal(index, versions, limits));
       latencies.push(performance.now() - startedAt);
     }
   };
@@ -206,6 +213,40 @@ async function measureModes() {
   return rows;
 }
 
+/** @param {import('ioredis').Redis} client */
+async function usedMemory(client) {
+  return Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1]);
+}
+
+/** The rate with more and more decisions in the ledger, and what one of them takes, with and without limits. */
+async function measureGrowth() {
+  const server = await startServer('--appendonly', 'no');
+  const bench = await begin({ kind: 'redis', connection: { url: server.url }, witnesses: [] });
+  const rows = [];
+  let size = 0;
+  for (const target of SIZES) {
+    await commitAll(bench, target - size, FILL_IN_FLIGHT, size);
+    size = target;
+    const row = { decisions: size, ...(await commitAll(bench, COMMITS, 16, size)) };
+    size += COMMITS;
+    const bytesPerDecision = Math.round((await usedMemory(server.client)) / size);
+    say(
+      `${target} decisions in the ledger: ${row.perSecond}/s, p50 ${row.p50ms} ms, ${bytesPerDecision} B a decision with ${LIMITS.length} limits`,
+    );
+    rows.push({ ...row, bytesPerDecision });
+  }
+  const [first, last] = [rows[0], rows.at(-1)];
+  const ratio = first && last ? round(last.p50ms / first.p50ms) : 1;
+  say(`latency with ${last?.decisions} decisions is ${ratio} × the one with ${first?.decisions}`);
+  const before = await usedMemory(server.client);
+  await commitAll({ ...bench, limits: [] }, COMMITS, 16, 1e9);
+  const bytesWithoutLimits = Math.round(((await usedMemory(server.client)) - before) / COMMITS);
+  const perLimit = Math.round(((rows.at(-1)?.bytesPerDecision ?? 0) - bytesWithoutLimits) / LIMITS.length);
+  say(`a decision takes ${bytesWithoutLimits} B, and ${perLimit} B more for each limit it charges`);
+  await bench.ledger.close();
+  return { rows, ratio, bytesWithoutLimits, perLimit };
+}
+
 /** From the loss of everything on the server to the first decision after it. */
 async function measureRecovery(events) {
   const [primary, ...witnesses] = await Promise.all([
@@ -230,7 +271,7 @@ async function measureRecovery(events) {
     witnessed: () => undefined,
   });
   await commitAll(bench, events - 2, FILL_IN_FLIGHT);
-  const memory = Number(/used_memory:(\d+)/.exec(await primary.client.info('memory'))?.[1]);
+  const memory = await usedMemory(primary.client);
   const before = process.memoryUsage().rss;
   await primary.client.flushall();
   startedAt = performance.now();
@@ -253,8 +294,9 @@ async function measureRecovery(events) {
 }
 
 const modes = await measureModes();
+const growth = await measureGrowth();
 const recoveries = [];
-for (const events of SIZES) recoveries.push(await measureRecovery(events));
-const report = { cores: cpus().length, node: process.version, modes, recoveries };
+for (const events of EVENTS) recoveries.push(await measureRecovery(events));
+const report = { cores: cpus().length, node: process.version, modes, growth, recoveries };
 if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(report, null, 2));
 process.exit(0);
