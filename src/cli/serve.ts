@@ -28,7 +28,7 @@ export function serveCommand(): Command {
 async function serve(options: ServeOptions): Promise<void> {
   const config = loadConfig(options.config);
   const logger = createLogger(config.logging.level, options.replica);
-  const replica = openReplica(config, logger);
+  const replica = openReplica(config, { logger });
   const ops = await startOpsServer(OpsModule.of(replica), {
     host: config.ops.host,
     port: options.opsPort ?? config.ops.port,
