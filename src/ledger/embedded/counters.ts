@@ -1,6 +1,6 @@
 /** Counters of the embedded ledger: the same windows as counters.lua, on BigInt and rows. */
 import type { Charge } from '../../core/decision.js';
-import type { CounterEntry } from '../../core/ports.js';
+import type { Counter, CounterEntry } from '../../core/ports.js';
 import type { Rows } from './rows.js';
 
 /** What a charge would add, and the total after it. */
@@ -16,7 +16,6 @@ interface Holding {
   readonly amount: bigint;
 }
 
-type CounterOf = Pick<Charge, 'counter' | 'mode' | 'window'>;
 type NeedOf = Pick<Charge, 'need'>;
 
 export class Counters {
@@ -27,7 +26,7 @@ export class Counters {
   }
 
   /** Drops entries that are certainly older than the window. Returns whether there were any. */
-  trim(charge: CounterOf, nowMs: number): boolean {
+  trim(charge: Counter, nowMs: number): boolean {
     if (charge.window.kind !== 'rolling') return false;
     const expired = this.#expiredTotal(charge, nowMs);
     if (expired === undefined) return false;
@@ -38,7 +37,7 @@ export class Counters {
     return true;
   }
 
-  measure(charge: CounterOf & NeedOf, moneyKey: string): Measure {
+  measure(charge: Counter & NeedOf, moneyKey: string): Measure {
     const name = nameOf(charge);
     let added = 0n;
     let need = 0n;
@@ -54,7 +53,7 @@ export class Counters {
    * Every approval moves its entry to now, raised or not: what was approved a moment ago is inside the window whole.
    * A need of zero makes no entry.
    */
-  charge(charge: CounterOf & NeedOf, moneyKey: string, atMs: number): void {
+  charge(charge: Counter & NeedOf, moneyKey: string, atMs: number): void {
     const name = nameOf(charge);
     let total = this.#totalOf(name);
     for (const [holder, amount] of needsOf(charge, moneyKey)) {
@@ -83,11 +82,11 @@ export class Counters {
     this.charge(counter, moneyKey, atMs);
   }
 
-  usage(charge: CounterOf, nowMs: number): bigint {
+  usage(charge: Counter, nowMs: number): bigint {
     return this.#totalOf(nameOf(charge)) - (this.#expiredTotal(charge, nowMs) ?? 0n);
   }
 
-  #expiredTotal({ window, ...charge }: CounterOf, nowMs: number): bigint | undefined {
+  #expiredTotal({ window, ...charge }: Counter, nowMs: number): bigint | undefined {
     if (window.kind !== 'rolling') return undefined;
     const sql = 'SELECT amount FROM entries WHERE workspace = ? AND counter = ? AND at < ?';
     const rows = this.#rows.all(sql, nameOf({ window, ...charge }), nowMs - window.lengthMs);
@@ -122,7 +121,7 @@ export class Counters {
 }
 
 /** The kind of need is not part of the name: a counter counts amounts or members, never both. */
-function nameOf({ counter, mode, window }: CounterOf): string {
+function nameOf({ counter, mode, window }: Counter): string {
   const span = window.kind === 'calendar' ? `calendar-${window.startMs}` : window.kind;
   return `${mode}:${span}:${counter}`;
 }

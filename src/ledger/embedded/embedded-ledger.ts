@@ -52,7 +52,7 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       state: () => call({ method: 'exportState' }),
       moved: (identity, mark) => call({ method: 'exported', identity, mark }),
     },
-    usage: (charges) => call({ method: 'usage', charges }),
+    usage: (counters) => call({ method: 'usage', counters }),
     lookup: (askKey) => call({ method: 'lookup', askKey }),
     check: () => call({ method: 'check' }),
     close: () => thread.close(),
