@@ -137,27 +137,3 @@ test('a scrape does not wait for a ledger that says nothing', async () => {
   expect(performance.now() - startedAt).toBeLessThan(2_500);
   await redis.kill('SIGCONT');
 });
-
-test('neither strangers nor co-signers can make a new series', async () => {
-  const series = async (): Promise<readonly string[]> => {
-    const text = await (await fetch(`${replica.ops}/metrics`)).text();
-    return text.split('\n').flatMap((line) => /^countersign_[^ ]*/.exec(line)?.[0] ?? []);
-  };
-  const round = async (name: string): Promise<void> => {
-    const claims = { asset: `ASSET-${name}`, note: name, sourceId: name, destId: name };
-    await deliver(replica.http, deployment.request(`id-${name}`, claims));
-    await deliver(replica.http, deployment.request(`op-${name}`, { operation: name }));
-    await deliver(replica.http, deployment.request(`type-${name}`, { destType: name, signerId: name }));
-    for (const path of [`/${name}`, `/own/${name}`, `/own/v2/tx_sign_request?${name}`])
-      await fetch(`${replica.http}${path}`, { method: 'POST', body: name, headers: { traceparent: name } });
-    await fetch(`${replica.http}/own/v2/tx_sign_request`, {
-      method: 'POST',
-      body: `${name}.${name}.${name}`,
-    });
-  };
-  for (let attempt = 0; (await ask('6')) === 'RETRY' && attempt < 20; attempt += 1);
-  await round('first');
-  const before = await series();
-  for (let index = 0; index < 20; index += 1) await round(`other${index}`);
-  expect(await series()).toEqual(before);
-});
