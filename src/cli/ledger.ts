@@ -6,7 +6,8 @@ import { CountersignError } from '../core/errors.js';
 import type { Recovery, WitnessState } from '../core/fence.js';
 import type { Ledger } from '../core/ports.js';
 import { openLedger } from '../ledger/index.js';
-import { ledgerSettings } from '../replica.js';
+import { createLocks, singleFlight } from '../locks/locks.js';
+import { ledgerSettings, lockNodes } from '../replica.js';
 import { journalTable, newestEvents } from './ledger-journal.js';
 import { wholeNumber } from './options.js';
 
@@ -54,11 +55,15 @@ export async function withLedger<T>(
 ): Promise<T> {
   const config = loadConfig(options.config);
   const workspace = workspaceNamed(config, options.workspace);
-  const ledger = openLedger(workspace.name, ledgerSettings(config));
+  // A recovery by a command and those of the replicas that meet it would overtake one another.
+  const locks = createLocks({ nodes: lockNodes(config) });
+  const alone = singleFlight(locks, () => undefined);
+  const ledger = openLedger(workspace.name, ledgerSettings(config), { alone });
   try {
     return await use(ledger, workspace, config);
   } finally {
     await ledger.close();
+    locks.close();
   }
 }
 
