@@ -11,7 +11,7 @@ import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
 import type { Chains, Ledger, SingleFlight } from './core/ports.js';
 import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
-import { startExporting } from './exporting.js';
+import { startExporting, startKeeping } from './exporting.js';
 import { Answering, type Outlets, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
@@ -73,6 +73,7 @@ export function composeReplica(
   const readiness = new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics)));
   watch(metrics, { config, workspaces, readiness });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
+  const keeping = startKeeping(config.audit, { metrics, logger });
   return {
     config,
     logger,
@@ -84,10 +85,11 @@ export function composeReplica(
       metrics,
       logger,
       tracer,
+      ...(keeping.keep && { keep: keeping.keep }),
     }),
     readiness,
     async close() {
-      await exporting.stop();
+      await Promise.all([exporting.stop(), keeping.stop()]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
     },

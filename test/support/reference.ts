@@ -225,6 +225,12 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '`CountersignAuditLagging` by the newest over all replicas. The log line `audit export failed` says why.',
   countersign_audit_errors_total:
     'A full disk, a folder that cannot be written to, a damaged file: see the log line `audit export failed`.',
+  countersign_originals_written_total:
+    'Where originals are kept it rises as `countersign_requests_total` does, but for answers of "none".',
+  countersign_originals_dropped_total:
+    '`CountersignOriginalsNotKept`: these messages are lost as evidence; the journal still has the decisions.',
+  countersign_originals_errors_total:
+    '`CountersignOriginalsNotKept`. The log line `originals are not kept` says why; it goes on by itself when the disk is mended.',
 };
 
 export async function metricsTable(): Promise<string> {
