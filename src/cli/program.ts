@@ -6,6 +6,7 @@ import { assetsCommand } from './assets.js';
 import { keysCommand } from './keys.js';
 import { ledgerCommand } from './ledger.js';
 import { activateLedgerCommand } from './ledger-activate.js';
+import { releaseCommand } from './ledger-release.js';
 import { policyCommand } from './policy.js';
 import { activateCommand } from './policy-activate.js';
 import { serveCommand } from './serve.js';
@@ -22,7 +23,7 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(serveCommand())
     .addCommand(simulateCommand())
     .addCommand(policyCommand({ chains: createChains, print }).addCommand(activateCommand()))
-    .addCommand(ledgerCommand().addCommand(activateLedgerCommand()))
+    .addCommand(ledgerCommand().addCommand(activateLedgerCommand()).addCommand(releaseCommand()))
     .addCommand(keysCommand())
     .addCommand(verifyTxCommand())
     .addCommand(assetsCommand());

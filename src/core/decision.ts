@@ -18,6 +18,7 @@ const DECISION_REASONS = {
   CONFLICT_BINDING: 'the same request id named another transaction before',
   CONFLICT_AMOUNT: 'the transaction was approved for less before',
   REJECTED_BEFORE: 'the same transaction was rejected at another stage or by another signer',
+  RELEASED_BEFORE: 'the charges of the same transaction were released: it must not be signed any more',
 } as const;
 
 /** Reasons of byte verification (what each means and when it is given: docs/verification.md). */

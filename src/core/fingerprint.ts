@@ -33,7 +33,7 @@ function identifyTransaction(request: TransactionRequest): AskIdentity {
   const asker = stage === 'approval' ? (request.signer ?? '') : '';
   return {
     askKey: key(protocol, kind, stage, requestId, asker),
-    moneyKey: key(protocol, isBatchMember(requestId, txId) ? requestId : txId),
+    moneyKey: moneyKeyOf(protocol, isBatchMember(requestId, txId) ? requestId : txId),
     binding: { requestKey: key(protocol, requestId), txId },
     fingerprint: hash([txId, ...contentOf(intent), request.rawTransactions.map(bytesOf)]),
     coreFingerprint: hash([
@@ -59,6 +59,11 @@ function identifyConfigChange(request: ConfigChangeRequest): AskIdentity {
     coreFingerprint: undefined,
     amount: undefined,
   };
+}
+
+/** @param id of a transaction; of a member of a batch its request id */
+export function moneyKeyOf(protocol: string, id: string): string {
+  return key(protocol, id);
 }
 
 /** A batch gives each member the transaction's id with a suffix as its request id. */

@@ -33,6 +33,7 @@ export const EVENT_TYPES = [
   'conflict',
   'freeze',
   'unfreeze',
+  'release',
   'activation',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];

@@ -11,6 +11,7 @@ import type {
 import type { Fence, LedgerProblem, Witnesses } from './fence.js';
 import type { JournalEvent } from './journal.js';
 import type { AssetSettings } from './policy/verification.js';
+import type { Releases } from './release.js';
 import type { RawTransaction, Request, TransactionRequest } from './request.js';
 
 export type { JournalEvent } from './journal.js';
@@ -293,7 +294,7 @@ export interface Activation {
  * The shared memory. Every method rejects with a CountersignError whose code is one of the LEDGER_* codes or
  * CLOCK_SKEW when nothing can be said; a rejected commit may or may not have been recorded, and repeating it is safe.
  */
-export interface Ledger {
+export interface Ledger extends Releases {
   readonly kind: 'redis' | 'embedded';
   /** Writes the identity of a new ledger, once. LEDGER_EXISTS when there is one. */
   init(): Promise<{ readonly identity: string }>;

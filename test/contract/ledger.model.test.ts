@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Charge, LedgerFact, WindowSpan } from '../../src/core/decision.js';
 import type { CommitReply, Proposal } from '../../src/core/ports.js';
+import type { Release, Released } from '../../src/core/release.js';
 import { EmbeddedStore } from '../../src/ledger/embedded/store.js';
 import { bench, type RedisStore, redisStore } from '../support/ledger-bench.js';
 import { comparable, LedgerModel } from '../support/ledger-model.js';
@@ -32,6 +33,7 @@ type Step =
     }
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'activate' }
+  | { readonly kind: 'release'; readonly moneyKey: string }
   | { readonly kind: 'freeze' };
 
 /** A store under test: how it acts, and between which instants its clock may be. */
@@ -41,6 +43,7 @@ interface Subject {
   usage(charges: readonly Charge[]): Promise<readonly string[]>;
   activate(): Promise<{ readonly sequence: number }>;
   freeze(id: string): Promise<{ readonly sequence: number }>;
+  release(release: Release): Promise<Released>;
   wait(ms: number): Promise<void>;
   now(): number;
 }
@@ -146,12 +149,15 @@ const waits = fc
   .oneof(fc.nat(ROLLING_MS), fc.constantFrom(ROLLING_MS - 1, ROLLING_MS, ROLLING_MS + 1, 3 * ROLLING_MS))
   .map((ms): Step => ({ kind: 'wait', ms }));
 
+const releases = fc.nat(3).map((tx): Step => ({ kind: 'release', moneyKey: `test:t${tx}` }));
+
 const histories: fc.Arbitrary<readonly Step[]> = fc.array(
   fc.oneof(
     { weight: 20, arbitrary: commits },
     { weight: 6, arbitrary: waits },
     { weight: 1, arbitrary: fc.constant<Step>({ kind: 'activate' }) },
     { weight: 1, arbitrary: fc.constant<Step>({ kind: 'freeze' }) },
+    { weight: 2, arbitrary: releases },
   ),
   { minLength: 5, maxLength: 50, size: 'max' },
 );
@@ -175,6 +181,13 @@ async function play(history: readonly Step[], subject: Subject): Promise<void> {
       case 'activate':
         expect(await subject.activate()).toEqual({ sequence: model.policyActivated() });
         break;
+      case 'release': {
+        const expected = model.released(step.moneyKey);
+        const done = subject.release({ ...RELEASE, moneyKey: step.moneyKey });
+        if (expected === undefined) await expect(done).rejects.toMatchObject({ code: 'RELEASE_REFUSED' });
+        else expect(await done).toMatchObject(expected);
+        break;
+      }
       case 'freeze':
         expect(await subject.freeze(`f${index}`)).toEqual({ sequence: model.freezesChanged() });
         break;
@@ -242,6 +255,7 @@ describe('random histories', () => {
               return ledger.activate({ ...POLICY, expectedSequence: sequence });
             },
             freeze: (id) => ledger.freeze({ ...FREEZE, id }),
+            release: (request) => ledger.release(request),
             wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
             now: () => Date.now(),
           });
@@ -255,6 +269,7 @@ describe('random histories', () => {
 });
 
 const POLICY = { version: 'f'.repeat(64), document: '', instances: {}, statement: '' };
+const RELEASE = { reason: 'failed', authority: { kind: 'operator', statement: 's' } } as const;
 const FREEZE = { scope: '{}', reason: 'r', author: 'a', answers: 'retry' } as const;
 
 /** The store's clock drifts back and forth; what it promises never to step back behind is its last recorded instant. */
@@ -289,6 +304,7 @@ function embeddedSubject(
       return run((opened) => opened.activate({ ...POLICY, expectedSequence: sequence }));
     },
     freeze: async (id) => run((opened) => opened.freeze({ ...FREEZE, id })),
+    release: async (request) => run((opened) => opened.release(request)),
     wait: async (ms) => {
       clock.ms += ms;
     },

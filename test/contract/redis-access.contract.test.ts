@@ -82,7 +82,12 @@ describe('the user of the guide', () => {
     await ledger.unfreeze('f', []);
     await ledger.usage(charges);
     await ledger.lookup('a');
-    expect(await ledger.events(0, 100)).toHaveLength(8);
+    await ledger.release({
+      moneyKey: 'test:u',
+      reason: 'cancelled',
+      authority: { kind: 'operator', statement: 's' },
+    });
+    expect(await ledger.events(0, 100)).toHaveLength(9);
     expect(await ledger.check()).toEqual([]);
     await server.restart();
     await server.command(...aclLine('countersign', 'secret'));

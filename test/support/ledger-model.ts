@@ -14,6 +14,7 @@ interface KnownTransaction {
   readonly core: string | undefined;
   readonly rejected: boolean;
   readonly approvedAmount: string | undefined;
+  readonly released?: number | undefined;
 }
 
 /** What a test compares: everything but the wording of the ledger's own sentences. */
@@ -58,6 +59,17 @@ export class LedgerModel {
     return this.sequence;
   }
 
+  /** Undefined: nothing is known of it. */
+  released(moneyKey: string): { readonly sequence: number; readonly repeated: boolean } | undefined {
+    const known = this.#transactions.get(moneyKey);
+    if (known === undefined) return undefined;
+    if (known.released !== undefined) return { sequence: known.released, repeated: true };
+    this.sequence += 1;
+    this.#transactions.set(moneyKey, { ...known, released: this.sequence });
+    for (const entries of this.#counters.values()) entries.delete(moneyKey);
+    return { sequence: this.sequence, repeated: false };
+  }
+
   used(charge: Charge, now: number): bigint {
     return total(this.#entriesInside(charge, now));
   }
@@ -79,16 +91,22 @@ export class LedgerModel {
     if (standing !== undefined && standing.fingerprint !== ask.fingerprint) {
       return this.#conflict(proposal, now, 'CONFLICT_CONTENT');
     }
+    const transaction = ask.moneyKey === undefined ? undefined : this.#transactions.get(ask.moneyKey);
     if (standing !== undefined) {
+      if (transaction?.released !== undefined && standing.decision.effect === 'approve')
+        return this.#conflict(proposal, now, 'RELEASED_BEFORE');
       if (proposal.frozen && standing.decision.effect === 'approve')
         return { kind: 'retry', reason: 'FREEZE_RETRIES' };
       return { kind: 'decided', repeated: true, decision: standing.decision, use: [] };
     }
 
-    const transaction = ask.moneyKey === undefined ? undefined : this.#transactions.get(ask.moneyKey);
     if (transaction !== undefined) {
       if (transaction.core !== ask.coreFingerprint)
         return this.#conflict(proposal, now, 'CONFLICT_TRANSACTION');
+      if (transaction.released !== undefined) {
+        const words = { effect: 'reject', reason: 'RELEASED_BEFORE' } as const;
+        return this.#judge({ ...proposal, charges: [] }, now, words);
+      }
       if (transaction.rejected)
         return this.#judge(proposal, now, { effect: 'reject', reason: 'REJECTED_BEFORE' });
       const approved = transaction.approvedAmount;
@@ -170,6 +188,7 @@ export class LedgerModel {
         core: ask.coreFingerprint,
         rejected: known?.rejected === true || words.effect === 'reject',
         approvedAmount: known?.approvedAmount ?? (words.effect === 'approve' ? ask.amount : undefined),
+        released: known?.released,
       });
     }
     return { kind: 'decided', repeated: false, decision, use: [] };

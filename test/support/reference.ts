@@ -216,6 +216,8 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
   CONFLICT_BINDING: '**Investigate**: one request id names two transactions.',
   CONFLICT_AMOUNT: '**Investigate**: more is to be signed than was approved.',
   REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',
+  RELEASED_BEFORE:
+    '**Investigate**: somebody asks for a signature of a transaction that was said to be over. What it had charged was given back.',
 };
 
 export function undecidedTable(): string {

@@ -2,6 +2,7 @@
 import type { Charge } from '../../core/decision.js';
 import type { ErrorCode } from '../../core/errors.js';
 import type { Activation, CounterEntry, Freeze, Proposal } from '../../core/ports.js';
+import type { Release } from '../../core/release.js';
 
 export type Request =
   | { readonly method: 'init' | 'state' | 'check' }
@@ -12,6 +13,8 @@ export type Request =
   | { readonly method: 'unfreeze'; readonly id: string; readonly statements: readonly string[] }
   | { readonly method: 'events'; readonly after: number; readonly limit: number }
   | { readonly method: 'usage'; readonly charges: readonly Charge[] }
+  | { readonly method: 'release'; readonly request: Release }
+  | { readonly method: 'transaction'; readonly moneyKey: string }
   | { readonly method: 'lookup'; readonly askKey: string };
 
 export interface Call {

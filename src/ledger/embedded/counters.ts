@@ -83,6 +83,22 @@ export class Counters {
     this.charge(counter, moneyKey, atMs);
   }
 
+  /** In a counter of amounts. */
+  heldBy(counter: CounterOf, moneyKey: string): bigint {
+    return this.#holding(nameOf(counter), moneyKey)?.amount ?? 0n;
+  }
+
+  /** Takes the entry of a money key away, as if it had never been charged. */
+  giveBack(counter: CounterOf, moneyKey: string): void {
+    const name = nameOf(counter);
+    this.#setTotal(name, this.#totalOf(name) - this.heldBy(counter, moneyKey));
+    this.#rows.write(
+      'DELETE FROM entries WHERE workspace = ? AND counter = ? AND holder = ?',
+      name,
+      moneyKey,
+    );
+  }
+
   usage(charge: CounterOf, nowMs: number): bigint {
     return this.#totalOf(nameOf(charge)) - (this.#expiredTotal(charge, nowMs) ?? 0n);
   }

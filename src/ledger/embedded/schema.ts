@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS conflicts (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS transactions (
   workspace TEXT, money TEXT, core TEXT, approved INTEGER NOT NULL, rejected INTEGER NOT NULL, amount TEXT,
+  released INTEGER, events TEXT NOT NULL,
   PRIMARY KEY (workspace, money)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bindings (

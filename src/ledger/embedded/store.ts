@@ -20,15 +20,17 @@ import type {
   LedgerState,
   Proposal,
 } from '../../core/ports.js';
+import type { KnownTransaction, Release, Released } from '../../core/release.js';
 import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from '../decision-record.js';
 import { fillOf } from '../journal-body.js';
 import { commit } from './commit.js';
 import { Counters } from './counters.js';
+import { release, transaction, withEvent } from './release.js';
 import { Rows } from './rows.js';
 import { openFile } from './schema.js';
 
 /** The layout of records this version reads and writes. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** The ledger's own row, and its clock at the instant of the step. */
 export interface Head {
@@ -128,8 +130,28 @@ export class EmbeddedStore {
   }
 
   fill(entries: readonly CounterEntry[]): void {
-    this.append(this.head(), 'fill', JSON.stringify(fillOf(entries)));
+    const sequence = this.append(this.head(), 'fill', JSON.stringify(fillOf(entries)));
     for (const entry of entries) this.counters.fill(entry);
+    for (const moneyKey of new Set(entries.map((entry) => entry.moneyKey))) {
+      const sql = 'SELECT events FROM transactions WHERE workspace = ? AND money = ?';
+      const known = this.rows.one(sql, moneyKey);
+      if (known !== undefined) {
+        this.rows.write(
+          'UPDATE transactions SET events = ?3 WHERE workspace = ?1 AND money = ?2',
+          moneyKey,
+          withEvent(String(known.events), sequence),
+        );
+      }
+    }
+  }
+
+  release(request: Release): Released {
+    return release(this, this.head(), request);
+  }
+
+  transaction(moneyKey: string): KnownTransaction | undefined {
+    this.head();
+    return transaction(this, moneyKey);
   }
 
   activate({ expectedSequence, ...policy }: Activation): { readonly sequence: number } {

@@ -66,6 +66,10 @@ function perform(opened: EmbeddedStore, { request }: Call): unknown {
       return opened.events(request.after, request.limit);
     case 'usage':
       return opened.usage(request.charges);
+    case 'release':
+      return opened.release(request.request);
+    case 'transaction':
+      return opened.transaction(request.moneyKey);
     case 'lookup':
       return opened.lookup(request.askKey);
     case 'check':

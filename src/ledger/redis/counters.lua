@@ -69,6 +69,23 @@ local function charge(counter, moneyKey, now)
   end
 end
 
+-- What a money key holds in a counter of amounts, and what would be left without it.
+local function holding(counter, moneyKey)
+  local known = redis.call('HMGET', counter.held, moneyKey, TOTAL)
+  counter.amount = natural(known[1] or '0')
+  counter.rest = difference(natural(known[2] or '0'), counter.amount)
+  counter.isHeld = known[1] and true or false
+end
+
+-- Takes that entry away, as if it had never been charged.
+local function giveBack(counter, moneyKey)
+  if not counter.isHeld then return end
+  redis.call('HDEL', counter.held, moneyKey)
+  redis.call('HSET', counter.held, TOTAL, decimal(counter.rest))
+  if counter.times then redis.call('ZREM', counter.times, moneyKey) end
+  if redis.call('HLEN', counter.held) == 1 then redis.call('DEL', counter.held) end
+end
+
 local function fillAmount(counter, moneyKey, at)
   local known = redis.call('HMGET', counter.held, moneyKey, TOTAL)
   local held, total = natural(known[1] or '0'), natural(known[2] or '0')
@@ -87,11 +104,12 @@ local function fillAmount(counter, moneyKey, at)
   charge(counter, moneyKey, at)
 end
 
--- Entries that a limit is filled with from the journal; see fill.lua.
-local function fill(entries)
+-- Entries that a limit is filled with from the journal, by the event of this number; see fill.lua.
+local function fill(transactions, sequence, entries)
   for _ = 1, entries do
     local counter = takeCounter()
     local moneyKey, at = take(), tonumber(take())
+    fillTransaction(transactions, moneyKey, sequence)
     if counter.members then
       charge(counter, moneyKey, at)
     else

@@ -15,7 +15,7 @@ export interface Keys {
   readonly asks: string;
   /** Hash: fingerprint and ask key → decision. */
   readonly conflicts: string;
-  /** Hash: money key → core fingerprint, approved, rejected, amount. */
+  /** Hash: money key → what is known of a transaction; see transactions.lua. */
   readonly transactions: string;
   /** Hash: request key → transaction id. */
   readonly bindings: string;

@@ -21,21 +21,9 @@ local function loadCharges(holder, at)
   end
 end
 
-local function loadTransaction(moneyKey, core, amount, effect)
-  local known = redis.call('HGET', transactions, moneyKey)
-  local approved, rejected, approvedAmount = '-', '-', '-'
-  if known then core, approved, rejected, approvedAmount = string.match(known, '^(%S+) (%S+) (%S+) (%S+)$') end
-  if effect == 'reject' then rejected = 'rejected' end
-  if effect == 'approve' then
-    approved = 'approved'
-    if approvedAmount == '-' then approvedAmount = amount end
-  end
-  redis.call('HSET', transactions, moneyKey, core .. ' ' .. approved .. ' ' .. rejected .. ' ' .. approvedAmount)
-end
-
 local load = {}
 
-function load.decision(at)
+function load.decision(at, sequence)
   local askKey, fingerprint, effect, decision = take(), take(), take(), take()
   if redis.call('HSETNX', asks, askKey, fingerprint .. ' ' .. effect .. ' ' .. decision) == 0 then
     return 'the log holds two decisions of ' .. askKey
@@ -43,7 +31,10 @@ function load.decision(at)
   local requestKey, txId = takeOptional(), take()
   if requestKey then redis.call('HSET', bindings, requestKey, txId) end
   local moneyKey, core, amount = takeOptional(), take(), take()
-  if moneyKey then loadTransaction(moneyKey, core, amount, effect) end
+  if moneyKey then
+    local known = transactionOf(transactions, moneyKey) or newTransaction(core)
+    decideTransaction(transactions, moneyKey, known, { effect = effect, amount = amount, sequence = sequence })
+  end
   loadCharges(moneyKey or askKey, at)
   for _ = 1, tonumber(take()) do
     redis.call('HSET', facts, take(), take())
@@ -54,8 +45,21 @@ function load.conflict()
   redis.call('HSET', conflicts, take(), take())
 end
 
-function load.fill()
-  fill(tonumber(take()))
+function load.fill(_, sequence)
+  fill(transactions, sequence, tonumber(take()))
+end
+
+function load.release(_, sequence)
+  local moneyKey = take()
+  for _ = 1, tonumber(take()) do
+    local counter = takeCounter()
+    holding(counter, moneyKey)
+    giveBack(counter, moneyKey)
+  end
+  local known = transactionOf(transactions, moneyKey)
+  if not known then return 'the log releases ' .. moneyKey .. ', and has no decision about it' end
+  known.released = sequence
+  keepTransaction(transactions, moneyKey, known, sequence)
 end
 
 function load.policy(_, _, body)

@@ -14,11 +14,12 @@ import type {
 import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from '../decision-record.js';
 import { fillOf } from '../journal-body.js';
 import { checkEntry, checkProposal, MAX_EVENTS } from '../proposal.js';
-import { commitOperands, committed, entryOperands } from './commit.js';
+import { commitOperands, committed, entryOperands, listOperands } from './commit.js';
 import { type Connection, connect, type NodeConnection, type RedisConnection } from './connection.js';
 import { createFence, type Guard, unconfirmedOf } from './fence.js';
 import { createKeeper } from './keeper.js';
 import { keysOf } from './keys.js';
+import { release, transaction } from './release.js';
 import { SCRIPTS } from './scripts.js';
 import { readServer, serverProblems } from './server-check.js';
 import { type Answer, Session } from './session.js';
@@ -103,6 +104,8 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
       }
       return recorded(answer);
     },
+    release: (request) => release(session, guard, request),
+    transaction: (moneyKey) => transaction(session, guard, moneyKey),
     events: (after, limit) => events(session, after, limit),
     usage: (charges) => usage(session, charges),
     async lookup(askKey) {
@@ -191,14 +194,10 @@ async function commit(session: Session, guard: Guard, proposal: Proposal): Promi
 
 function fill(session: Session, entries: readonly CounterEntry[]): Promise<Answer<'DONE'>> {
   return session.write(SCRIPTS.fill, (keys) => {
-    const operands = entries.map((entry) => entryOperands(keys, entry));
+    const operands = listOperands(entries.map((entry) => entryOperands(keys, entry)));
     return {
-      keys: [keys.meta, keys.journal, keys.pending, ...operands.flatMap((entry) => entry.keys)],
-      args: [
-        JSON.stringify(fillOf(entries)),
-        String(entries.length),
-        ...operands.flatMap((entry) => entry.args),
-      ],
+      keys: [keys.meta, keys.journal, keys.pending, keys.transactions, ...operands.keys],
+      args: [JSON.stringify(fillOf(entries)), ...operands.args],
     };
   });
 }

@@ -1,46 +1,18 @@
 /** Events of the journal as load.lua takes them: what each did to the keys of the ledger when it was recorded. */
 import { z } from 'zod';
-import type { CounterEntry } from '../../core/ports.js';
-import { decisionOf, recordOf } from '../decision-record.js';
+import { decisionOf } from '../decision-record.js';
+import {
+  bodyOf,
+  conflictBody,
+  decisionBody,
+  fillBody,
+  neededBy,
+  releaseBody,
+  type StoredEvent,
+} from '../journal-body.js';
 import type { LogEvent } from '../witness/ports.js';
-import { counterOperands, entryOperands, type Operands } from './commit.js';
+import { counterOperands, entryOperands, holdingOperands, listOperands, type Operands } from './commit.js';
 import type { Keys } from './keys.js';
-
-const windowSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('rolling'), lengthMs: z.int() }),
-  z.object({ kind: z.literal('calendar'), startMs: z.int(), endMs: z.int() }),
-  z.object({ kind: z.literal('lifetime') }),
-]);
-
-/** `need` for an amount, `members` for a limit that counts different members. */
-const countedSchema = z.object({
-  counter: z.string(),
-  window: windowSchema,
-  need: z.string().optional(),
-  members: z.array(z.string()).optional(),
-});
-
-const askSchema = z.object({
-  askKey: z.string(),
-  fingerprint: z.string(),
-  moneyKey: z.string().optional(),
-  coreFingerprint: z.string().optional(),
-  amount: z.string().optional(),
-  requestKey: z.string().optional(),
-  txId: z.string().optional(),
-});
-
-const decisionSchema = z.object({
-  ask: askSchema,
-  decision: z.record(z.string(), z.unknown()),
-  charged: z.array(countedSchema.extend({ mode: z.enum(['enforce', 'shadow']) })),
-  facts: z.record(z.string(), z.string()).optional(),
-});
-const conflictSchema = decisionSchema.pick({ ask: true, decision: true });
-const fillSchema = z.object({
-  entries: z.array(countedSchema.extend({ moneyKey: z.string(), atMs: z.int() })),
-});
-const namedSchema = z.object({ id: z.string() });
 
 /** Keys of counters, and arguments, of a stretch of the log. LEDGER_CORRUPT when an event cannot be read. */
 export function loadOperands(keys: Keys, events: readonly LogEvent[]): Operands {
@@ -79,35 +51,32 @@ function eventOperands(keys: Keys, logged: LogEvent): Operands {
   return { keys: counters, args: [String(logged.sequence), at, type, body, ...args] };
 }
 
-interface Effect {
-  readonly type: string;
-  readonly body: string;
-  readonly sequence: number;
-}
+const namedBody = z.object({ id: z.string() });
 
 const NOTHING: Operands = { keys: [], args: [] };
 
-function effectOperands(keys: Keys, { type, body, sequence }: Effect): Operands {
-  const what = `event ${sequence}`;
-  switch (type) {
+function effectOperands(keys: Keys, event: StoredEvent): Operands {
+  switch (event.type) {
     case 'decision':
-      return decisionOperands(keys, recordOf(decisionSchema, body, what));
+      return decisionOperands(keys, bodyOf(decisionBody, event));
     case 'conflict': {
-      const { ask, decision } = recordOf(conflictSchema, body, what);
+      const { ask, decision } = bodyOf(conflictBody, event);
       return { keys: [], args: [`${ask.fingerprint} ${ask.askKey}`, JSON.stringify(decision)] };
     }
-    case 'fill': {
-      const entries = recordOf(fillSchema, body, what).entries.map((entry) =>
-        entryOperands(keys, { ...entry, need: needOf(entry) }),
+    case 'fill':
+      return listOperands(
+        bodyOf(fillBody, event).entries.map((entry) =>
+          entryOperands(keys, { ...entry, need: neededBy(entry) }),
+        ),
       );
-      return {
-        keys: entries.flatMap((entry) => entry.keys),
-        args: [String(entries.length), ...entries.flatMap((entry) => entry.args)],
-      };
+    case 'release': {
+      const { moneyKey, given } = bodyOf(releaseBody, event);
+      const counters = listOperands(given.map((holding) => holdingOperands(keys, holding)));
+      return { keys: counters.keys, args: [moneyKey, ...counters.args] };
     }
     case 'freeze':
     case 'unfreeze':
-      return { keys: [], args: [recordOf(namedSchema, body, what).id] };
+      return { keys: [], args: [bodyOf(namedBody, event).id] };
     default:
       return NOTHING;
   }
@@ -115,15 +84,17 @@ function effectOperands(keys: Keys, { type, body, sequence }: Effect): Operands 
 
 function decisionOperands(
   keys: Keys,
-  { ask, decision, charged, facts = {} }: z.infer<typeof decisionSchema>,
+  { ask, decision, charged, facts = {} }: z.infer<typeof decisionBody>,
 ): Operands {
   const record = JSON.stringify(decision);
-  const counters = charged.map((charge) =>
-    counterOperands(keys.counter(charge), { window: charge.window, need: needOf(charge) }),
+  const counters = listOperands(
+    charged.map((charge) =>
+      counterOperands(keys.counter(charge), { window: charge.window, need: neededBy(charge) }),
+    ),
   );
   const remembered = Object.entries(facts);
   return {
-    keys: counters.flatMap((counter) => counter.keys),
+    keys: counters.keys,
     args: [
       ask.askKey,
       ask.fingerprint,
@@ -134,14 +105,9 @@ function decisionOperands(
       ask.moneyKey ?? '',
       ask.coreFingerprint ?? '-',
       ask.amount ?? '-',
-      String(counters.length),
-      ...counters.flatMap((counter) => counter.args),
+      ...counters.args,
       String(remembered.length),
       ...remembered.flat(),
     ],
   };
-}
-
-function needOf({ need, members }: z.infer<typeof countedSchema>): CounterEntry['need'] {
-  return need === undefined ? { kind: 'distinct', members: members ?? [] } : { kind: 'amount', amount: need };
 }

@@ -58,7 +58,7 @@ export interface Script<Code extends ReplyCode> {
  * Without the first line Redis would also run a script that only reads on a replica, or on a primary that has lost
  * its replicas, and would let a script that writes begin when memory is full.
  */
-const SHARED = `#!lua\n${['integers', 'arguments', 'ledger', 'counters', 'fence'].map(fileOf).join('\n')}`;
+const SHARED = `#!lua\n${['integers', 'arguments', 'ledger', 'transactions', 'counters', 'fence'].map(fileOf).join('\n')}`;
 
 export const SCRIPTS = {
   init: script('init', ['CREATED', 'EXISTS', 'FENCED']),
@@ -82,6 +82,8 @@ export const SCRIPTS = {
   unfreeze: script('unfreeze', ['DONE', 'UNKNOWN', 'FENCED']),
   events: script('events', ['EVENTS']),
   usage: script('usage', ['USAGE']),
+  transaction: script('transaction', ['FOUND', 'NONE']),
+  release: script('release', ['DONE', 'CHANGED', 'FENCED']),
   lookup: script('lookup', ['FOUND', 'NONE']),
   pending: script('pending', ['EVENTS']),
   confirm: script('confirm', ['DONE']),
