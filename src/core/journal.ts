@@ -35,6 +35,7 @@ export const EVENT_TYPES = [
   'unfreeze',
   'release',
   'activation',
+  'checkpoint',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 

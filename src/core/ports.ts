@@ -13,6 +13,7 @@ import type { JournalEvent } from './journal.js';
 import type { AssetSettings } from './policy/verification.js';
 import type { Releases } from './release.js';
 import type { RawTransaction, Request, TransactionRequest } from './request.js';
+import type { Upkeep } from './upkeep.js';
 
 export type { JournalEvent } from './journal.js';
 export { type Clock, DEADLINE_PASSED, type Deadline } from './time.js';
@@ -315,6 +316,8 @@ export interface Ledger extends Releases {
   usage(charges: readonly Charge[]): Promise<readonly string[]>;
   /** The standing decision of an ask, for people; no part of deciding. */
   lookup(askKey: string): Promise<Decision | undefined>;
+  /** What is kept, and forgetting what is older than the retention. */
+  readonly upkeep: Upkeep;
   /** Absent when the store cannot come back with less than it acknowledged, or recovers by itself. */
   readonly fence?: Fence;
   /** Present when witnesses keep the log, and the ledger is recovered from them. */

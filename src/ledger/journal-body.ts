@@ -57,6 +57,48 @@ export const releaseBody = z.object({
   ),
 });
 
+const pairSchema = z.object({ counter: z.string(), mode: modeSchema, window: windowSchema });
+const markedSchema = z.tuple([z.string(), z.int()]);
+
+/** What has to survive the events `from` < n ≤ `to`; see range.ts. */
+export const checkpointBody = z.object({
+  ledger: z.string(),
+  from: z.int(),
+  to: z.int(),
+  /** When the newest of them was. */
+  atMs: z.int(),
+  /** The events that the policy and the freezes stand since. */
+  versions: z.object({ policy: z.int(), freezes: z.int() }),
+  /** The active policy, when its event is covered. */
+  policy: z.object({ sequence: z.int(), record: z.record(z.string(), z.unknown()) }).optional(),
+  /** All freezes that stand and whose events are covered. */
+  freezes: z.array(z.object({ sequence: z.int(), freeze: z.record(z.string(), z.unknown()) })),
+  /** What forgotten transactions held in lifetime counters: added to their totals. */
+  totals: z.array(pairSchema.extend({ amount: z.string() })),
+  /** Members of lifetime counters, and when each was approved last. */
+  members: z.array(pairSchema.extend({ members: z.array(markedSchema) })),
+  facts: z.array(z.tuple([z.string(), z.string()])),
+  /** What is known of transactions that later events are about too, and exactly what they hold; of forgotten ones nothing. */
+  transactions: z.array(
+    z.object({
+      moneyKey: z.string(),
+      known: z
+        .object({
+          core: z.string().optional(),
+          approved: z.boolean(),
+          rejected: z.boolean(),
+          amount: z.string().optional(),
+          released: z.int().optional(),
+          /** The events about it that are not covered. */
+          events: z.string(),
+        })
+        .optional(),
+      held: z.array(pairSchema.extend({ amount: z.string(), atMs: z.int() })),
+    }),
+  ),
+});
+export type Checkpoint = z.infer<typeof checkpointBody>;
+
 export type JournalAsk = Readonly<Record<string, string | undefined>>;
 
 export function askOf(ask: AskIdentity): JournalAsk {
@@ -142,7 +184,17 @@ function countedBy(moneyKey: string, event: StoredEvent): readonly Omit<Holding,
       .entries.filter((entry) => entry.moneyKey === moneyKey && entry.need !== undefined)
       .map(({ counter, window }) => ({ counter, mode: 'enforce', window }));
   }
+  if (event.type === 'checkpoint') return carriedBy(moneyKey, bodyOf(checkpointBody, event));
   return [];
+}
+
+/** The counters of a transaction that a checkpoint carries. */
+export function carriedBy(
+  moneyKey: string,
+  { transactions }: Checkpoint,
+): readonly Omit<Holding, 'amount'>[] {
+  const carried = transactions.filter((transaction) => transaction.moneyKey === moneyKey);
+  return carried.flatMap(({ held }) => held.map(({ counter, mode, window }) => ({ counter, mode, window })));
 }
 
 /** LEDGER_CORRUPT when it is not what its type says. */

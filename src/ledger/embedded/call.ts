@@ -3,9 +3,10 @@ import type { Charge } from '../../core/decision.js';
 import type { ErrorCode } from '../../core/errors.js';
 import type { Activation, CounterEntry, Freeze, Proposal } from '../../core/ports.js';
 import type { Release } from '../../core/release.js';
+import type { TrimOrder } from '../../core/upkeep.js';
 
 export type Request =
-  | { readonly method: 'init' | 'state' | 'check' }
+  | { readonly method: 'init' | 'state' | 'check' | 'kept' }
   | { readonly method: 'commit'; readonly proposal: Proposal }
   | { readonly method: 'fill'; readonly entries: readonly CounterEntry[] }
   | { readonly method: 'activate'; readonly activation: Activation }
@@ -14,6 +15,7 @@ export type Request =
   | { readonly method: 'events'; readonly after: number; readonly limit: number }
   | { readonly method: 'usage'; readonly charges: readonly Charge[] }
   | { readonly method: 'release'; readonly request: Release }
+  | { readonly method: 'trim'; readonly order: TrimOrder }
   | { readonly method: 'transaction'; readonly moneyKey: string }
   | { readonly method: 'lookup'; readonly askKey: string };
 

@@ -33,7 +33,9 @@ interface Transaction {
   readonly amount: string | undefined;
   /** The event that released its charges. */
   readonly released: number | undefined;
-  /** The numbers of the events that are about it. */
+  /** The checkpoint that carries what events before it said. */
+  readonly carried: number | undefined;
+  /** The numbers of the other events that are about it. */
   readonly events: string;
 }
 
@@ -215,18 +217,24 @@ function decide(
   );
   if (ask.binding !== undefined) {
     const { requestKey, txId } = ask.binding;
-    store.rows.write('INSERT OR REPLACE INTO bindings VALUES (?, ?, ?)', requestKey, txId);
+    store.rows.write(
+      'INSERT OR REPLACE INTO bindings VALUES (?, ?, ?, ?)',
+      requestKey,
+      txId,
+      decision.sequence,
+    );
   }
   if (ask.moneyKey !== undefined) {
     const approved = decision.effect === 'approve';
     store.rows.write(
-      'INSERT OR REPLACE INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
       ask.moneyKey,
       ask.coreFingerprint ?? null,
       Number(approved || known?.approved === true),
       Number(decision.effect === 'reject' || known?.rejected === true),
       known?.amount ?? (approved ? (ask.amount ?? null) : null),
       known?.released ?? null,
+      known?.carried ?? null,
       withEvent(known?.events ?? '', decision.sequence),
     );
   }
@@ -270,6 +278,7 @@ function transactionOf({ store, proposal }: Step): Transaction | undefined {
     rejected: row.rejected === 1,
     amount: textOf(row.amount),
     released: typeof row.released === 'number' ? row.released : undefined,
+    carried: typeof row.carried === 'number' ? row.carried : undefined,
     events: String(row.events),
   };
 }

@@ -99,6 +99,17 @@ export class Counters {
     );
   }
 
+  /** Forgets who holds something: it stays in the total. */
+  fold(counter: CounterOf, holder: string): void {
+    const sql = 'DELETE FROM entries WHERE workspace = ? AND counter = ? AND holder = ?';
+    this.#rows.write(sql, nameOf(counter), holder);
+  }
+
+  /** When the entry of a money key, or of a member, was made last. */
+  heldSince(counter: CounterOf, holder: string): number | undefined {
+    return this.#holding(nameOf(counter), holder)?.at;
+  }
+
   usage(charge: CounterOf, nowMs: number): bigint {
     return this.#totalOf(nameOf(charge)) - (this.#expiredTotal(charge, nowMs) ?? 0n);
   }
@@ -117,6 +128,10 @@ export class Counters {
   }
 
   #setTotal(name: string, total: bigint): void {
+    if (total === 0n) {
+      this.#rows.write('DELETE FROM totals WHERE workspace = ? AND counter = ?', name);
+      return;
+    }
     this.#rows.write('INSERT OR REPLACE INTO totals VALUES (?, ?, ?)', name, String(total));
   }
 

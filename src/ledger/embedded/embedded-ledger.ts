@@ -53,6 +53,12 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       assert(limit > 0 && limit <= MAX_EVENTS, `between 1 and ${MAX_EVENTS} events are read at a time`);
       return call({ method: 'events', after, limit });
     },
+    upkeep: {
+      kept: () => call({ method: 'kept' }),
+      trim: (order) => call({ method: 'trim', order }),
+      // A file has one epoch.
+      sweep: async () => 0,
+    },
     usage: (charges) => call({ method: 'usage', charges }),
     lookup: (askKey) => call({ method: 'lookup', askKey }),
     check: () => call({ method: 'check' }),

@@ -58,7 +58,8 @@ function read({ rows }: EmbeddedStore, moneyKey: string): Known | undefined {
   const row = rows.one('SELECT * FROM transactions WHERE workspace = ? AND money = ?', moneyKey);
   if (row === undefined) return undefined;
   const numbers = String(row.events);
-  const events = numbers.split(',').flatMap((number) => {
+  const named = row.carried === null ? numbers : `${row.carried},${numbers}`;
+  const events = named.split(',').flatMap((number) => {
     const sql = 'SELECT sequence, type, body FROM journal WHERE workspace = ? AND sequence = ?';
     const event = number === '+' ? undefined : rows.one(sql, Number(number));
     return event === undefined ? [] : [eventOf(event)];

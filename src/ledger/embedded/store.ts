@@ -21,6 +21,7 @@ import type {
   Proposal,
 } from '../../core/ports.js';
 import type { KnownTransaction, Release, Released } from '../../core/release.js';
+import type { Kept, Trimmed, TrimOrder } from '../../core/upkeep.js';
 import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from '../decision-record.js';
 import { fillOf } from '../journal-body.js';
 import { commit } from './commit.js';
@@ -28,9 +29,10 @@ import { Counters } from './counters.js';
 import { release, transaction, withEvent } from './release.js';
 import { Rows } from './rows.js';
 import { openFile } from './schema.js';
+import { kept, trim } from './upkeep.js';
 
 /** The layout of records this version reads and writes. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** The ledger's own row, and its clock at the instant of the step. */
 export interface Head {
@@ -39,6 +41,11 @@ export interface Head {
   readonly policy: number;
   readonly freezes: number;
   readonly active: string | undefined;
+  /** The newest checkpoint; 0 when there is none. */
+  readonly checkpoint: number;
+  /** The last event that was forgotten, and when the newest of those was. */
+  readonly trimmed: number;
+  readonly trimmedAtMs: number;
   readonly nowMs: number;
 }
 
@@ -106,7 +113,7 @@ export class EmbeddedStore {
       throw new CountersignError('LEDGER_EXISTS', 'the store already holds a ledger');
     }
     const identity = randomUUID();
-    this.rows.write('INSERT INTO ledgers VALUES (?, ?, ?, 0, 0, 0, 0, 0, NULL)', identity, FORMAT);
+    this.rows.write('INSERT INTO ledgers VALUES (?, ?, ?, 0, 0, 0, 0, 0, NULL, 0, 0, 0)', identity, FORMAT);
     this.append(this.head(), 'ledger', JSON.stringify({ identity }));
     return { identity };
   }
@@ -204,6 +211,14 @@ export class EmbeddedStore {
       .map((row) => eventOf(String(row.sequence), String(row.at), String(row.type), String(row.body)));
   }
 
+  kept(): Kept {
+    return kept(this, this.head());
+  }
+
+  trim(order: TrimOrder): Trimmed {
+    return trim(this, this.head(), order);
+  }
+
   usage(charges: readonly Charge[]): readonly string[] {
     const { nowMs } = this.head();
     return charges.map((charge) => String(this.counters.usage(charge, nowMs)));
@@ -250,6 +265,9 @@ export class EmbeddedStore {
       policy: Number(row.policy),
       freezes: Number(row.freezes),
       active: row.active === null ? undefined : String(row.active),
+      checkpoint: Number(row.checkpoint),
+      trimmed: Number(row.trimmed),
+      trimmedAtMs: Number(row.trimmed_at),
       nowMs: Math.max(this.#clock.now(), Number(row.clock)),
     };
   }

@@ -10,6 +10,7 @@
 --   RETRY now reason charge                                 nothing recorded; number of the full charge, or 0
 --   STALE now | WINDOW_MOVED now                            nothing recorded; evaluate again
 --   TRIM_AGAIN                                              expired entries were dropped and some are left
+--   EXPIRING                                                what it would be decided by is being forgotten: ask again
 --   CLOCK_SKEW now, or a refusal of enter
 -- `event`: what witnesses must have before the decision is answered; empty text when nothing is missing there.
 
@@ -50,14 +51,14 @@ local function eventJson(decision, more)
   return '{"ask":' .. askJson .. ',"decision":' .. decision .. more .. ',"journal":' .. journalJson .. '}'
 end
 
--- No text inside the record can hold this: its quotes would be escaped.
 local function pendingDecision(decision)
-  return pendingText(ledger, log, string.match(decision, ',"sequence":(%d+),"decidedAtMs":'))
+  return pendingText(ledger, log, sequenceOf(decision))
 end
 
 -- The same variant gets the same answer again, even if what it contradicted was lost with a server, unanswered.
 local variant = fingerprint .. ' ' .. askKey
 local contradicted = redis.call('HGET', conflicts, variant)
+if contradicted and isExpiring(ledger, sequenceOf(contradicted)) then return { 'EXPIRING' } end
 if contradicted then return { 'CONFLICT', now, '1', contradicted, pendingDecision(contradicted) } end
 
 -- The ask and the transaction stay untouched by it.
@@ -70,16 +71,19 @@ local function conflict(reason)
 end
 
 if requestKey then
-  local bound = redis.call('HGET', bindings, requestKey)
+  local sequence, bound = string.match(redis.call('HGET', bindings, requestKey) or '', '^(%d+) (.*)$')
+  if bound and isExpiring(ledger, sequence) then return { 'EXPIRING' } end
   if bound and bound ~= txId then return conflict('CONFLICT_BINDING') end
 end
 
 local transaction = moneyKey and transactionOf(transactions, moneyKey) or newTransaction(core)
 local isReleased = transaction.released ~= '-'
+if transaction.events ~= '' and isExpiring(ledger, lastEvent(transaction)) then return { 'EXPIRING' } end
 
 local standing = redis.call('HGET', asks, askKey)
 if standing then
   local known, effect, decision = string.match(standing, '^(%S+) (%S+) (.*)$')
+  if isExpiring(ledger, sequenceOf(decision)) then return { 'EXPIRING' } end
   if known ~= fingerprint then return conflict('CONFLICT_CONTENT') end
   -- The approval stands in the log, and nobody may act on it any more.
   if effect == 'approve' and isReleased then return conflict('RELEASED_BEFORE') end
@@ -185,7 +189,7 @@ local sequence, event = append(ledger, log, 'decision', eventJson(decision, ',"c
   .. (approves and factsJson or '')))
 keepClock(ledger)
 redis.call('HSET', asks, askKey, fingerprint .. ' ' .. verdict.effect .. ' ' .. decision)
-if requestKey then redis.call('HSET', bindings, requestKey, txId) end
+if requestKey then redis.call('HSET', bindings, requestKey, sequence .. ' ' .. txId) end
 if moneyKey then
   decideTransaction(transactions, moneyKey, transaction,
     { effect = verdict.effect, amount = amount, sequence = sequence })

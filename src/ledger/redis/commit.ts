@@ -138,12 +138,13 @@ export function committed(
 ): Committed | undefined {
   const { code, fields } = answer;
   if (code === 'TRIM_AGAIN') return undefined;
+  if (code === 'EXPIRING') throw expiring();
   const records = code === 'DECIDED' || code === 'CONFLICT';
   return { reply: replyOf(code, fields, proposal), event: (records ? fields[3] : undefined) ?? '' };
 }
 
 function replyOf(
-  code: Exclude<(typeof SCRIPTS.commit.codes)[number], 'FENCED' | 'TRIM_AGAIN'>,
+  code: Exclude<(typeof SCRIPTS.commit.codes)[number], 'FENCED' | 'TRIM_AGAIN' | 'EXPIRING'>,
   fields: readonly string[],
   proposal: Proposal,
 ): CommitReply {
@@ -174,6 +175,14 @@ function replyOf(
         `the ledger's clock and this replica's differ by ${Math.abs(ledgerNowMs - proposal.nowMs)} ms`,
       );
   }
+}
+
+/** Passes by itself: the janitor is about to forget it, and then the question is a new one. */
+export function expiring(): CountersignError {
+  return new CountersignError(
+    'LEDGER_UNAVAILABLE',
+    'what the ledger knows of it is older than the retention, and is being forgotten: ask again',
+  );
 }
 
 function retryOf(

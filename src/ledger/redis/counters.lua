@@ -1,5 +1,6 @@
 -- Counters. Two keys each:
---   held     hash: money key -> amount it holds; under the empty field, which no money key is, the total of all
+--   held     hash: money key -> amount it holds; under the empty field, which no money key is, the total of all, in
+--            lifetime counters with what forgotten transactions held
 --   times    sorted set: money key -> ms at which it was last approved (rolling windows only)
 -- and for limits that count different members:
 --   members  sorted set: member -> ms at which it was last approved
@@ -83,7 +84,8 @@ local function giveBack(counter, moneyKey)
   redis.call('HDEL', counter.held, moneyKey)
   redis.call('HSET', counter.held, TOTAL, decimal(counter.rest))
   if counter.times then redis.call('ZREM', counter.times, moneyKey) end
-  if redis.call('HLEN', counter.held) == 1 then redis.call('DEL', counter.held) end
+  -- A lifetime counter's total holds more than its entries: what forgotten transactions held.
+  if redis.call('HLEN', counter.held) == 1 and compare(counter.rest, ZERO) == 0 then redis.call('DEL', counter.held) end
 end
 
 local function fillAmount(counter, moneyKey, at)

@@ -29,7 +29,7 @@ function load.decision(at, sequence)
     return 'the log holds two decisions of ' .. askKey
   end
   local requestKey, txId = takeOptional(), take()
-  if requestKey then redis.call('HSET', bindings, requestKey, txId) end
+  if requestKey then redis.call('HSET', bindings, requestKey, sequence .. ' ' .. txId) end
   local moneyKey, core, amount = takeOptional(), take(), take()
   if moneyKey then
     local known = transactionOf(transactions, moneyKey) or newTransaction(core)
@@ -56,8 +56,8 @@ function load.release(_, sequence)
     holding(counter, moneyKey)
     giveBack(counter, moneyKey)
   end
-  local known = transactionOf(transactions, moneyKey)
-  if not known then return 'the log releases ' .. moneyKey .. ', and has no decision about it' end
+  -- Decisions about it may have been forgotten: then a checkpoint that follows says what is known.
+  local known = transactionOf(transactions, moneyKey) or newTransaction('-')
   known.released = sequence
   keepTransaction(transactions, moneyKey, known, sequence)
 end
@@ -72,6 +72,48 @@ end
 
 function load.unfreeze()
   redis.call('HDEL', freezes, take())
+end
+
+-- In its place in the log it says how things stood there, whatever was made of them from events that are left.
+function load.checkpoint()
+  local to, record = tonumber(take()), takeOptional()
+  if record then redis.call('SET', policy, record) end
+  local standing, known = {}, redis.call('HGETALL', freezes)
+  for _ = 1, tonumber(take()) do
+    local id = take()
+    standing[id] = take()
+    redis.call('HSET', freezes, id, standing[id])
+  end
+  for index = 1, #known, 2 do
+    local id, sequence = known[index], tonumber(string.match(known[index + 1], '^%d+'))
+    if sequence <= to and not standing[id] then redis.call('HDEL', freezes, id) end
+  end
+  for _ = 1, tonumber(take()) do
+    local held, amount = takeKey(), natural(take())
+    redis.call('HSET', held, TOTAL, decimal(sum(natural(redis.call('HGET', held, TOTAL) or '0'), amount)))
+  end
+  for _ = 1, tonumber(take()) do
+    local members = takeKey()
+    for _ = 1, tonumber(take()) do
+      local member, at = take(), take()
+      redis.call('ZADD', members, 'GT', at, member)
+    end
+  end
+  for _ = 1, tonumber(take()) do
+    redis.call('HSET', facts, take(), take())
+  end
+  for _ = 1, tonumber(take()) do
+    local moneyKey, about = take(), takeOptional()
+    if about then
+      redis.call('HSET', transactions, moneyKey, about)
+    else
+      redis.call('HDEL', transactions, moneyKey)
+    end
+    for _ = 1, tonumber(take()) do
+      local counter, amount, at = takeCounter(), natural(take()), take()
+      hold(counter, moneyKey, amount, at)
+    end
+  end
 end
 
 for _ = 1, tonumber(take()) do

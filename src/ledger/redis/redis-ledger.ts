@@ -14,7 +14,7 @@ import type {
 import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from '../decision-record.js';
 import { fillOf } from '../journal-body.js';
 import { checkEntry, checkProposal, MAX_EVENTS } from '../proposal.js';
-import { commitOperands, committed, entryOperands, listOperands } from './commit.js';
+import { commitOperands, committed, entryOperands, expiring, listOperands } from './commit.js';
 import { type Connection, connect, type NodeConnection, type RedisConnection } from './connection.js';
 import { createFence, type Guard, unconfirmedOf } from './fence.js';
 import { createKeeper } from './keeper.js';
@@ -23,6 +23,7 @@ import { release, transaction } from './release.js';
 import { SCRIPTS } from './scripts.js';
 import { readServer, serverProblems } from './server-check.js';
 import { type Answer, Session } from './session.js';
+import { createUpkeep } from './upkeep.js';
 
 export interface RedisLedgerSettings {
   readonly workspace: string;
@@ -49,7 +50,10 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
   });
   const { guard, ports } = guardOf(settings, connection, session);
   /** For replies that begin with the number of the event, and the event as witnesses must have it. */
-  const recorded = async ({ fields: [number, event = ''], epoch }: Omit<Answer<'DONE'>, 'code'>) => {
+  const recorded = async ({
+    fields: [number, event = ''],
+    epoch,
+  }: Pick<Answer<'DONE'>, 'fields' | 'epoch'>) => {
     const sequence = Number(number);
     if (event !== '') await guard.confirm([{ epoch, sequence, event }]);
     session.saw({ epoch, sequence });
@@ -68,7 +72,9 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
     async fill(entries) {
       for (const entry of entries) checkEntry(entry);
       for (let start = 0; start < entries.length; start += FILL_CHUNK) {
-        await recorded(await fill(session, entries.slice(start, start + FILL_CHUNK)));
+        const answer = await fill(session, entries.slice(start, start + FILL_CHUNK));
+        if (answer.code === 'EXPIRING') throw expiring();
+        await recorded(answer);
       }
     },
     async activate({ expectedSequence, ...policy }) {
@@ -107,6 +113,10 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
     release: (request) => release(session, guard, request),
     transaction: (moneyKey) => transaction(session, guard, moneyKey),
     events: (after, limit) => events(session, after, limit),
+    upkeep: createUpkeep({
+      ...{ workspace, connection, session, guard },
+      events: (after, limit) => events(session, after, limit),
+    }),
     usage: (charges) => usage(session, charges),
     async lookup(askKey) {
       const { fields } = await session.read(SCRIPTS.lookup, (keys) => ({
@@ -192,7 +202,7 @@ async function commit(session: Session, guard: Guard, proposal: Proposal): Promi
   }
 }
 
-function fill(session: Session, entries: readonly CounterEntry[]): Promise<Answer<'DONE'>> {
+function fill(session: Session, entries: readonly CounterEntry[]): Promise<Answer<'DONE' | 'EXPIRING'>> {
   return session.write(SCRIPTS.fill, (keys) => {
     const operands = listOperands(entries.map((entry) => entryOperands(keys, entry)));
     return {

@@ -10,7 +10,7 @@ if refusal then return refusal end
 local log, transactions = takeLog(), takeKey()
 local looksOnly, moneyKey, expected, body = take() == '1', take(), take(), take()
 local known, record = transactionOf(transactions, moneyKey)
-if record ~= expected or known.released ~= '-' then return { 'CHANGED' } end
+if record ~= expected or known.released ~= '-' or isExpiring(ledger, lastEvent(known)) then return { 'CHANGED' } end
 
 local counters, amounts, json = {}, {}, {}
 for index = 1, tonumber(take()) do

@@ -68,7 +68,7 @@ async function read(session: Session, guard: Guard, moneyKey: string): Promise<K
   }));
   if (code === 'NONE') return undefined;
   const [record = '', unconfirmed = '', ...rest] = fields;
-  const [, approved, rejected, , released = '-', numbers = ''] = record.split(' ');
+  const [, approved, rejected, , released = '-', , numbers = ''] = record.split(' ');
   // Nobody is told that charges were released while that could still be forgotten.
   if (unconfirmed !== '') await guard.confirm(unconfirmedOf(epoch, [released, unconfirmed]));
   const events: StoredEvent[] = [];

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { decisionOf } from '../decision-record.js';
 import {
   bodyOf,
+  type Checkpoint,
+  checkpointBody,
   conflictBody,
   decisionBody,
   fillBody,
@@ -10,6 +12,7 @@ import {
   releaseBody,
   type StoredEvent,
 } from '../journal-body.js';
+import { partsOf } from '../witness/log.js';
 import type { LogEvent } from '../witness/ports.js';
 import { counterOperands, entryOperands, holdingOperands, listOperands, type Operands } from './commit.js';
 import type { Keys } from './keys.js';
@@ -32,17 +35,6 @@ export function loadOperands(keys: Keys, events: readonly LogEvent[]): Operands 
     ],
     args: [String(events.length), ...loaded.flatMap((each) => each.args)],
   };
-}
-
-/** Of an event as witnesses keep it. */
-export function partsOf({ event }: LogEvent): {
-  readonly type: string;
-  readonly at: string;
-  readonly body: string;
-} {
-  const first = event.indexOf(' ');
-  const second = event.indexOf(' ', first + 1);
-  return { type: event.slice(0, first), at: event.slice(first + 1, second), body: event.slice(second + 1) };
 }
 
 function eventOperands(keys: Keys, logged: LogEvent): Operands {
@@ -74,6 +66,8 @@ function effectOperands(keys: Keys, event: StoredEvent): Operands {
       const counters = listOperands(given.map((holding) => holdingOperands(keys, holding)));
       return { keys: counters.keys, args: [moneyKey, ...counters.args] };
     }
+    case 'checkpoint':
+      return checkpointOperands(keys, event.sequence, bodyOf(checkpointBody, event));
     case 'freeze':
     case 'unfreeze':
       return { keys: [], args: [bodyOf(namedBody, event).id] };
@@ -110,4 +104,68 @@ function decisionOperands(
       ...remembered.flat(),
     ],
   };
+}
+
+function checkpointOperands(
+  keys: Keys,
+  sequence: number,
+  { to, policy, freezes, totals, members, facts, transactions }: Checkpoint,
+): Operands {
+  const standing = freezes.map(({ sequence: since, freeze }) => [
+    namedBody.parse(freeze).id,
+    `${since} ${JSON.stringify(freeze)}`,
+  ]);
+  const sums = totals.map((total) => ({ keys: [keys.counter(total).held], args: [total.amount] }));
+  const sets = members.map((each) => ({
+    keys: [keys.counter(each).members],
+    args: [String(each.members.length), ...each.members.flatMap(([name, atMs]) => [name, String(atMs)])],
+  }));
+  const carried = transactions.map(({ moneyKey, known, held }) => {
+    const holdings = listOperands(
+      held.map((holding) => {
+        const counter = holdingOperands(keys, holding);
+        return { ...counter, args: [...counter.args, holding.amount, String(holding.atMs)] };
+      }),
+    );
+    const about = known === undefined ? '' : transactionText(known, sequence);
+    return { keys: holdings.keys, args: [moneyKey, about, ...holdings.args] };
+  });
+  const parts = [
+    listOperands(standing.map((args) => ({ keys: [], args }))),
+    listOperands(sums),
+    listOperands(sets),
+    listOperands(facts.map((args) => ({ keys: [], args }))),
+    listOperands(carried),
+  ];
+  return {
+    keys: parts.flatMap((part) => part.keys),
+    args: [
+      String(to),
+      policy === undefined ? '' : JSON.stringify(policy.record),
+      ...parts.flatMap((part) => part.args),
+    ],
+  };
+}
+
+/** The record of a transaction that a checkpoint carries; see transactions.lua. */
+function transactionText(
+  {
+    core,
+    approved,
+    rejected,
+    amount,
+    released,
+    events,
+  }: NonNullable<Checkpoint['transactions'][number]['known']>,
+  checkpoint: number,
+): string {
+  return [
+    core ?? '-',
+    approved ? 'approved' : '-',
+    rejected ? 'rejected' : '-',
+    amount ?? '-',
+    released ?? '-',
+    checkpoint,
+    events,
+  ].join(' ');
 }

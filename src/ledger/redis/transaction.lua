@@ -1,4 +1,4 @@
--- What is known of one transaction, and the events about it that the journal still has.
+-- What is known of one transaction, and the events about it, with the checkpoint that carries what older ones said.
 --
 -- KEYS  meta, journal, pending, transactions
 -- ARGV  epoch, witnessed, money key
@@ -9,9 +9,9 @@ local ledger, refusal = open(takeKey())
 if refusal then return refusal end
 local log = takeLog()
 local known, record = transactionOf(takeKey(), take())
-if not known then return { 'NONE' } end
+if not known or isExpiring(ledger, lastEvent(known)) then return { 'NONE' } end
 local reply = { 'FOUND', record, known.released == '-' and '' or pendingText(ledger, log, known.released) }
-for sequence in string.gmatch(known.events, '%d+') do
+for sequence in string.gmatch(known.carried .. ',' .. known.events, '%d+') do
   local entry = redis.call('XRANGE', log.journal, sequence .. '-0', sequence .. '-0')[1]
   if entry then
     reply[#reply + 1] = sequence
