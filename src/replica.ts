@@ -3,19 +3,18 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { createChains, filePrevouts, loadAssets, type PrevoutSource, rpcPrevouts } from './chains/index.js';
 import { configWarnings, readText } from './config/load.js';
-import type { Config, CosignerConfig, RedisConfig, WorkspaceConfig } from './config/schema.js';
+import type { Config, RedisConfig, WorkspaceConfig } from './config/schema.js';
 import type { DecisionPorts } from './core/decide.js';
 import { assert, CountersignError } from './core/errors.js';
 import type { RecoveryObserver } from './core/fence.js';
 import type { CompiledPolicy } from './core/policy/compile.js';
 import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
-import type { AnswerKeys, Chains, CosignerKeys, Ledger, Protocol, SingleFlight } from './core/ports.js';
-import type { Request } from './core/request.js';
-import { Answering, type CosignerTiming, type Endpoint, observerOf } from './http/answering.js';
+import type { Chains, Ledger, SingleFlight } from './core/ports.js';
+import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
+import { startExporting } from './exporting.js';
+import { Answering, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
-import { loadAnswerKeys } from './keys/answer-keys.js';
-import { loadCosignerKeys } from './keys/cosigner-keys.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
 import {
   type LedgerSettings,
@@ -24,7 +23,6 @@ import {
   type RedisConnection,
 } from './ledger/index.js';
 import { createLocks, singleFlight } from './locks/locks.js';
-import { fireblocksProtocol } from './protocols/fireblocks/fireblocks.js';
 import { Metrics } from './telemetry/metrics.js';
 
 export interface Replica {
@@ -51,11 +49,6 @@ export interface ReplicaKeys {
   readonly warnings: readonly string[];
 }
 
-export interface PathKeys {
-  readonly cosignerKeys: CosignerKeys;
-  readonly answerKeys: AnswerKeys;
-}
-
 /** Throws for what an operator must mend first (keys, asset files); an absent ledger only makes it not ready. */
 export function openReplica(config: Config, logger: Logger): Replica {
   const keys = loadKeys(config);
@@ -75,12 +68,13 @@ export function composeReplica(
   const workspaces = config.workspaces.map((workspace) =>
     openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
+  const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   return {
     config,
     logger,
     metrics,
     answering: new Answering({
-      endpoints: endpointsOf(config, paths),
+      endpoints: endpointsOf(config, paths, (name) => chainsIn(workspaces, name)),
       workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
       timing: timingOf(config),
       metrics,
@@ -88,10 +82,17 @@ export function composeReplica(
     }),
     readiness: new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics))),
     async close() {
+      await exporting.stop();
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
     },
   };
+}
+
+function chainsIn(workspaces: readonly Workspace[], name: string): Chains {
+  const workspace = workspaces.find((each) => each.name === name);
+  assert(workspace !== undefined, 'a co-signer of an unknown workspace');
+  return workspace.ports.chains;
 }
 
 function openWorkspace(
@@ -115,7 +116,13 @@ function openWorkspace(
   const rulebook = new Rulebook(ledger, chains, {
     authenticate: authenticateActivation(operators, name),
     accept: (rules) => acceptPolicy(rules.policy, config),
-    adopted: (rules) => metrics.policyActive(name, rules.policy.version, unverifiedRules(rules.policy)),
+    adopted: (rules) => {
+      metrics.policyActive(name, rules.policy.version, unverifiedRules(rules.policy));
+      metrics.freezesKnown(
+        name,
+        rules.freezes.map(({ freeze }) => freeze),
+      );
+    },
   });
   return {
     name,
@@ -243,73 +250,7 @@ function accessOf({ username, passwordFile, tls }: AccessConfig) {
 
 /** Throws FILE_UNREADABLE or KEY_INVALID; published keys are refused. */
 export function loadKeys(config: Pick<Config, 'workspaces' | 'operators'>): ReplicaKeys {
-  const warnings: string[] = [];
-  const paths = [...cosignersByPath(config)].map(([path, cosigners]) => {
-    const answers = loadAnswerKeys(
-      cosigners.map(({ name, answerKey, answerKeys: others }) => ({
-        cosigner: name,
-        answerKey,
-        answerKeys: others.map(({ signers, ...key }) => ({ signers, key })),
-      })),
-    );
-    warnings.push(...answers.warnings);
-    const cosignerKeys = loadCosignerKeys(
-      cosigners.map(({ name, workspace, publicKeys, signers }) => ({
-        name,
-        workspace,
-        publicKeyFiles: publicKeys.map(({ file }) => file),
-        ...(signers === undefined ? {} : { signers: signers.map(({ id }) => id) }),
-      })),
-    );
-    return [path, { cosignerKeys, answerKeys: answers.answerKeys }] as const;
-  });
-  return { operators: loadOperators(config.operators), paths: new Map(paths), warnings };
-}
-
-/** Co-signers that share a path share a protocol: the key that verifies tells them apart. */
-function endpointsOf(config: Config, keys: ReadonlyMap<string, PathKeys>): Endpoint[] {
-  const endpoints = [...cosignersByPath(config)].map(([path, cosigners]) => ({
-    path,
-    protocol: openProtocol(cosigners, keys.get(path)),
-  }));
-  // The longest path first, so that /fireblocks/eu is not taken for a route below /fireblocks.
-  return endpoints.sort((one, other) => other.path.length - one.path.length);
-}
-
-type WorkspaceCosigner = CosignerConfig & { readonly workspace: string };
-
-function cosignersByPath({ workspaces }: Pick<Config, 'workspaces'>): Map<string, WorkspaceCosigner[]> {
-  return Map.groupBy(
-    workspaces.flatMap(({ name, cosigners }) =>
-      cosigners.map((cosigner) => ({ ...cosigner, workspace: name })),
-    ),
-    ({ path }) => path,
-  );
-}
-
-function openProtocol(cosigners: readonly WorkspaceCosigner[], keys: PathKeys | undefined): Protocol {
-  assert(keys !== undefined, 'a path without keys');
-  return fireblocksProtocol({
-    cosigners: cosigners.map(({ name, workspace, signers }) => ({
-      name,
-      workspace,
-      ...(signers === undefined ? {} : { signers }),
-    })),
-    ...keys,
-  });
-}
-
-function timingOf(config: Config): (request: Request) => CosignerTiming {
-  const timings = new Map(
-    config.workspaces.flatMap(({ name, cosigners }) =>
-      cosigners.map((cosigner) => [
-        `${name} ${cosigner.name}`,
-        { deadlineMs: cosigner.deadline ?? config.deadline, retrySupported: cosigner.retrySupported },
-      ]),
-    ),
-  );
-  return ({ workspace, cosigner }) =>
-    timings.get(`${workspace} ${cosigner}`) ?? { deadlineMs: config.deadline, retrySupported: true };
+  return { operators: loadOperators(config.operators), ...loadPathKeys(config) };
 }
 
 function readinessOf({ name, ledger, ports }: Workspace, metrics: Metrics): ReadinessCheck[] {

@@ -4,6 +4,7 @@ import { createRegistry } from './assets.js';
 import { bitcoinDecoder } from './bitcoin/decoder.js';
 import type { PrevoutSource } from './bitcoin/prevouts.js';
 import { evmDecoder, type NonceSource } from './evm/decoder.js';
+import { readSignOperation } from './evm/sign-operation.js';
 
 export { loadAssets } from './assets.js';
 export type { Prevout, PrevoutSource } from './bitcoin/prevouts.js';
@@ -27,6 +28,7 @@ export function createChains(options: ChainOptions = {}): Chains {
   ];
   return {
     asset: registry.asset,
+    message: readSignOperation,
     decoder: (family) => decoders.find((decoder) => decoder.family === family),
   };
 }

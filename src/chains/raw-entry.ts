@@ -29,17 +29,25 @@ export interface RawEntry {
   readonly digest: string;
 }
 
+/** Bytes of a wire that carries nothing else: the co-signer hashes them by itself. */
+export type BareEntry = Omit<RawEntry, 'digest'>;
+
 /** Bytes and digest of one entry, in strict hex. */
 export function readEntry(raw: RawTransaction): RawEntry | Refusal {
   const digest = readDigest(raw);
   if (isRefusal(digest)) return digest;
+  const bytes = readBytes(raw);
+  return isRefusal(bytes) ? bytes : { ...bytes, digest };
+}
+
+export function readBytes(raw: RawTransaction): BareEntry | Refusal {
   if (typeof raw.bytes !== 'string') return refuse('RAWTX_MALFORMED', 'a raw transaction is not text');
   const length = raw.bytes.length - (/^0x/i.test(raw.bytes) ? HEX_PREFIX_LENGTH : 0);
   if (length > 2 * MAX_RAW_BYTES)
     return refuse('RAWTX_TOO_LARGE', `a raw transaction is longer than ${MAX_RAW_BYTES} bytes`);
   const hex = hexDigits(raw.bytes);
   if (hex === undefined) return refuse('RAWTX_MALFORMED', 'a raw transaction is not hex of whole bytes');
-  return { bytes: Buffer.from(hex, 'hex'), hex, digest };
+  return { bytes: Buffer.from(hex, 'hex'), hex };
 }
 
 /** The digest alone: what messages carry beside their content. */

@@ -1,4 +1,5 @@
 /** The folder of `countersign up`: development keys, a policy to start from, and a configuration. */
+import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +10,8 @@ export type LedgerKind = 'redis' | 'embedded';
 
 export interface DevelopmentDir {
   readonly dir: string;
+  /** Names of the io.finnet Virtual Signers. */
+  readonly virtualSigners: readonly string[];
   readonly configFile: string;
   readonly policyFile: string;
   readonly operatorKeyFile: string;
@@ -43,7 +46,13 @@ const CONFIG_HEADER = `# Written by \`countersign up\` at every start. For produ
 `;
 
 /** Makes what is missing and leaves what is there. */
-export function prepareDirectory(folder: string, policyFile: string | undefined): DevelopmentDir {
+export function prepareDirectory(
+  folder: string,
+  {
+    policy: policyFile,
+    virtualSigners: count,
+  }: { readonly policy?: string; readonly virtualSigners: number },
+): DevelopmentDir {
   const dir = resolve(folder);
   const keys = join(dir, 'keys');
   const logFolder = join(dir, 'log');
@@ -51,10 +60,13 @@ export function prepareDirectory(folder: string, policyFile: string | undefined)
   generateIfMissing(join(keys, 'answer.pem'), 'rsa');
   generateIfMissing(join(keys, 'operator.pem'), 'ed25519');
   for (const { name } of COSIGNERS) generateIfMissing(join(keys, `${name}.pem`), 'rsa');
+  const virtualSigners = Array.from({ length: count }, (_, index) => `virtual-signer-${index + 1}`);
+  for (const name of virtualSigners) generateIfMissing(join(keys, `${name}.pem`), 'ed25519');
   const ownPolicy = join(dir, 'policy.yaml');
   if (policyFile === undefined && !existsSync(ownPolicy)) copyFileSync(EXAMPLE_POLICY, ownPolicy);
   return {
     dir,
+    virtualSigners,
     configFile: join(dir, 'config.yaml'),
     policyFile: policyFile === undefined ? ownPolicy : resolve(policyFile),
     operatorKeyFile: join(keys, 'operator.pem'),
@@ -69,7 +81,7 @@ export function rememberLedgerKind(dir: string, kind: LedgerKind): void {
 }
 
 export function writeConfig(
-  { dir, configFile, policyFile }: DevelopmentDir,
+  { dir, configFile, policyFile, virtualSigners }: DevelopmentDir,
   ledger:
     | { readonly kind: 'embedded' }
     | { readonly kind: 'redis'; readonly url: string; readonly passwordFile: string },
@@ -87,21 +99,42 @@ export function writeConfig(
       {
         name: 'main',
         policyFile: relative(dir, policyFile),
-        cosigners: COSIGNERS.map(({ name, signers }) => ({
-          name,
-          protocol: 'fireblocks',
-          mode: 'jwt',
-          path: '/fireblocks',
-          publicKeys: [{ file: `keys/${name}.pub.pem` }],
-          signers,
-          answerKey: { file: 'keys/answer.pem', algorithm: 'RS256' },
-        })),
+        cosigners: [
+          ...COSIGNERS.map(({ name, signers }) => ({
+            name,
+            protocol: 'fireblocks',
+            mode: 'jwt',
+            path: '/fireblocks',
+            publicKeys: [{ file: `keys/${name}.pub.pem` }],
+            signers,
+            answerKey: { file: 'keys/answer.pem', algorithm: 'RS256' },
+          })),
+          ...virtualSigners.map((name) => virtualSignerSection(dir, name)),
+        ],
       },
     ],
     operators: [{ name: OPERATOR, publicKeyFile: 'keys/operator.pub.pem' }],
     logging: { level: 'info' },
   };
   writeFileSync(configFile, CONFIG_HEADER + stringify(config), { mode: 0o600 });
+}
+
+/** The simulator is the only one to call it, from this machine, and calls ether by its own name. */
+function virtualSignerSection(dir: string, name: string) {
+  const keyFile = `keys/${name}.pem`;
+  // A secret that stays the same at every start, because the key does.
+  const secret = createHash('sha256')
+    .update(readFileSync(join(dir, keyFile)))
+    .digest('hex')
+    .slice(0, 32);
+  return {
+    ...{ name, protocol: 'iofinnet', path: `/iofinnet/${secret}`, organisation: 'development' },
+    answerKey: { file: keyFile, algorithm: 'Ed25519' },
+    networks: ['127.0.0.0/8'],
+    assets: { 'development-ether': 'ETH' },
+    amounts: 'decimal',
+    contract: { revision: 'R1', address: `0x${'c5'.repeat(20)}` },
+  };
 }
 
 function generateIfMissing(file: string, type: 'rsa' | 'ed25519'): void {

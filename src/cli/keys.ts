@@ -1,4 +1,5 @@
 /** `countersign keys`: make key pairs, and see what a key file holds. */
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { Command, Option } from 'commander';
 import { generateKeyFiles, KEY_TYPES, type KeyType } from '../keys/generate.js';
 import { inspectKeyFile, kindOf } from '../keys/key-file.js';
@@ -17,7 +18,9 @@ export function keysCommand(): Command {
     .action(generate);
   command
     .command('show')
-    .description('what a key file holds: half, type, size, SHA-256 of its public half')
+    .description(
+      'what a key file holds: half, type, size, SHA-256 of its public half, and of Ed25519 what io.finnet wants to be told',
+    )
     .argument('<file>', 'a public or private key in PEM form')
     .option('--json', 'print one JSON object')
     .action(show);
@@ -50,9 +53,26 @@ function show(file: string, { json }: { readonly json?: true }): void {
     published === undefined ? '' : `\nPUBLISHED    its private half is in ${published}: never use this key`;
   print(
     json,
-    { file, half: key.type, type: kindOf(key), spkiSha256: digest, ...(published ? { published } : {}) },
-    `${file}: ${kindOf(key)}, ${key.type} key\nSPKI SHA-256 ${digest}${warning}`,
+    {
+      ...{ file, half: key.type, type: kindOf(key), spkiSha256: digest },
+      ...(published ? { published } : {}),
+      ...virtualSignerSetting(key),
+    },
+    `${file}: ${kindOf(key)}, ${key.type} key\nSPKI SHA-256 ${digest}${warning}${virtualSignerLine(key)}`,
   );
+}
+
+/** What an io.finnet Virtual Signer is told to trust: hex of the public key's PEM text, without its last newline. */
+function virtualSignerSetting(key: KeyObject): { readonly ApprovalHTTPPublicKeyHex?: string } {
+  if (key.asymmetricKeyType !== 'ed25519') return {};
+  const half = key.type === 'private' ? createPublicKey(key) : key;
+  const pem = half.export({ type: 'spki', format: 'pem' }).toString().trimEnd();
+  return { ApprovalHTTPPublicKeyHex: Buffer.from(pem).toString('hex') };
+}
+
+function virtualSignerLine(key: KeyObject): string {
+  const { ApprovalHTTPPublicKeyHex: setting } = virtualSignerSetting(key);
+  return setting === undefined ? '' : `\nApprovalHTTPPublicKeyHex (io.finnet) ${setting}`;
 }
 
 function print(json: true | undefined, data: Readonly<Record<string, string>>, text: string): void {

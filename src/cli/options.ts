@@ -14,3 +14,8 @@ export function wholeNumber(text: string, min: number, max: number): number {
   }
   return value;
 }
+
+/** For commander: an option that may be given several times; its default is an empty list. */
+export function repeatable(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}

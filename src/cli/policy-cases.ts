@@ -7,15 +7,16 @@ import { isDecimal, toBaseUnits } from '../core/amount.js';
 import type { Charge } from '../core/decision.js';
 import { REASONS, UNDECIDED, type VerificationReason } from '../core/decision.js';
 import { readDocument } from '../core/document.js';
-import { CountersignError } from '../core/errors.js';
+import { assert, CountersignError } from '../core/errors.js';
+import type { CompiledPolicy } from '../core/policy/compile.js';
 import type { Question } from '../core/policy/evaluate.js';
 import { unitOf } from '../core/policy/explain.js';
 import { canonicalFormOf } from '../core/policy/facts.js';
 import type { Rules } from '../core/policy/rulebook.js';
 import { oneOf, strict } from '../core/policy/strict-object.js';
 import type { Asset, Chains, ContractCall, Movement } from '../core/ports.js';
-import type { Destination, Intent, Request } from '../core/request.js';
-import type { Examination } from '../core/verify.js';
+import type { Destination, Device, Intent, Request } from '../core/request.js';
+import { type Examination, examineMessage } from '../core/verify.js';
 
 const MAX_CASES = 2000;
 /** A Monday noon, for cases that do not care. */
@@ -37,7 +38,7 @@ const destination = strict({
 });
 
 const requestSchema = strict({
-  kind: oneOf(['transaction', 'config-change']).default('transaction'),
+  kind: oneOf(['transaction', 'config-change', 'keygen', 'reshare', 'sign']).default('transaction'),
   stage: oneOf(['signing', 'approval']).default('signing'),
   protocol: word.default('fireblocks'),
   workspace: word.default('main'),
@@ -54,6 +55,17 @@ const requestSchema = strict({
   externalTxId: word.optional(),
   type: word.default(''),
   extraInfo: z.record(z.string(), word).default({}),
+  vault: strict({
+    id: word.default(''),
+    name: word.default(''),
+    threshold: word.optional(),
+    devices: z
+      .array(strict({ id: word.default(''), uuid: word.default(''), weight: word.optional() }))
+      .max(1000)
+      .optional(),
+  }).default({ id: '', name: '' }),
+  contentType: word.default(''),
+  data: z.string().max(100_000).optional(),
 });
 
 const caseSchema = strict({
@@ -112,10 +124,10 @@ export function parseCase(text: string, source: string): PolicyCase {
   return readDocument(text, caseSchema, { source, code: 'POLICY_INVALID' }).value;
 }
 
-export function questionOf(policyCase: PolicyCase, chains: Chains): Question {
+export function questionOf(policyCase: PolicyCase, policy: CompiledPolicy): Question {
   return {
     request: requestOf(policyCase.request),
-    examination: examinationOf(policyCase, chains),
+    examination: examinationOf(policyCase, policy),
     instantMs: Date.parse(policyCase.clock),
   };
 }
@@ -145,6 +157,16 @@ function requestOf(request: CaseRequest): Request {
   const identity = { protocol, workspace, cosigner, signer, requestId };
   if (kind === 'config-change')
     return { ...identity, kind, stage: 'approval', type: request.type, extraInfo: request.extraInfo };
+  if (kind === 'keygen' || kind === 'reshare') {
+    const { id, name, threshold, devices } = request.vault;
+    const vaultDevices = devices?.map(({ weight, ...names }): Device => ({ ...names, weight }));
+    return { ...identity, kind, stage: 'approval', vault: { id, name }, threshold, devices: vaultDevices };
+  }
+  if (kind === 'sign')
+    return {
+      ...{ ...identity, kind, stage: 'approval', source: defined(request.source), algorithm: '' },
+      ...{ contentType: request.contentType, data: request.data },
+    };
   return { ...identity, kind, stage, txId: request.txId, intent: intentOf(request), rawTransactions: [] };
 }
 
@@ -177,9 +199,11 @@ function defined<Value extends object>(value: Value): Defined<Value> {
   ) as Defined<Value>;
 }
 
-function examinationOf(policyCase: PolicyCase, chains: Chains): Examination {
+function examinationOf(policyCase: PolicyCase, policy: CompiledPolicy): Examination {
   const { request, verified } = policyCase;
-  if (request.kind === 'config-change') return { kind: 'not-applicable' };
+  const { chains } = policy;
+  if (request.kind === 'sign') return messageExamination(policyCase, policy);
+  if (request.kind !== 'transaction') return { kind: 'not-applicable' };
   const asset = chains.asset(request.asset);
   if (asset === undefined)
     return {
@@ -200,6 +224,22 @@ function examinationOf(policyCase: PolicyCase, chains: Chains): Examination {
       return { kind: 'refused', asset, reason: verificationReason(named), detail: '' };
     }
   }
+}
+
+/** Data is there to be decoded, unless the case says what came of that. */
+function messageExamination({ name, request, verified }: PolicyCase, policy: CompiledPolicy): Examination {
+  if (verified?.startsWith('refused:') === true) {
+    const reason = verificationReason(verified.slice('refused:'.length));
+    return { kind: 'refused', asset: undefined, reason, detail: '' };
+  }
+  if (verified !== undefined)
+    throw new CountersignError(
+      'POLICY_INVALID',
+      `case ${name}: data to be signed is decoded, or refused:<REASON>`,
+    );
+  const asked = requestOf(request);
+  assert(asked.kind === 'sign', 'a message of another kind');
+  return examineMessage(asked, policy.chains, policy.verification);
 }
 
 function verificationReason(name: string): VerificationReason {

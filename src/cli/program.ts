@@ -3,6 +3,8 @@ import { Command, CommanderError } from 'commander';
 import { createChains } from '../chains/index.js';
 import { CountersignError, ERROR_CODES, messageOf } from '../core/errors.js';
 import { assetsCommand } from './assets.js';
+import { auditCommand } from './audit.js';
+import { freezeCommand } from './freeze.js';
 import { keysCommand } from './keys.js';
 import { ledgerCommand } from './ledger.js';
 import { activateLedgerCommand } from './ledger-activate.js';
@@ -11,6 +13,8 @@ import { policyCommand } from './policy.js';
 import { activateCommand } from './policy-activate.js';
 import { serveCommand } from './serve.js';
 import { simulateCommand } from './simulate.js';
+import { statusCommand } from './status.js';
+import { unfreezeCommand } from './unfreeze.js';
 import { upCommand } from './up.js';
 import { verifyTxCommand } from './verify-tx.js';
 
@@ -22,6 +26,10 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(upCommand())
     .addCommand(serveCommand())
     .addCommand(simulateCommand())
+    .addCommand(statusCommand())
+    .addCommand(freezeCommand())
+    .addCommand(unfreezeCommand())
+    .addCommand(auditCommand())
     .addCommand(policyCommand({ chains: createChains, print }).addCommand(activateCommand()))
     .addCommand(ledgerCommand().addCommand(activateLedgerCommand()).addCommand(releaseCommand()))
     .addCommand(keysCommand())

@@ -37,6 +37,7 @@ async function serve(options: ServeOptions): Promise<void> {
     host: config.http.host,
     port: options.httpPort ?? config.http.port,
     bodyLimitBytes: config.http.bodyLimit,
+    trustedProxies: config.http.trustedProxies,
     tls: config.http.tls,
   });
   logger.info({ http: ask.port, ops: ops.port, ledger: config.ledger.kind }, 'replica listens');

@@ -1,11 +1,11 @@
 /** `countersign simulate`: plays co-signers against a running cluster and checks every answer. */
 import { randomInt } from 'node:crypto';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { CountersignError } from '../core/errors.js';
 import { Progress } from '../simulator/progress.js';
 import { reportText } from '../simulator/report.js';
 import { run, unplayable } from '../simulator/run.js';
-import { SCENARIOS, type ScenarioName } from '../simulator/scenarios.js';
+import { SCENARIOS, type Scenario, type ScenarioName, scenariosOf } from '../simulator/scenarios.js';
 import { type Target, targetByHand, targetOfDirectory } from '../simulator/target.js';
 
 interface SimulateOptions {
@@ -14,7 +14,8 @@ interface SimulateOptions {
   readonly key: readonly string[];
   readonly signer: readonly string[];
   readonly answerKey: readonly string[];
-  readonly scenario: readonly ScenarioName[];
+  readonly protocol: (typeof PROTOCOLS)[number];
+  readonly scenario?: readonly ScenarioName[];
   readonly requests: number;
   readonly rate?: number;
   readonly concurrency: number;
@@ -32,7 +33,16 @@ export function simulateCommand(): Command {
     .option('--key <file>', 'private key of a co-signer (PEM); repeat for several co-signers', gather, [])
     .option('--signer <id[=stages]>', 'signer, such as ID or ID=approval,signing; repeatable', gather, [])
     .option('--answer-key <file>', 'public key that answers must verify with (PEM); repeatable', gather, [])
-    .option('--scenario <names>', 'scenarios, separated by commas', parseScenarios, ALL)
+    .addOption(
+      new Option('--protocol <protocol>', 'whom to play; mixed: all that the cluster has')
+        .choices(PROTOCOLS)
+        .default('mixed'),
+    )
+    .option(
+      '--scenario <names>',
+      'scenarios, separated by commas (default: all of the protocol)',
+      parseScenarios,
+    )
     .option('--requests <n>', 'how many different requests', wholeNumber(1, 10_000_000), 200)
     .option('--rate <per second>', 'requests a second; without it as fast as answers come', parseRate)
     .option('--concurrency <n>', 'scenarios played at a time', wholeNumber(1, 1_024), 8)
@@ -44,17 +54,33 @@ export function simulateCommand(): Command {
     .action(simulate);
 }
 
+const PROTOCOLS = ['fireblocks', 'iofinnet', 'mixed'] as const;
+
 const ALL = Object.keys(SCENARIOS) as ScenarioName[];
+
+/** Named ones, or all of the protocol; of a mixture those that somebody can play, without a word about the others. */
+function wanted({ protocol, scenario }: SimulateOptions, { virtualSigners = [], cosigners }: Target) {
+  if (scenario !== undefined) return scenario;
+  if (protocol !== 'mixed') return scenariosOf(protocol);
+  return [
+    ...(cosigners.length > 0 || virtualSigners.length === 0 ? scenariosOf('fireblocks') : []),
+    ...(virtualSigners.length > 0 ? scenariosOf('iofinnet') : []),
+  ];
+}
+
+function whyNot(name: ScenarioName): string {
+  const { by, stages }: Scenario = SCENARIOS[name];
+  if (by === 'contract') return 'no Virtual Signer of this cluster has the contract mode';
+  if (by === 'virtual-signer') return 'no Virtual Signer is known';
+  return `no signer of these co-signers serves the ${stages.join(' and ')} stage`;
+}
 
 async function simulate(options: SimulateOptions): Promise<void> {
   const target = targetOf(options);
   const seed = options.seed ?? String(randomInt(1_000_000));
-  const skipped = unplayable(target, options.scenario);
-  for (const name of skipped) {
-    note(
-      `${name} is left out: no signer of these co-signers serves the ${SCENARIOS[name].stages.join(' and ')} stage.`,
-    );
-  }
+  const scenarios = wanted(options, target);
+  const skipped = unplayable(target, scenarios);
+  for (const name of skipped) note(`${name} is left out: ${whyNot(name)}.`);
   note(`Seed ${seed} (--seed ${seed} asks the same again).`);
 
   const stopped = new AbortController();
@@ -63,7 +89,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
   const progress = new Progress(process.stderr, options.requests);
   const summary = await run({
     target,
-    scenarios: options.scenario,
+    scenarios,
     requests: options.requests,
     ...(options.rate === undefined ? {} : { ratePerSecond: options.rate }),
     concurrency: options.concurrency,

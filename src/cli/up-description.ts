@@ -1,7 +1,7 @@
 /** What tools need to drive a cluster that `countersign up` started; kept as DIR/up.json. */
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import type { Config } from '../config/schema.js';
+import type { Config, IofinnetConfig } from '../config/schema.js';
 import type { LedgerKind } from './development-dir.js';
 
 export interface UpDescription {
@@ -16,6 +16,8 @@ export interface UpDescription {
     readonly privateKeyFile: string | null;
     readonly signerIds: readonly string[];
     readonly signers: readonly { readonly id: string; readonly stages: readonly string[] }[];
+    /** Of Virtual Signers: what one has to know to play them. */
+    readonly voting?: ReturnType<typeof votingOf>;
   }[];
   readonly answerPublicKeyFile: string | null;
   readonly policyFile: string;
@@ -55,20 +57,38 @@ export function describeCluster({
     ops: `http://${host}:${opsPort}`,
     ledger: config.ledger.kind,
     replicas: replicas.length,
-    cosigners: cosigners.map(({ name, protocol, path, publicKeys, signers = [] }) => ({
-      name,
-      protocol,
-      url: `${http}${path}`,
-      privateKeyFile: otherHalf(publicKeys[0]?.file, '.pub.pem', '.pem'),
-      signerIds: signers.map((signer) => signer.id),
-      signers,
-    })),
-    answerPublicKeyFile: otherHalf(cosigners[0]?.answerKey.file, '.pem', '.pub.pem'),
+    cosigners: cosigners.map((cosigner) => {
+      const { name, protocol, path } = cosigner;
+      const { publicKeys, signers = [] } =
+        cosigner.protocol === 'fireblocks' ? cosigner : { publicKeys: [], signers: [] };
+      return {
+        ...{ name, protocol, url: `${http}${path}` },
+        privateKeyFile: otherHalf(publicKeys[0]?.file, '.pub.pem', '.pem'),
+        signerIds: signers.map((signer) => signer.id),
+        signers,
+        ...(cosigner.protocol === 'iofinnet' ? { voting: votingOf(cosigner) } : {}),
+      };
+    }),
+    answerPublicKeyFile: otherHalf(
+      cosigners.find(({ protocol }) => protocol === 'fireblocks')?.answerKey.file,
+      '.pem',
+      '.pub.pem',
+    ),
     policyFile,
     configFile,
     replicaUrls: replicas.map((replica) => `http://${host}:${replica.httpPort}`),
     replicaOps: replicas.map((replica) => `http://${host}:${replica.opsPort}`),
     replicaPids: replicas.flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
+  };
+}
+
+function votingOf({ answerKey, organisation, assets, amounts, contract }: IofinnetConfig) {
+  return {
+    answerPublicKeyFile: otherHalf(answerKey.file, '.pem', '.pub.pem'),
+    organisation,
+    assets,
+    amounts: amounts ?? null,
+    contract: contract ?? null,
   };
 }
 

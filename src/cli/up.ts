@@ -39,6 +39,7 @@ interface UpOptions {
   readonly httpPort: number;
   readonly opsPort: number;
   readonly replicas: number;
+  readonly virtualSigners: number;
   readonly ledger?: LedgerKind;
   readonly config?: string;
   readonly policy?: string;
@@ -66,6 +67,12 @@ export function upCommand(): Command {
         '--ledger <kind>',
         'redis needs redis-server or valkey-server on the PATH; embedded needs nothing and is for one machine',
       ).choices(['redis', 'embedded']),
+    )
+    .option(
+      '--virtual-signers <number>',
+      'io.finnet Virtual Signers beside the two Fireblocks co-signers',
+      (text) => wholeNumber(text, 0, 32),
+      0,
     )
     .option('--config <file>', 'use this configuration instead of a generated one')
     .option('--policy <file>', 'use this policy instead of the example')
@@ -110,7 +117,7 @@ async function start(options: UpOptions, stage: Stage): Promise<void> {
   );
   takedown.add(() => closeServer(ops));
 
-  const directory = prepareDirectory(dir, options.policy);
+  const directory = prepareDirectory(dir, options);
   const configured = await configure(directory, options, stage);
   replicas = replicasOf(configured, options, { directory, say: stage.say });
   takedown.add(() => Promise.all(replicas.map((replica) => replica.stop())));

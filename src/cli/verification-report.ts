@@ -47,8 +47,8 @@ export function reportOf({ chains, request, examination, refusal }: Subject): Re
     ...outcome,
     says: request === undefined ? [] : saidBy(request),
     does:
-      examination?.kind === 'agrees'
-        ? doneBy(examination.effects, chains, examination.asset)
+      examination?.kind === 'agrees' && asset !== undefined
+        ? doneBy(examination.effects, chains, asset)
         : shownBy(request, asset, chains),
     checks: resultsOf(asset, request, outcome),
   };

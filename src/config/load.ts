@@ -3,7 +3,13 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Problem, readDocument } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
-import { type Config, configSchema } from './schema.js';
+import {
+  type Config,
+  type CosignerConfig,
+  configSchema,
+  type FireblocksConfig,
+  type IofinnetConfig,
+} from './schema.js';
 
 /** Throws CONFIG_INVALID that lists every problem with its line and path, FILE_UNREADABLE when there is no document. */
 export function loadConfig(file: string): Config {
@@ -40,6 +46,7 @@ export function configWarnings({ ledger }: Pick<Config, 'ledger'>): readonly str
 function contradictions(config: Config): Problem[] {
   const problems: Problem[] = [];
   const seen = new Set<string>();
+  const users = new Map<string, CosignerConfig['protocol']>();
   const mustDiffer = (kind: string, name: string, path: readonly PropertyKey[]): void => {
     const id = `${kind} ${name}`;
     if (seen.has(id))
@@ -54,18 +61,41 @@ function contradictions(config: Config): Problem[] {
     workspace.cosigners.forEach((cosigner, position) => {
       const at = ['workspaces', index, 'cosigners', position];
       mustDiffer('co-signer', cosigner.name, [...at, 'name']);
-      const listed = cosigner.signers?.map((signer) => signer.id);
-      if (new Set(listed).size !== (listed?.length ?? 0)) {
-        problems.push({ path: [...at, 'signers'], message: 'lists a signer twice' });
-      }
-      const answered = cosigner.answerKeys.flatMap((key) => key.signers);
-      if (new Set(answered).size !== answered.length) {
-        problems.push({ path: [...at, 'answerKeys'], message: 'gives a signer two answer keys' });
-      }
+      const found = cosigner.protocol === 'fireblocks' ? ambiguities(cosigner) : gaps(cosigner, config);
+      problems.push(...found.map(({ path, message }) => ({ path: [...at, ...path], message })));
+      const path = [...at, 'path'];
+      const user = users.get(cosigner.path);
+      if (user !== undefined && (user === 'iofinnet' || cosigner.protocol !== user))
+        problems.push({
+          path,
+          message: 'another co-signer has this path, and nothing would tell them apart',
+        });
+      users.set(cosigner.path, cosigner.protocol);
     });
   });
   if (config.http.port !== 0 && config.http.port === config.ops.port) {
     problems.push({ path: ['ops', 'port'], message: 'must differ from http.port' });
   }
   return problems;
+}
+
+function ambiguities({ signers, answerKeys }: FireblocksConfig): Problem[] {
+  const problems: Problem[] = [];
+  const listed = signers?.map((signer) => signer.id);
+  if (new Set(listed).size !== (listed?.length ?? 0))
+    problems.push({ path: ['signers'], message: 'lists a signer twice' });
+  const answered = answerKeys.flatMap((key) => key.signers);
+  if (new Set(answered).size !== answered.length)
+    problems.push({ path: ['answerKeys'], message: 'gives a signer two answer keys' });
+  return problems;
+}
+
+function gaps({ clientCertificates }: IofinnetConfig, { http }: Config): Problem[] {
+  if (clientCertificates === undefined || http.tls?.clientCaFile !== undefined) return [];
+  return [
+    {
+      path: ['clientCertificates'],
+      message: 'needs http.tls.clientCaFile: nobody shows a certificate otherwise',
+    },
+  ];
 }

@@ -5,16 +5,21 @@
  * docs/configuration.md is generated from it: a title names a kind of value, a description says what a field means.
  */
 import { z } from 'zod';
+import { cosignerSchema } from './cosigner-schema.js';
 import { ledgerSchema, locksSchema } from './ledger-schema.js';
-import { duration, type FileSchema, fileSchema, MS_PER_UNIT, name, path, port, size } from './values.js';
+import {
+  cidr,
+  duration,
+  type FileSchema,
+  fileSchema,
+  MAX_DEADLINE_MS,
+  MS_PER_UNIT,
+  name,
+  port,
+  size,
+} from './values.js';
 
-const signerId = z.string().min(1).max(256);
 const host = z.string().min(1).default('0.0.0.0').describe('The address to listen on.');
-
-const stage = z.enum(['signing', 'approval']);
-
-/** Co-signers give up after 30 s; the answer still has to be signed and to travel. */
-const MAX_DEADLINE_MS = 28 * MS_PER_UNIT.s;
 
 /** The schema of a document that stands in `folder`. */
 export function configSchema(folder: string) {
@@ -60,6 +65,22 @@ export function configSchema(folder: string) {
       .min(1)
       .max(50)
       .describe('Whose signed word makes a policy the active one.'),
+    audit: z
+      .strictObject({
+        directory: file
+          .optional()
+          .describe(
+            'Where files of lines go, on a disk that outlives the replica; made when there is none. Without it ' +
+              '`countersign audit follow` exports.',
+          ),
+        checkpointKey: z
+          .strictObject({ file: file.describe('The private key, PEM: Ed25519.') })
+          .describe(
+            'What signs how far the export has come. Keep its public half where replicas cannot write.',
+          ),
+      })
+      .optional()
+      .describe('The export of the journal as evidence; without it nothing is exported.'),
     logging: z
       .strictObject({
         level: z
@@ -77,6 +98,14 @@ function httpSchema(file: FileSchema) {
     host,
     port: port.describe('0 takes any free port.'),
     bodyLimit: size.prefault('4MiB').describe('Larger bodies are answered 413.'),
+    trustedProxies: z
+      .array(cidr)
+      .max(100)
+      .default([])
+      .describe(
+        'Balancers in front, as CIDR: from these a forwarded address counts (`X-Forwarded-For`, the right-most that is ' +
+          'not one of them).',
+      ),
     tls: z
       .strictObject({
         certificateFile: file.describe('The certificate and its chain, PEM.'),
@@ -144,65 +173,9 @@ function prevoutsSchema(file: FileSchema) {
   );
 }
 
-function cosignerSchema(file: FileSchema) {
-  const answerKey = z.strictObject({
-    file: file.describe('The private key, PEM: RSA-2048 for RS256, P-256 for ES256.'),
-    algorithm: z.enum(['RS256', 'ES256']).describe('Must be what the key is for.'),
-  });
-  return z.strictObject({
-    name: name.describe('No two co-signers of the document have one name.'),
-    protocol: z
-      .literal('fireblocks', 'must be fireblocks: this version speaks no other protocol')
-      .describe('What it speaks.'),
-    mode: z
-      .literal('jwt', 'must be jwt: this version does not speak plain JSON')
-      .default('jwt')
-      .describe('Messages are signed both ways.'),
-    path: path.describe(
-      'Its callback URL ends with this; it appends `/v2/tx_sign_request` itself. Several co-signers may share one ' +
-        'path: the key that verifies tells them apart.',
-    ),
-    publicKeys: z
-      .array(z.strictObject({ file: file.describe('SPKI PEM, RSA of 2048 bit or more.') }))
-      .min(1)
-      .max(20)
-      .describe('The keys that its requests are signed with; two while a key is being replaced.'),
-    signers: z
-      .array(
-        z.strictObject({
-          id: signerId.describe('The API user’s id.'),
-          stages: z.array(stage).min(1).default(['signing']).describe('What it may be asked for.'),
-        }),
-      )
-      .min(1)
-      .max(1_000)
-      .optional()
-      .describe(
-        'Which API users ask through it. Without the list anybody may ask for signatures, and nobody for approvals ' +
-          'or configuration changes.',
-      ),
-    answerKey: answerKey.describe('The key its answers are signed with, unless `answerKeys` names another.'),
-    answerKeys: z
-      .array(
-        answerKey.extend({
-          signers: z.array(signerId).min(1).max(1_000).describe('The API users this key is registered for.'),
-        }),
-      )
-      .max(1_000)
-      .default([])
-      .describe('Keys registered for particular API users. A signer stands in one of them at most.'),
-    retrySupported: z
-      .boolean()
-      .default(true)
-      .describe(
-        'False for a co-signer that does not know `RETRY`: it is kept waiting up to 25s, then the connection is closed ' +
-          'without an answer.',
-      ),
-    deadline: duration.optional().describe('Instead of the general `deadline`.'),
-  });
-}
-
 export type Config = z.output<ReturnType<typeof configSchema>>;
 export type WorkspaceConfig = Config['workspaces'][number];
 export type RedisConfig = Extract<Config['ledger'], { kind: 'redis' }>['redis'];
 export type CosignerConfig = WorkspaceConfig['cosigners'][number];
+export type FireblocksConfig = Extract<CosignerConfig, { protocol: 'fireblocks' }>;
+export type IofinnetConfig = Extract<CosignerConfig, { protocol: 'iofinnet' }>;

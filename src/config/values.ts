@@ -1,4 +1,5 @@
 /** The kinds of values a configuration document is made of, each with the sentence for a wrong one. */
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 
@@ -36,6 +37,22 @@ export const path = z
   .string()
   .regex(/^(\/[A-Za-z0-9._~-]+)+$/, 'must be a path such as /fireblocks, without a slash at its end')
   .meta({ title: 'URL path' });
+
+/** Co-signers give up after 30 s; the answer still has to be signed and to travel. */
+export const MAX_DEADLINE_MS = 28 * MS_PER_UNIT.s;
+
+/** `10.1.0.0/16`, `fd00::/8`; an address alone is a network of one. */
+export const cidr = z
+  .string()
+  .refine((text) => {
+    const [address = '', bits, ...rest] = text.split('/');
+    const family = isIP(address);
+    if (family === 0 || rest.length > 0) return false;
+    return (
+      bits === undefined || (/^(0|[1-9]\d{0,2})$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+    );
+  }, 'must be a network such as 10.1.0.0/16 or fd00::/8')
+  .meta({ title: 'network' });
 
 /** A text that becomes an absolute path. */
 export type FileSchema = z.ZodPipe<z.ZodString, z.ZodTransform<string, string>>;

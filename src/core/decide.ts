@@ -12,11 +12,11 @@
  * Only this file orders the steps, and only this file turns a failure into *undecided*. No failure, default or
  * timeout becomes an approval, and none becomes a rejection: a rejection is permanent, so it is always a decision.
  */
-import type { Outcome, UndecidedReason } from './decision.js';
+import type { Opinion, Outcome, UndecidedReason } from './decision.js';
 import { UNDECIDED, undecided } from './decision.js';
 import { CountersignError, type ErrorCode, unreachable } from './errors.js';
-import { identify } from './fingerprint.js';
-import { journalText } from './journal.js';
+import { approvalFact, identify, identifyNonce } from './fingerprint.js';
+import { journalText, nonceJournalText } from './journal.js';
 import { evaluate } from './policy/evaluate.js';
 import type { Rulebook } from './policy/rulebook.js';
 import {
@@ -28,6 +28,7 @@ import {
   DEADLINE_PASSED,
   type Deadline,
   type Ledger,
+  type Proposal,
 } from './ports.js';
 import type { Request } from './request.js';
 import { examine } from './verify.js';
@@ -59,12 +60,19 @@ export interface DecisionObserver {
 export async function decide(request: Request, ports: DecisionPorts, deadline: Deadline): Promise<Outcome> {
   if (request.doubt !== undefined) return undecided(request.doubt);
   try {
-    return await decideBefore(deadline, request, ports);
+    if (hasExpired(request, ports.clock)) return undecided('EXPIRED');
+    const outcome = await decideBefore(deadline, request, ports);
+    return hasExpired(request, ports.clock) ? undecided('EXPIRED') : outcome;
   } catch (error) {
     const reason = undecidedReasonOf(error);
     ports.observer.faulted(reason, error);
     return undecided(reason);
   }
+}
+
+/** By the replica's clock, which a commit has compared with the ledger's. What stands of an expired operation stands unsaid. */
+function hasExpired({ unsigned }: Request, clock: Clock): boolean {
+  return unsigned?.expiresAtMs !== undefined && clock.now() >= unsigned.expiresAtMs;
 }
 
 async function decideBefore(deadline: Deadline, request: Request, ports: DecisionPorts): Promise<Outcome> {
@@ -84,7 +92,12 @@ async function decideBefore(deadline: Deadline, request: Request, ports: Decisio
     switch (reply.kind) {
       case 'decided':
         ports.observer.limitsCharged(reply.use);
-        return { kind: 'decided', decision: reply.decision, repeated: reply.repeated, conflict: false };
+        return {
+          kind: 'decided',
+          decision: reply.decision,
+          repeated: reply.repeated,
+          conflict: reply.decision.reason === 'CONFLICT_CONTENT',
+        };
       case 'conflict':
         return { kind: 'decided', decision: reply.decision, repeated: reply.repeated, conflict: true };
       case 'retry':
@@ -116,20 +129,59 @@ async function propose(
   const examination = await examine(request, chains, rules.policy.verification, deadline.signal);
   const evaluation = evaluate(rules, { request, examination, instantMs: instantMs ?? nowMs });
   const { verdict } = evaluation;
+  const seen = { versions: rules.versions, policyVersion: rules.policy.version, nowMs };
+  const effects = examination.kind === 'agrees' ? examination.effects.facts : [];
+  const approval = request.unsigned === undefined ? [] : [approvalFact(request, ask)];
   const reply = await ledger.commit({
+    ...seen,
     ask,
-    versions: rules.versions,
-    policyVersion: rules.policy.version,
-    nowMs,
     opinion: verdict.opinion,
     frozen: evaluation.frozen,
     charges: [...verdict.charges, ...(verdict.shadow?.charges ?? [])],
-    facts:
-      verdict.opinion.effect === 'approve' && examination.kind === 'agrees' ? examination.effects.facts : [],
+    facts: verdict.opinion.effect === 'approve' ? [...approval, ...effects] : [],
     journal: journalText(request, examination, evaluation),
   });
-  if (reply.kind === 'stale') rulebook.forget(rules);
-  return reply;
+  const bound = await bindNonce(request, ask, { reply, ledger, seen });
+  if (bound.kind === 'stale') rulebook.forget(rules);
+  return bound;
+}
+
+/**
+ * A signed answer says nothing but a nonce, so a nonce is given to one content only, and that before the approval leaves:
+ * by deciding it once, like everything else. A refusal only looks whether the nonce is given already, or strangers could
+ * use nonces up.
+ */
+async function bindNonce(
+  request: Request,
+  ask: AskIdentity,
+  { reply, ledger, seen }: Binding,
+): Promise<CommitReply> {
+  const nonce = request.unsigned?.nonce;
+  if (nonce === undefined || reply.kind !== 'decided') return reply;
+  const bound = await ledger.commit({
+    ...seen,
+    ask: identifyNonce(request, nonce, ask),
+    opinion: reply.decision.effect === 'approve' ? NONCE_GIVEN : NONCE_LEFT,
+    frozen: false,
+    charges: [],
+    facts: [],
+    journal: nonceJournalText(request, nonce),
+  });
+  return bound.kind === 'decided' || bound.kind === 'retry' ? reply : bound;
+}
+
+const NONCE_GIVEN: Opinion = {
+  ...{ effect: 'approve', reason: 'APPROVED', sentence: 'The nonce is given to this request.' },
+};
+/** Records nothing, and is told of a nonce that was given to other content. */
+const NONCE_LEFT: Opinion = {
+  ...{ effect: 'retry', reason: 'RULE_RETRIES', sentence: 'The nonce is not given to this request.' },
+};
+
+interface Binding {
+  readonly reply: CommitReply;
+  readonly ledger: Ledger;
+  readonly seen: Pick<Proposal, 'versions' | 'policyVersion' | 'nowMs'>;
 }
 
 function asReply(error: unknown): CountersignError {

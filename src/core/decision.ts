@@ -17,6 +17,9 @@ const DECISION_REASONS = {
   CONFLICT_TRANSACTION: 'the same transaction came with other content before',
   CONFLICT_BINDING: 'the same request id named another transaction before',
   CONFLICT_AMOUNT: 'the transaction was approved for less before',
+  EXPIRY_UNKNOWN: 'it does not say until when it may be approved',
+  VAULT_UNKNOWN: 'the threshold of the vault, or the weight of its devices, is not known',
+  DEVICE_SUFFICES: 'one device alone would reach the threshold of the vault',
   REJECTED_BEFORE: 'the same transaction was rejected at another stage or by another signer',
   RELEASED_BEFORE: 'the charges of the same transaction were released: it must not be signed any more',
 } as const;
@@ -116,6 +119,8 @@ const VERIFICATION_REASONS = {
 const UNDECIDED_REASONS = {
   STAGE_UNCLEAR: 'it cannot be told whether approval or a signature is asked for',
   SIGNER_NOT_LISTED: 'the signer is not configured for this co-signer',
+  NOT_VOTING: 'the operation is not, or no longer, open for votes',
+  EXPIRED: 'the operation has expired',
   DEADLINE: 'no decision could be recorded in time',
   LEDGER_UNAVAILABLE: 'the ledger cannot be reached',
   LEDGER_MISSING: 'the store holds no ledger',

@@ -1,13 +1,15 @@
 /** The canonical form of a request: which ask, which money, which content. */
 import { createHash } from 'node:crypto';
 import { normaliseDecimal, toBaseUnits } from './amount.js';
+import { type LedgerFact, REASONS } from './decision.js';
+import { unreachable } from './errors.js';
 import type { AskIdentity } from './ports.js';
 import {
-  type ConfigChangeRequest,
   canonicalJson,
   type Destination,
   type Intent,
   type Json,
+  type Nonce,
   type RawTransaction,
   type Request,
   type TransactionRequest,
@@ -24,8 +26,44 @@ const COMPARISON_DECIMALS = 36;
  * more in it lets a reused request id escape the conflict check.
  */
 export function identify(request: Request): AskIdentity {
-  return request.kind === 'transaction' ? identifyTransaction(request) : identifyConfigChange(request);
+  if (request.unsigned !== undefined) return identifyUnsigned(request);
+  if (request.kind === 'transaction') return identifyTransaction(request);
+  return identifyChange(request);
 }
+
+/**
+ * Nobody vouches for who asks: the content is part of the ask, so that a refusal binds nothing else, and money is counted
+ * by it too. Of all contents of one id at most one is approved: see {@link approvalFact}.
+ */
+function identifyUnsigned(request: Request): AskIdentity {
+  const fingerprint = hash([request.kind, request.requestId, ...contentOf(request)]);
+  const askKey = key(request.protocol, request.requestId, fingerprint);
+  const moves = request.kind === 'transaction' || request.kind === 'sign';
+  return { ...NOTHING_BOUND, askKey, moneyKey: moves ? askKey : undefined, fingerprint };
+}
+
+/** What an approval of an unsigned request makes the ledger remember: this id has this content, and no other. */
+export function approvalFact({ protocol, requestId }: Request, { fingerprint }: AskIdentity): LedgerFact {
+  return {
+    key: `approved:${key(protocol, requestId)}`,
+    value: fingerprint,
+    reason: 'CONFLICT_CONTENT',
+    sentence: `Rejected: ${REASONS.CONFLICT_CONTENT}.`,
+  };
+}
+
+/** A nonce as something to decide once: which content it gets a signed approval for. */
+export function identifyNonce(
+  { protocol }: Request,
+  { digits, scope }: Nonce,
+  { fingerprint }: AskIdentity,
+): AskIdentity {
+  return { ...NOTHING_BOUND, askKey: key(protocol, 'nonce', scope, digits), fingerprint };
+}
+
+const NOTHING_BOUND = {
+  ...{ moneyKey: undefined, binding: undefined, coreFingerprint: undefined, amount: undefined },
+} as const;
 
 function identifyTransaction(request: TransactionRequest): AskIdentity {
   const { protocol, kind, stage, requestId, txId, intent } = request;
@@ -35,7 +73,7 @@ function identifyTransaction(request: TransactionRequest): AskIdentity {
     askKey: key(protocol, kind, stage, requestId, asker),
     moneyKey: moneyKeyOf(protocol, isBatchMember(requestId, txId) ? requestId : txId),
     binding: { requestKey: key(protocol, requestId), txId },
-    fingerprint: hash([txId, ...contentOf(intent), request.rawTransactions.map(bytesOf)]),
+    fingerprint: hash([txId, ...contentOf(request)]),
     coreFingerprint: hash([
       txId,
       intent.operation,
@@ -50,15 +88,10 @@ function identifyTransaction(request: TransactionRequest): AskIdentity {
   };
 }
 
-function identifyConfigChange(request: ConfigChangeRequest): AskIdentity {
-  return {
-    askKey: key(request.protocol, request.kind, request.stage, request.requestId, request.signer ?? ''),
-    moneyKey: undefined,
-    binding: undefined,
-    fingerprint: hash([request.type, canonicalJson(request.extraInfo)]),
-    coreFingerprint: undefined,
-    amount: undefined,
-  };
+function identifyChange(request: Exclude<Request, TransactionRequest>): AskIdentity {
+  const { protocol, kind, stage, requestId, signer = '' } = request;
+  const askKey = key(protocol, kind, stage, requestId, signer);
+  return { ...NOTHING_BOUND, askKey, fingerprint: hash(contentOf(request)) };
 }
 
 /** @param id of a transaction; of a member of a batch its request id */
@@ -71,7 +104,30 @@ function isBatchMember(requestId: string, txId: string): boolean {
   return requestId.length > txId.length && requestId.startsWith(txId);
 }
 
-function contentOf(intent: Intent): Canonical[] {
+/** What tells one question from another; nothing that may differ between two deliveries of it. */
+function contentOf(request: Request): Canonical[] {
+  switch (request.kind) {
+    case 'transaction':
+      return [...intentOf(request.intent), request.rawTransactions.map(bytesOf)];
+    case 'config-change':
+      return [request.type, canonicalJson(request.extraInfo)];
+    case 'keygen':
+    case 'reshare': {
+      const { vault, threshold = null, devices } = request;
+      // In no order: signers of one vault may be told about its devices in different ones.
+      const listed = devices?.map(({ id, uuid, weight = null }) => JSON.stringify([id, uuid, weight])).sort();
+      return [vault.id, vault.name, threshold, listed ?? null];
+    }
+    case 'sign': {
+      const { source, contentType, algorithm, data = null } = request;
+      return [source.type, source.id, contentType, algorithm, data];
+    }
+    default:
+      return unreachable(request);
+  }
+}
+
+function intentOf(intent: Intent): Canonical[] {
   return [
     intent.operation,
     intent.asset,

@@ -4,15 +4,15 @@ import type {
   Decision,
   LedgerFact,
   Opinion,
-  Outcome,
   UndecidedReason,
   VerificationReason,
 } from './decision.js';
+import type { Exports } from './export.js';
 import type { Fence, LedgerProblem, Witnesses } from './fence.js';
 import type { JournalEvent } from './journal.js';
 import type { AssetSettings } from './policy/verification.js';
 import type { Releases } from './release.js';
-import type { RawTransaction, Request, TransactionRequest } from './request.js';
+import type { RawTransaction, SignRequest, TransactionRequest } from './request.js';
 import type { Upkeep } from './upkeep.js';
 
 export type { JournalEvent } from './journal.js';
@@ -79,9 +79,12 @@ export interface Effects {
   readonly facts: readonly LedgerFact[];
 }
 
-export type Decoded =
+export type Judged =
   | { readonly kind: 'effects'; readonly effects: Effects }
-  | { readonly kind: 'refused'; readonly reason: VerificationReason; readonly detail: string }
+  | { readonly kind: 'refused'; readonly reason: VerificationReason; readonly detail: string };
+
+export type Decoded =
+  | Judged
   /** The asset's settings say `unsupported: skip`: this check does not decide. */
   | { readonly kind: 'skipped' }
   /** A source of evidence could not be reached: undecided, never a refusal. */
@@ -96,6 +99,11 @@ export interface Decoder {
   selectorOf?(signature: string): string | undefined;
   /** What one entry's bytes show, judged by nobody; for people, never for a decision. Empty when unreadable. */
   describe?(raw: RawTransaction, asset: Asset): Readonly<Record<string, string>>;
+  /**
+   * Where a request shows the call data of a contract call and carries no bytes: what the call would do. Undefined: it
+   * shows none. Absent where calls have no data.
+   */
+  shownCall?(request: TransactionRequest, asset: Asset, settings: AssetSettings): Judged | undefined;
   /** Strict decoding of a request's bytes, held against its claim where they show hashes only (BIP-143). Never throws. */
   decode(
     request: TransactionRequest,
@@ -108,41 +116,13 @@ export interface Decoder {
 export interface Chains {
   asset(id: string): Asset | undefined;
   decoder(family: string): Decoder | undefined;
+  /** Decodes and judges data to be signed that is no transaction. Never throws. */
+  message(request: SignRequest, settings: AssetSettings): Judged;
 }
 
 // ── Protocols: what co-signers say ───────────────────────────────────────────────────────────────────────────
 
-/** A message as it came over HTTP, before anybody looked at it. */
-export interface InboundMessage {
-  /** The path after the configured base, e.g. `/v2/tx_sign_request`. */
-  readonly route: string;
-  readonly body: Uint8Array;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-}
-
-export type Received =
-  | { readonly kind: 'request'; readonly request: Request }
-  /** A stranger or a muddle: answered with this status, nothing is written. `problem` is safe to log. */
-  | {
-      readonly kind: 'refused';
-      readonly status: 400 | 401 | 404 | 413;
-      readonly code: 'UNAUTHENTICATED' | 'REQUEST_MALFORMED' | 'PATH_UNKNOWN' | 'BODY_TOO_LARGE';
-      readonly problem: string;
-    };
-
-export type OutboundMessage = {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string | Uint8Array;
-};
-
-/** One wire format, for all co-signers that share a path: authenticate, parse, answer. */
-export interface Protocol {
-  readonly name: string;
-  receive(message: InboundMessage): Promise<Received>;
-  /** The decision, or "ask again", in the co-signer's words, signed. */
-  answer(request: Request, outcome: Outcome): Promise<OutboundMessage>;
-}
+export type { InboundMessage, OutboundMessage, Protocol, Received } from './messages.js';
 
 /** The public keys of the co-signers that share a path. Algorithms are pinned by the key, never by the message. */
 export interface CosignerKeys {
@@ -163,6 +143,16 @@ export interface AnswerKeys {
     signer: string | undefined,
     claims: Readonly<Record<string, string>>,
   ): Promise<string>;
+}
+
+/** The keys that votes are signed with, byte for byte, where answers are no tokens. */
+export interface VoteKeys {
+  /** Ed25519 (RFC 8032) over the text's bytes. */
+  sign(cosigner: string, text: string): Promise<Uint8Array>;
+  /** A digest of the public half: whoever trusts this key takes its votes for his own. */
+  scopeOf(cosigner: string): string;
+  /** Whether one of the keys that the co-signer signs requests with made this signature. */
+  verify(cosigner: string, text: string, signature: Uint8Array): boolean;
 }
 
 // ── Ledger: the shared memory of one workspace ───────────────────────────────────────────────────────────────
@@ -264,6 +254,8 @@ export interface Freeze {
 
 export interface LedgerState {
   readonly identity: string;
+  /** The ledger's clock, Unix milliseconds. */
+  readonly nowMs: number;
   /** Sequence number of the newest event. */
   readonly sequence: number;
   /** Every event up to this one is as durable as demanded: no recovery can leave it out. */
@@ -320,6 +312,7 @@ export interface Ledger extends Releases {
   readonly upkeep: Upkeep;
   /** Absent when the store cannot come back with less than it acknowledged, or recovers by itself. */
   readonly fence?: Fence;
+  readonly exports: Exports;
   /** Present when witnesses keep the log, and the ledger is recovered from them. */
   readonly witnesses?: Witnesses;
   /** Whether anything is decided, and problems with the store's own settings. Rejects when it cannot be reached. */

@@ -7,7 +7,7 @@
 export type Stage = 'approval' | 'signing';
 
 /** Why nothing can be decided about a request, known from the wire and the configuration alone. */
-export type Doubt = 'STAGE_UNCLEAR' | 'SIGNER_NOT_LISTED';
+export type Doubt = 'STAGE_UNCLEAR' | 'SIGNER_NOT_LISTED' | 'NOT_VOTING';
 
 /** JSON with numbers kept as the text they had on the wire, so that nothing passes through a double. */
 export type Json = string | boolean | null | JsonNumber | readonly Json[] | { readonly [key: string]: Json };
@@ -27,6 +27,27 @@ interface RequestIdentity {
   /** The id of this ask; echoed in the answer. */
   readonly requestId: string;
   readonly doubt?: Doubt;
+  /** Present where nobody vouches for who asks. */
+  readonly unsigned?: Unsigned;
+}
+
+/**
+ * A request that anybody who reaches us may have written (io.finnet). A refusal then binds its own content only, or a
+ * stranger could burn an id; an approval binds the id. No later question brings bytes, so a rule that accepts a request
+ * without them must say so.
+ */
+export interface Unsigned {
+  /** What alone ties a signed answer to its question; undefined where answers are not signed. */
+  readonly nonce: Nonce | undefined;
+  /** Unix milliseconds from which on it is not approved. Undefined: not known, and then it never is. */
+  readonly expiresAtMs: number | undefined;
+}
+
+export interface Nonce {
+  /** As it stood: it may be larger than a double can hold. */
+  readonly digits: string;
+  /** Whose nonces: a digest of the answer key, because whoever trusts that key takes the answer for his own. */
+  readonly scope: string;
 }
 
 /** A place value comes from or goes to. `type` is normalised (VAULT, EXCHANGE, ONE_TIME, …) and open-ended. */
@@ -70,6 +91,8 @@ export interface Intent {
 
 /** Bytes presented for signing, as the wire gave them: unchecked text. */
 export interface RawTransaction {
+  /** The wire carries the bytes alone: which key signs, and what digest of them, the co-signer works out by itself. */
+  readonly bytesOnly?: true;
   readonly keyDerivationPath: Json | undefined;
   /** Hex of the bytes that are hashed for signing. */
   readonly bytes: Json | undefined;
@@ -94,7 +117,40 @@ export interface ConfigChangeRequest extends RequestIdentity {
   readonly extraInfo: { readonly [key: string]: Json };
 }
 
-export type Request = TransactionRequest | ConfigChangeRequest;
+/** A vault is to be made (`keygen`), or its signers or threshold changed (`reshare`). */
+export interface VaultRequest extends RequestIdentity {
+  readonly kind: 'keygen' | 'reshare';
+  readonly stage: 'approval';
+  /** Empty: not known. */
+  readonly vault: { readonly id: string; readonly name: string };
+  /** The weight that signs from then on, in decimal text; undefined: not known. */
+  readonly threshold: string | undefined;
+  /** Everybody who signs from then on; undefined: not known. */
+  readonly devices: readonly Device[] | undefined;
+}
+
+export interface Device {
+  /** What the vendor knows it by; empty: not known. */
+  readonly id: string;
+  readonly uuid: string;
+  /** Decimal text; undefined: not known. */
+  readonly weight: string | undefined;
+}
+
+/** Data to be signed that is no transaction. The signer hashes it by itself, so there is no digest to compare. */
+export interface SignRequest extends RequestIdentity {
+  readonly kind: 'sign';
+  readonly stage: 'approval';
+  readonly source: Party;
+  /** What the data is, by the co-signer's word; empty: not known. */
+  readonly contentType: string;
+  /** COSE name of the signature algorithm; empty: not known. */
+  readonly algorithm: string;
+  /** Undefined: the request shows none. */
+  readonly data: string | undefined;
+}
+
+export type Request = TransactionRequest | ConfigChangeRequest | VaultRequest | SignRequest;
 
 /** JSON text with sorted keys and numbers as they stood: one text for one value, for hashing and the journal. */
 export function canonicalJson(value: Json | undefined): string {

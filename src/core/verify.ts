@@ -2,15 +2,30 @@
 import { toBaseUnits } from './amount.js';
 import type { VerificationReason } from './decision.js';
 import { unreachable } from './errors.js';
-import { type AssetSettings, settingsFor, type VerificationSettings } from './policy/verification.js';
+import {
+  type AssetSettings,
+  defaultsOf,
+  settingsFor,
+  type VerificationSettings,
+} from './policy/verification.js';
 import type { Asset, Chains, Decoder, Effects } from './ports.js';
-import type { Request, TransactionRequest } from './request.js';
+import type { Request, SignRequest, TransactionRequest } from './request.js';
 
 export type Examination =
   /** The bytes do exactly what the request says. */
-  | { readonly kind: 'agrees'; readonly asset: Asset; readonly effects: Effects }
+  | {
+      readonly kind: 'agrees';
+      /** Undefined: data to be signed, which is of no asset. */
+      readonly asset: Asset | undefined;
+      readonly effects: Effects;
+    }
   /** There are no bytes: the stage does not carry them, or the vendor does not send them. */
-  | { readonly kind: 'absent'; readonly asset: Asset }
+  | {
+      readonly kind: 'absent';
+      readonly asset: Asset;
+      /** What the call data would do that the request shows, where no later question brings bytes. */
+      readonly shown?: Effects;
+    }
   | { readonly kind: 'skipped'; readonly asset: Asset }
   | {
       readonly kind: 'refused';
@@ -32,6 +47,7 @@ export async function examine(
   settings: VerificationSettings,
   signal: AbortSignal,
 ): Promise<Examination> {
+  if (request.kind === 'sign') return examineMessage(request, chains, settings);
   if (request.kind !== 'transaction') return { kind: 'not-applicable' };
   const asset = chains.asset(request.intent.asset);
   if (asset === undefined) {
@@ -44,9 +60,10 @@ export async function examine(
   }
   const refused = refusedOperation(request);
   if (refused !== undefined) return { kind: 'refused', asset, ...refused };
-  if (request.rawTransactions.length === 0) return { kind: 'absent', asset };
   const assetSettings = settingsFor(settings, asset);
   const decoder = chains.decoder(asset.family);
+  if (request.rawTransactions.length === 0)
+    return withoutBytes(request, { asset, decoder, settings: assetSettings });
   if (decoder === undefined) {
     if (assetSettings.unsupported === 'skip') return { kind: 'skipped', asset };
     return {
@@ -72,6 +89,29 @@ export async function examine(
     default:
       return unreachable(decoded);
   }
+}
+
+/** A message is decoded as far as it can be, and nothing vouches for what cannot. */
+export function examineMessage(
+  request: SignRequest,
+  chains: Chains,
+  settings: VerificationSettings,
+): Examination {
+  const decoded = chains.message(request, defaultsOf(settings));
+  if (decoded.kind === 'effects') return { kind: 'agrees', asset: undefined, effects: decoded.effects };
+  return { kind: 'refused', asset: undefined, reason: decoded.reason, detail: decoded.detail };
+}
+
+/** The call data that a request shows is judged like the bytes around it would be, if it is all there will ever be. */
+function withoutBytes(
+  request: TransactionRequest,
+  { asset, decoder, settings }: Omit<Context, 'decoder'> & { readonly decoder: Decoder | undefined },
+): Examination {
+  const isLast = request.unsigned !== undefined && request.intent.operation === 'CONTRACT_CALL';
+  const decoded = isLast ? decoder?.shownCall?.(request, asset, settings) : undefined;
+  if (decoded === undefined) return { kind: 'absent', asset };
+  if (decoded.kind === 'effects') return { kind: 'absent', asset, shown: decoded.effects };
+  return { kind: 'refused', asset, reason: decoded.reason, detail: decoded.detail };
 }
 
 interface Refusal {

@@ -2,8 +2,9 @@
 import type { Logger } from 'pino';
 import { type DecisionPorts, decide } from '../core/decide.js';
 import { type Outcome, undecided } from '../core/decision.js';
-import { assert, messageOf } from '../core/errors.js';
-import type { OutboundMessage, Protocol, Received } from '../core/ports.js';
+import { assert, messageOf, unreachable } from '../core/errors.js';
+import { subjectOf } from '../core/journal.js';
+import type { InboundMessage, OutboundMessage, Protocol, Received } from '../core/ports.js';
 import type { Request } from '../core/request.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { deadlineAfter } from './deadline.js';
@@ -11,6 +12,8 @@ import { deadlineAfter } from './deadline.js';
 /** One base path and the co-signers behind it. */
 export interface Endpoint {
   readonly path: string;
+  /** For log and metrics: a path may hold a secret. */
+  readonly shownAs: string;
   readonly protocol: Protocol;
 }
 
@@ -31,10 +34,8 @@ export interface AnsweringParts {
   readonly logger: Logger;
 }
 
-export interface Inbound {
+export interface Inbound extends Omit<InboundMessage, 'route'> {
   readonly path: string;
-  readonly body: Uint8Array;
-  readonly headers: Readonly<Record<string, string | undefined>>;
 }
 
 /** More would wait past their deadlines; those that are turned away cost a signature and are asked again. */
@@ -86,21 +87,39 @@ export class Answering {
     });
   }
 
-  async #answer({ path, body, headers }: Inbound, startedAt: number): Promise<OutboundMessage | undefined> {
+  async #answer({ path, ...inbound }: Inbound, startedAt: number): Promise<OutboundMessage | undefined> {
     const endpoint = this.#endpointOf(path);
     if (endpoint === undefined) return this.#pathUnknown(path);
-    const route = path.slice(endpoint.path.length);
-    const received = await endpoint.protocol.receive({ route, body, headers });
-    if (received.kind === 'refused') return this.#refused(endpoint, received);
+    const received = await endpoint.protocol.receive({ ...inbound, route: path.slice(endpoint.path.length) });
+    switch (received.kind) {
+      case 'refused':
+        return this.#refused(endpoint, received);
+      case 'batch': {
+        for (const problem of received.problems) this.#noted(endpoint, 'REQUEST_MALFORMED', problem);
+        const outcomes = received.requests.map((request) => this.#decide(request, startedAt));
+        const answer = received.answer(await Promise.all(outcomes));
+        for (const [index, request] of received.requests.entries())
+          this.#answered(request, await outcomes[index], startedAt);
+        return answer;
+      }
+      case 'request': {
+        const { request } = received;
+        const outcome = await this.#decide(request, startedAt);
+        const silent = outcome.kind === 'undecided' && !this.parts.timing(request).retrySupported;
+        const answer = silent ? undefined : await endpoint.protocol.answer(request, outcome);
+        this.#answered(request, outcome, startedAt);
+        return answer;
+      }
+      default:
+        return unreachable(received);
+    }
+  }
 
-    const { request } = received;
-    const outcome = await this.#decide(request, startedAt);
-    const silent = outcome.kind === 'undecided' && !this.parts.timing(request).retrySupported;
-    const answer = silent ? undefined : await endpoint.protocol.answer(request, outcome);
+  #answered(request: Request, outcome: Outcome | undefined, startedAt: number): void {
+    assert(outcome !== undefined, 'a request without an outcome');
     const seconds = (performance.now() - startedAt) / 1_000;
     this.parts.metrics.answered(request, outcome, seconds);
     this.#log(request, outcome, seconds);
-    return answer;
   }
 
   async #decide(request: Request, startedAt: number): Promise<Outcome> {
@@ -120,7 +139,7 @@ export class Answering {
   }
 
   #endpointOf(path: string): Endpoint | undefined {
-    return this.parts.endpoints.find((endpoint) => path.startsWith(`${endpoint.path}/`));
+    return this.parts.endpoints.find((endpoint) => `${path}/`.startsWith(`${endpoint.path}/`));
   }
 
   #pathUnknown(path: string): OutboundMessage {
@@ -134,9 +153,13 @@ export class Answering {
     { status, code, problem }: Received & { kind: 'refused' },
   ): OutboundMessage {
     if (status === 404) this.parts.metrics.pathUnknown();
-    this.parts.metrics.refused(endpoint?.path ?? '', code);
-    this.parts.logger.warn({ path: endpoint?.path, code, problem }, 'message refused');
+    this.#noted(endpoint, code, problem);
     return plain(status);
+  }
+
+  #noted(endpoint: Endpoint | undefined, code: string, problem: string): void {
+    this.parts.metrics.refused(endpoint?.shownAs ?? '', code);
+    this.parts.logger.warn({ path: endpoint?.shownAs, code, problem }, 'message refused');
   }
 
   #log(request: Request, outcome: Outcome, seconds: number): void {
@@ -148,7 +171,7 @@ export class Answering {
       requestId,
       kind,
       stage,
-      ...(request.kind === 'transaction' ? { txId: request.txId } : { type: request.type }),
+      ...subjectOf(request),
       ms: Math.round(seconds * 1_000_000) / 1_000,
     };
     if (outcome.kind === 'undecided') {

@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Answering } from './answering.js';
@@ -16,7 +18,9 @@ export class AskController {
     const answer = await this.answering.answer({
       path: request.url.split('?', 1)[0] ?? '',
       body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
-      headers: { 'user-agent': request.headers['user-agent'] },
+      headers: headersOf(request.raw.rawHeaders),
+      address: request.ip,
+      certificateSha256: () => certificateOf(request.raw.socket),
     });
     if (answer === undefined) {
       // No answer at all is safer than one the co-signer would take for final.
@@ -26,6 +30,26 @@ export class AskController {
     }
     // No connection is left idle for a balancer to send a question into when the door closes.
     if (this.readiness.draining) reply.header('connection', 'close');
-    await reply.status(answer.status).header('content-type', answer.contentType).send(answer.body);
+    await reply
+      .status(answer.status)
+      .headers({ ...answer.headers, 'content-type': answer.contentType })
+      // Bytes, because to a text of some types the framework appends a charset, and the type may be signed.
+      .send(Buffer.from(answer.body));
   }
+}
+
+/** As they came: the framework has read some of them already, and changed others. */
+function headersOf(raw: readonly string[]): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = Object.create(null);
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = (raw[index] ?? '').toLowerCase();
+    const value = raw[index + 1] ?? '';
+    headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`;
+  }
+  return headers;
+}
+
+function certificateOf(socket: Socket): string | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  return socket.getPeerCertificate().fingerprint256?.replaceAll(':', '').toLowerCase();
 }

@@ -13,6 +13,8 @@ export interface AskServerSettings {
   readonly host: string;
   readonly port: number;
   readonly bodyLimitBytes: number;
+  /** CIDR: from these a forwarded address counts. */
+  readonly trustedProxies: readonly string[];
   readonly tls?:
     | {
         readonly certificateFile: string;
@@ -45,6 +47,7 @@ export async function startAskServer(
 ): Promise<RunningServer> {
   const adapter = new FastifyAdapter({
     bodyLimit: settings.bodyLimitBytes,
+    trustProxy: settings.trustedProxies.length > 0 && [...settings.trustedProxies],
     requestTimeout: RECEIVE_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',

@@ -38,6 +38,8 @@ const statementSchema = z.discriminatedUnion('statement', [
     workspace: name,
     /** The freeze's id. */
     freeze: name,
+    /** The number of the event that made it: an id may come to stand for another freeze. */
+    sequence: z.int().positive(),
     issuedAt: z.iso.datetime(),
   }),
   z.strictObject({
@@ -95,6 +97,14 @@ export function loadOperatorPrivateKey(file: string): KeyObject {
   return readPrivateKeyFile(file, ALGORITHMS).key;
 }
 
+/** Whose private key it is. Throws KEY_INVALID when it is no configured operator's. */
+export function operatorOf(operators: readonly Operator[], privateKey: KeyObject, file: string): string {
+  const id = spkiSha256(privateKey);
+  const operator = operators.find(({ publicKey }) => spkiSha256(publicKey) === id);
+  if (operator === undefined) throw invalid(file, 'it is the key of no configured operator');
+  return operator.name;
+}
+
 /** The statement as a compact JWS, signed with an operator's private key. */
 export async function signStatement(privateKey: KeyObject, statement: Statement): Promise<string> {
   const algorithm = algorithmOf(privateKey);
@@ -132,6 +142,33 @@ export function authenticateActivation(operators: readonly Operator[], workspace
       throw untrusted('its statement is about another document');
     }
   };
+}
+
+/**
+ * Which operators state that this very freeze is to be lifted. Throws STATEMENT_INVALID when one of the statements is
+ * nobody's, or about anything else.
+ */
+export async function liftersOf(
+  operators: readonly Operator[],
+  lifted: {
+    readonly ledger: string;
+    readonly workspace: string;
+    readonly freeze: string;
+    readonly sequence: number;
+  },
+  statements: readonly string[],
+): Promise<readonly string[]> {
+  const names = new Set<string>();
+  for (const jws of statements) {
+    const { operator, statement } = await verifyStatement(operators, jws);
+    if (statement.statement !== 'unfreeze') throw untrue('it is about something else');
+    if (statement.ledger !== lifted.ledger) throw untrue('it is for another ledger');
+    if (statement.workspace !== lifted.workspace) throw untrue('it is for another workspace');
+    if (statement.freeze !== lifted.freeze || statement.sequence !== lifted.sequence)
+      throw untrue('it is about another freeze');
+    names.add(operator);
+  }
+  return [...names];
 }
 
 async function payloadIfSignedBy(publicKey: KeyObject, compactJws: string): Promise<string | undefined> {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Decision, ReasonCode } from '../core/decision.js';
 import { REASONS } from '../core/decision.js';
 import { CountersignError } from '../core/errors.js';
+import type { ExportMark } from '../core/export.js';
 import { EVENT_TYPES } from '../core/journal.js';
 import type { ActivePolicy, Freeze, JournalEvent } from '../core/ports.js';
 
@@ -68,6 +69,18 @@ export function policyText(policy: Omit<ActivePolicy, 'sequence'>): string {
 export function eventOf(sequence: string, atMs: string, type: string, body: string): JournalEvent {
   const text = `{"sequence":${sequence},"atMs":${atMs},"type":${JSON.stringify(type)},"body":${body}}`;
   return recordOf(eventSchema, text, `event ${sequence}`);
+}
+
+/** `<sequence> <hash> <count>` */
+export function markText({ sequence, hash, count }: ExportMark): string {
+  return `${sequence} ${hash} ${count}`;
+}
+
+export function markOf(text: string): ExportMark {
+  const [, sequence, hash, count] = /^(\d+) ([0-9a-f]{64}) (\d+)$/.exec(text) ?? [];
+  if (hash === undefined)
+    throw new CountersignError('LEDGER_CORRUPT', 'the ledger holds a mark of its export that cannot be read');
+  return { sequence: Number(sequence), hash, count: Number(count) };
 }
 
 /** Text of a ledger as a schema wants it; LEDGER_CORRUPT when it is not. */

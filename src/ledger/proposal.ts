@@ -138,3 +138,7 @@ function checkToken(text: string, what: string): void {
 function checkNatural(text: string): void {
   assert(NATURAL.test(text), 'an amount is canonical decimal text of at most 1200 digits');
 }
+
+export function otherLedger(identity: string): CountersignError {
+  return new CountersignError('CONCURRENT_CHANGE', `the store does not hold the ledger ${identity} any more`);
+}

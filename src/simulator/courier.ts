@@ -21,16 +21,30 @@ export type Manner =
   | 'hang-up';
 
 export type Reply =
-  | { readonly kind: 'reply'; readonly status: number; readonly body: string; readonly elapsedMs: number }
+  | {
+      readonly kind: 'reply';
+      readonly status: number;
+      readonly headers: Readonly<Record<string, string | undefined>>;
+      readonly body: string;
+      readonly elapsedMs: number;
+    }
   | { readonly kind: 'none'; readonly problem: string; readonly elapsedMs: number };
 
 export interface Call {
   readonly url: string;
   readonly body: string | Buffer;
   readonly timeoutMs: number;
+  /** Beside those that every call has, or instead of them. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly manner?: Manner;
   /** On a connection of its own: one whose body a server refused to read serves nobody after it. */
   readonly alone?: boolean;
+}
+
+interface Exchanged {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly text: string;
 }
 
 export class Courier {
@@ -39,13 +53,14 @@ export class Courier {
   readonly #calls = new Set<ClientRequest>();
 
   /** Never rejects: what is no reply says why. */
-  async post({ url, body, timeoutMs, manner = 'plain', alone = false }: Call): Promise<Reply> {
+  async post({ url, body, timeoutMs, headers = {}, manner = 'plain', alone = false }: Call): Promise<Reply> {
     const started = performance.now();
     const elapsedMs = () => performance.now() - started;
     const bytes = Buffer.from(body);
     try {
-      const { status, text } = await this.#exchange(new URL(url), bytes, { manner, timeoutMs, alone });
-      return { kind: 'reply', status, body: text, elapsedMs: elapsedMs() };
+      const how = { manner, timeoutMs, alone, headers };
+      const { text, ...reply } = await this.#exchange(new URL(url), bytes, how);
+      return { kind: 'reply', ...reply, body: text, elapsedMs: elapsedMs() };
     } catch (error) {
       return { kind: 'none', problem: messageOf(error), elapsedMs: elapsedMs() };
     }
@@ -61,9 +76,9 @@ export class Courier {
   #exchange(
     url: URL,
     body: Buffer,
-    { manner, timeoutMs, alone }: Required<Pick<Call, 'manner' | 'timeoutMs' | 'alone'>>,
+    { manner, timeoutMs, alone, headers }: Required<Pick<Call, 'manner' | 'timeoutMs' | 'alone' | 'headers'>>,
   ) {
-    return new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
+    return new Promise<Exchanged>((resolve, reject) => {
       const secure = url.protocol === 'https:';
       const call = (secure ? httpsRequest : httpRequest)(url, {
         method: 'POST',
@@ -71,6 +86,7 @@ export class Courier {
           'content-type': 'application/jwt',
           'content-length': body.length,
           'user-agent': 'countersign-simulator',
+          ...headers,
         },
         agent: alone ? false : secure ? this.#secureAgent : this.#agent,
       });
@@ -82,7 +98,10 @@ export class Courier {
       });
       call.on('error', reject);
       call.once('response', (response) => {
-        readBody(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject);
+        readBody(response).then(
+          (text) => resolve({ status: response.statusCode ?? 0, headers: headersOf(response), text }),
+          reject,
+        );
       });
       send(call, body, manner).catch(reject);
     });
@@ -115,6 +134,12 @@ async function send(call: ClientRequest, body: Buffer, manner: Manner): Promise<
       call.destroy(new Error('hung up by the simulator'));
       return;
   }
+}
+
+function headersOf({ headers }: IncomingMessage): Exchanged['headers'] {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]),
+  );
 }
 
 async function readBody(response: IncomingMessage): Promise<string> {

@@ -9,7 +9,7 @@ const BTC: SimulatedAsset = { id: 'BTC', decimals: 8, price: 2_927_250_000_000n 
 const USDC: SimulatedAsset = { id: 'USDC', decimals: 6, price: 100_000_000n };
 
 /** The account of the vendor's documentation example. */
-const DOCUMENTED_PLACE: Place = {
+export const DOCUMENTED_PLACE: Place = {
   type: 'VAULT',
   subType: '',
   id: '1',

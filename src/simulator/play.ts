@@ -4,8 +4,9 @@ import { type Answer, checkAnswer } from './answer.js';
 import type { Courier, Manner, Reply } from './courier.js';
 import { Random } from './random.js';
 import type { CallOutcome, Tally } from './tally.js';
-import type { Cosigner, Stage, Target } from './target.js';
+import type { Cosigner, Stage, Target, VirtualSigner } from './target.js';
 import { signToken } from './token.js';
+import { type Heard, hear, hearContract, nonce, type Operation, type VoteReply } from './virtual-signer.js';
 
 /** The vendor's paths: one for both stages of a transaction, one for changes of the workspace. */
 export type Route = '/v2/tx_sign_request' | '/v2/config_change_sign_request';
@@ -67,6 +68,13 @@ export interface Theatre {
   readonly tally: Tally;
   readonly patience: Patience;
   readonly signal: AbortSignal;
+}
+
+interface VotingCall {
+  readonly url: string;
+  readonly route: string;
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** One run of one scenario. */
@@ -134,6 +142,80 @@ export class Play {
     return this.complain(ask.requestId, `no answer in ${patience.totalMs / 1_000} s (${last})`);
   }
 
+  get virtualSigners(): readonly VirtualSigner[] {
+    return this.theatre.target.virtualSigners ?? [];
+  }
+
+  /** A random one that fits; undefined when there is none. */
+  virtualSigner(fits: (signer: VirtualSigner) => boolean = () => true): VirtualSigner | undefined {
+    const [first, ...others] = this.virtualSigners.filter(fits);
+    return first === undefined ? undefined : this.#routing.pick([first, ...others]);
+  }
+
+  /** One request for a vote; undefined: no reply, or a wrong one, which is a violation. */
+  async ballot(body: object | string, signer: VirtualSigner, digits: string): Promise<Heard | undefined> {
+    const accept = `sig1=("content-type" "digest");nonce=${digits};keyid="eddsa-key"`;
+    const headers = { 'content-type': 'application/json', 'accept-signature': accept, 'vs-nonce': digits };
+    const route = this.#routing.pick(['/transaction', '/reshare']);
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    return this.#heard({ ...signer, route, text, headers }, (reply) => hear(reply, digits, signer.answerKey));
+  }
+
+  /** One call of the signer's contract. */
+  async callContract(signer: VirtualSigner, text: string): Promise<Heard | undefined> {
+    const headers = { 'content-type': 'application/json' };
+    return this.#heard({ ...signer, route: '/rpc', text, headers }, hearContract);
+  }
+
+  /** Asks until there is a vote, with a new nonce each time. */
+  async settleVote(operation: Operation, signer: VirtualSigner): Promise<Settled> {
+    const { patience, signal } = this.theatre;
+    const ends = performance.now() + patience.totalMs;
+    let heard: Heard | undefined;
+    do {
+      heard = await this.ballot(operation.body(signer), signer, nonce(this.#routing));
+      if (signal.aborted || heard?.kind === 'wrong') return { kind: 'void' };
+      if (heard?.kind === 'vote') {
+        const answer: Answer = { action: heard.action, reason: undefined };
+        this.theatre.tally.reasoned(answer.action, {
+          requestId: operation.id,
+          asked: operation.about,
+          reason: '',
+        });
+        return { kind: 'final', answer };
+      }
+      if (heard !== undefined && heard.status !== 503)
+        return this.complain(operation.id, `an honest operation got the status ${heard.status}`);
+      await this.#pause(heard === undefined ? REDELIVERY_PAUSE_MS : patience.afterRetryMs);
+    } while (performance.now() < ends);
+    if (heard !== undefined) return { kind: 'undecided' };
+    return this.complain(operation.id, `no answer in ${patience.totalMs / 1_000} s`);
+  }
+
+  /** All votes among these must be one vote. */
+  sameVote(id: string, settled: readonly Settled[]): void {
+    const actions = new Set(settled.flatMap((one) => (one.kind === 'final' ? [one.answer.action] : [])));
+    if (actions.size > 1) this.complain(id, `one operation got different votes: ${[...actions].join(', ')}`);
+  }
+
+  async #heard(
+    { url, route, text, headers }: VotingCall,
+    listen: (reply: VoteReply) => Heard,
+  ): Promise<Heard | undefined> {
+    const { courier, signal } = this.theatre;
+    const address = this.#address({ url }, route);
+    const reply = await courier.post({ url: address, body: text, headers, timeoutMs: CALL_TIMEOUT_MS });
+    if (signal.aborted) return undefined;
+    if (reply.kind === 'none') {
+      this.#delivered('lost', reply);
+      return undefined;
+    }
+    const heard = listen(reply);
+    this.#delivered(heard.kind === 'vote' ? heard.action : reply.status === 503 ? 'RETRY' : 'refused', reply);
+    if (heard.kind === 'wrong') this.complain(route, heard.problem);
+    return heard;
+  }
+
   /** Sends what nobody may act on; everything but a plain refusal is a violation. */
   async beRefused(
     what: string,
@@ -185,7 +267,7 @@ export class Play {
   }
 
   /** The load balancer's address, or one replica's own when those are known. */
-  #address(cosigner: Cosigner, route: string): string {
+  #address(cosigner: Pick<Cosigner, 'url'>, route: string): string {
     const { replicaOrigins } = this.theatre.target;
     const base = cosigner.url.replace(/\/$/, '');
     const [first, ...others] = replicaOrigins;

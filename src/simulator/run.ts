@@ -74,8 +74,11 @@ export function unplayable(target: Target, names: readonly ScenarioName[]): Scen
   return names.filter((name) => !isPlayable(target, name));
 }
 
-function isPlayable({ cosigners }: Target, name: ScenarioName): boolean {
-  return SCENARIOS[name].stages.every((stage) => cosigners.some(({ signers }) => signers[stage].length > 0));
+function isPlayable({ cosigners, virtualSigners = [] }: Target, name: ScenarioName): boolean {
+  const { stages, by }: Scenario = SCENARIOS[name];
+  if (by === 'virtual-signer') return virtualSigners.length > 0;
+  if (by === 'contract') return virtualSigners.some(({ contract }) => contract !== undefined);
+  return stages.every((stage) => cosigners.some(({ signers }) => signers[stage].length > 0));
 }
 
 /** Each scenario once, then by weight, until there are as many asks as wanted; in seeded order. */

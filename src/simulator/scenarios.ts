@@ -23,6 +23,16 @@ import {
   type Transfer,
   unsignedBytes,
 } from './transaction.js';
+import {
+  contractMode,
+  expired,
+  muddle,
+  neverApproved,
+  nonceReuse,
+  otherOperation,
+  vote,
+  voteByAll,
+} from './voting-scenarios.js';
 
 export interface Scenario {
   readonly about: string;
@@ -30,6 +40,8 @@ export interface Scenario {
   readonly weight: number;
   /** The signers it cannot do without. */
   readonly stages: readonly Stage[];
+  /** Whom it plays, where that is not a Fireblocks co-signer; it cannot do without one of them. */
+  readonly by?: 'virtual-signer' | 'contract';
   /** Different asks in one play. */
   readonly asks: number;
   readonly play: (play: Play, part: Part) => Promise<void>;
@@ -106,9 +118,47 @@ export const SCENARIOS = {
     asks: 30,
     play: burst,
   },
+  vote: {
+    ...{ about: 'io.finnet: one transfer, one vote', weight: 20, stages: [], asks: 1 },
+    ...{ by: 'virtual-signer', play: vote },
+  },
+  'vote-by-all': {
+    ...{ about: 'io.finnet: all signers ask about one operation at once', weight: 12, stages: [], asks: 1 },
+    ...{ by: 'virtual-signer', play: voteByAll },
+  },
+  'vote-conflict': {
+    ...{ about: 'io.finnet: other content under the id of an operation', weight: 6, stages: [], asks: 2 },
+    ...{ by: 'virtual-signer', play: otherOperation },
+  },
+  'nonce-reuse': {
+    ...{ about: 'io.finnet: two operations under one nonce', weight: 6, stages: [], asks: 2 },
+    ...{ by: 'virtual-signer', play: nonceReuse },
+  },
+  'never-approved': {
+    ...{ about: 'io.finnet: what no policy may approve', weight: 6, stages: [], asks: 1 },
+    ...{ by: 'virtual-signer', play: neverApproved },
+  },
+  expired: {
+    ...{ about: 'io.finnet: operations that end while they are asked about', weight: 3, stages: [], asks: 1 },
+    ...{ by: 'virtual-signer', play: expired },
+  },
+  muddle: {
+    ...{ about: 'io.finnet: bodies and nonces that are none', weight: 4, stages: [], asks: 1 },
+    ...{ by: 'virtual-signer', play: muddle },
+  },
+  contract: {
+    ...{ about: 'io.finnet: the contract mode, in its layout and another', weight: 6, stages: [], asks: 2 },
+    ...{ by: 'contract', play: contractMode },
+  },
 } as const satisfies Record<string, Scenario>;
 
 export type ScenarioName = keyof typeof SCENARIOS;
+
+/** Those that play a protocol. */
+export function scenariosOf(protocol: 'fireblocks' | 'iofinnet'): ScenarioName[] {
+  const names = Object.keys(SCENARIOS) as ScenarioName[];
+  return names.filter((name) => 'by' in SCENARIOS[name] === (protocol === 'iofinnet'));
+}
 
 async function happy(play: Play): Promise<void> {
   const { random } = play;

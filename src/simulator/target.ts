@@ -16,8 +16,24 @@ export interface Cosigner {
   readonly signers: Readonly<Record<Stage, readonly string[]>>;
 }
 
+/** An io.finnet Virtual Signer, which has nothing to prove itself with but where it calls from. */
+export interface VirtualSigner {
+  readonly name: string;
+  /** Its approval URLs without the last segment. */
+  readonly url: string;
+  /** Its votes must verify with this. */
+  readonly answerKey: KeyObject;
+  readonly organisation: string;
+  /** What it calls ether. */
+  readonly ether: string;
+  readonly amounts: 'decimal' | 'base-units';
+  /** Absent: its server does not speak the contract mode. */
+  readonly contract?: { readonly revision: 'R1' | 'R2'; readonly address: string };
+}
+
 export interface Target {
-  readonly cosigners: readonly [Cosigner, ...Cosigner[]];
+  readonly cosigners: readonly Cosigner[];
+  readonly virtualSigners?: readonly VirtualSigner[];
   /** Origins of the single replicas; empty when only the shared address is known. */
   readonly replicaOrigins: readonly string[];
   /** An answer must verify with one of these. */
@@ -36,6 +52,15 @@ const upSchema = z.object({
       signerIds: z.array(z.string()).default([]),
       signers: z
         .array(z.object({ id: z.string(), stages: z.array(z.enum(['approval', 'signing'])) }))
+        .optional(),
+      voting: z
+        .object({
+          answerPublicKeyFile: z.string().nullable(),
+          organisation: z.string(),
+          assets: z.record(z.string(), z.string()),
+          amounts: z.enum(['decimal', 'base-units']).nullable(),
+          contract: z.object({ revision: z.enum(['R1', 'R2']), address: z.string() }).nullable(),
+        })
         .optional(),
     }),
   ),
@@ -58,18 +83,34 @@ export function targetOfDirectory(directory: string): Target {
       const stages = { approval: serving('approval'), signing: serving('signing') };
       return [{ name: entry.name, url: entry.url, key, signers: stages }];
     });
-  const [first, ...others] = cosigners;
-  if (first === undefined || up.answerPublicKeyFile === null) {
+  const virtualSigners = up.cosigners.flatMap((entry) => virtualSignerOf(entry, directory));
+  const isAsked = cosigners.length > 0 && up.answerPublicKeyFile !== null;
+  if (!isAsked && virtualSigners.length === 0) {
     throw new CountersignError(
       'CONFIG_INVALID',
       `${file} names no co-signer that speaks the fireblocks protocol with its private key, or no key that answers verify with; name them with --url, --key, --signer and --answer-key`,
     );
   }
   return {
-    cosigners: [first, ...others],
+    cosigners: isAsked ? cosigners : [],
+    virtualSigners,
     replicaOrigins: up.replicaUrls.map((url) => new URL(url).origin),
-    answerKeys: [publicKeyOf(beside(directory, up.answerPublicKeyFile))],
+    answerKeys:
+      up.answerPublicKeyFile === null ? [] : [publicKeyOf(beside(directory, up.answerPublicKeyFile))],
   };
+}
+
+/** None, when it is of another protocol, or when nobody could check its votes or ask in terms that it knows. */
+function virtualSignerOf(
+  { name, url, voting }: z.infer<typeof upSchema>['cosigners'][number],
+  directory: string,
+): readonly VirtualSigner[] {
+  const ether = Object.entries(voting?.assets ?? {}).find(([, asset]) => asset === 'ETH')?.[0];
+  if (voting === undefined || voting.answerPublicKeyFile === null || voting.amounts === null) return [];
+  if (ether === undefined) return [];
+  const { organisation, amounts, contract } = voting;
+  const answerKey = publicKeyOf(beside(directory, voting.answerPublicKeyFile));
+  return [{ name, url, answerKey, organisation, ether, amounts, ...(contract !== null && { contract }) }];
 }
 
 export interface HandMadeTarget {
@@ -94,11 +135,10 @@ export function targetByHand({ url, keyFiles, signers, answerKeyFiles }: HandMad
       signers: { approval: serving('approval'), signing: serving('signing') },
     };
   });
-  const [first, ...others] = cosigners;
-  if (first === undefined || answerKeyFiles.length === 0 || signers.length === 0) {
+  if (cosigners.length === 0 || answerKeyFiles.length === 0 || signers.length === 0) {
     throw new CountersignError('USAGE', '--url needs --key, --signer and --answer-key beside it');
   }
-  return { cosigners: [first, ...others], replicaOrigins: [], answerKeys: answerKeyFiles.map(publicKeyOf) };
+  return { cosigners, replicaOrigins: [], answerKeys: answerKeyFiles.map(publicKeyOf) };
 }
 
 function parseSigner(text: string): { readonly id: string; readonly stages: ReadonlySet<string> } {

@@ -5,7 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Outcome } from '../core/decision.js';
 import type { LedgerProblem } from '../core/fence.js';
-import type { CounterUse } from '../core/ports.js';
+import type { CounterUse, Freeze } from '../core/ports.js';
 import type { Request } from '../core/request.js';
 
 /** Up to the 30 s at which co-signers give up. */
@@ -42,6 +42,12 @@ export class Metrics {
     name: 'countersign_undecided_total',
     help: 'Requests answered with "ask again", by reason.',
     labelNames: ['workspace', 'cosigner', 'reason'],
+    registers: [this.registry],
+  });
+  readonly #unsignedVotes = new Counter({
+    name: 'countersign_unsigned_votes_total',
+    help: 'Votes that left without a signature: the contract mode of io.finnet has none, so nothing but TLS vouches for them.',
+    labelNames: ['workspace', 'cosigner', 'answer'],
     registers: [this.registry],
   });
   readonly #refused = new Counter({
@@ -103,6 +109,13 @@ export class Metrics {
     labelNames: ['workspace', 'version'],
     registers: [this.registry],
   });
+  readonly #freezes = new Gauge({
+    name: 'countersign_freezes',
+    help: 'Freezes in force by what they answer, as this replica last knew them; those that expired are not counted.',
+    labelNames: ['workspace', 'answers'],
+    registers: [this.registry],
+    collect: () => this.#countFreezes(),
+  });
   readonly #unverified = new Gauge({
     name: 'countersign_policy_unverified_rules',
     help: 'Rules of the active policy that approve without verifying raw bytes (verify: off).',
@@ -110,7 +123,33 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly #exportLines = new Counter({
+    name: 'countersign_audit_lines_total',
+    help: 'Events of the journal that this replica exported.',
+    labelNames: ['workspace'],
+    registers: [this.registry],
+  });
+  readonly #exportBehind = new Gauge({
+    name: 'countersign_audit_behind_events',
+    help: 'How many events the ledger was ahead of the export, when this replica last exported.',
+    labelNames: ['workspace'],
+    registers: [this.registry],
+  });
+  readonly #exportAt = new Gauge({
+    name: 'countersign_audit_last_success_timestamp_seconds',
+    help: 'When this replica last exported, or found that there was nothing new; only the one that exports has it.',
+    labelNames: ['workspace'],
+    registers: [this.registry],
+  });
+  readonly #exportErrors = new Counter({
+    name: 'countersign_audit_errors_total',
+    help: 'Attempts to export that failed, and files that are damaged.',
+    labelNames: ['workspace'],
+    registers: [this.registry],
+  });
+
   readonly #versions = new Map<string, string>();
+  readonly #known = new Map<string, readonly Freeze[]>();
   readonly #ledgerProblems = new Map<string, ReadonlySet<LedgerProblem['code']>>();
 
   constructor() {
@@ -130,6 +169,8 @@ export class Metrics {
     this.#duration.observe({ workspace, cosigner }, seconds);
     const answer = outcome.kind === 'decided' ? outcome.decision.effect : 'retry';
     this.#requests.inc({ workspace, cosigner, kind: request.kind, stage: request.stage, answer });
+    if (request.unsigned !== undefined && request.unsigned.nonce === undefined)
+      this.#unsignedVotes.inc({ workspace, cosigner, answer });
     if (outcome.kind === 'undecided') {
       this.#undecided.inc({ workspace, cosigner, reason: outcome.reason });
     } else if (outcome.conflict) {
@@ -176,6 +217,33 @@ export class Metrics {
     this.#versions.set(workspace, version.slice(0, 12));
     this.#policy.set({ workspace, version: version.slice(0, 12) }, 1);
     this.#unverified.set({ workspace }, unverifiedRules);
+  }
+
+  freezesKnown(workspace: string, freezes: readonly Freeze[]): void {
+    this.#known.set(workspace, freezes);
+  }
+
+  exported(workspace: string, { lines, behind }: { readonly lines: number; readonly behind: number }): void {
+    this.#exportLines.inc({ workspace }, lines);
+    this.#exportBehind.set({ workspace }, behind);
+    this.#exportAt.setToCurrentTime({ workspace });
+  }
+
+  exportFailed(workspace: string): void {
+    this.#exportErrors.inc({ workspace });
+  }
+
+  /** Counted when somebody looks: a freeze expires without anything else happening. */
+  #countFreezes(): void {
+    const nowMs = Date.now();
+    for (const [workspace, freezes] of this.#known) {
+      const standing = freezes.filter(({ expiresAtMs = Number.POSITIVE_INFINITY }) => expiresAtMs > nowMs);
+      for (const answers of ['retry', 'reject'] as const)
+        this.#freezes.set(
+          { workspace, answers },
+          standing.filter((freeze) => freeze.answers === answers).length,
+        );
+    }
   }
 }
 

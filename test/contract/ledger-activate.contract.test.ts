@@ -24,7 +24,7 @@ let folder: string;
 let directory: DevelopmentDir;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'countersign-activate-'));
-  directory = prepareDirectory(folder, undefined);
+  directory = prepareDirectory(folder, { virtualSigners: 0 });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 

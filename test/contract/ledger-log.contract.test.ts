@@ -56,6 +56,18 @@ onEachLedger('versions and the log', (given) => {
     });
   });
 
+  describe('the state', () => {
+    test('tells the clock of the ledger, which never steps back', async () => {
+      const before = Date.now();
+      const { nowMs } = await given.ledger.state();
+      const reply = await commit('t');
+      const later = await given.another().state();
+      expect(Math.abs(nowMs - before)).toBeLessThan(1000);
+      expect(reply.ledgerNowMs).toBeGreaterThanOrEqual(nowMs);
+      expect(later.nowMs).toBeGreaterThanOrEqual(reply.ledgerNowMs);
+    });
+  });
+
   describe('freezes', () => {
     test('make every replica evaluate again, and are listed in order', async () => {
       const first = await given.ledger.freeze(FREEZE);

@@ -48,12 +48,18 @@ function problemOf(text: string): string {
 test('defaults are the safe ones, and file names are relative to the document', () => {
   const config = load(GOOD);
   expect(config.deadline).toBe(20_000);
-  expect(config.http).toEqual({ host: '0.0.0.0', port: 8080, bodyLimit: 4 * 1024 * 1024 });
+  expect(config.http).toEqual({
+    host: '0.0.0.0',
+    port: 8080,
+    bodyLimit: 4 * 1024 * 1024,
+    trustedProxies: [],
+  });
   expect(config.ledger).toMatchObject({ retention: 90 * 86_400_000, durability: { mode: 'fence' } });
   const [cosigner] = config.workspaces[0]?.cosigners ?? [];
-  expect(cosigner?.retrySupported).toBe(true);
-  expect(cosigner?.signers?.map(({ stages }) => stages)).toEqual([['signing'], ['approval']]);
-  expect(cosigner?.answerKey.file).toBe(join(folder, 'keys/answer.pem'));
+  if (cosigner?.protocol !== 'fireblocks') throw new Error('it is of another protocol');
+  expect(cosigner.retrySupported).toBe(true);
+  expect(cosigner.signers?.map(({ stages }) => stages)).toEqual([['signing'], ['approval']]);
+  expect(cosigner.answerKey.file).toBe(join(folder, 'keys/answer.pem'));
   expect(config.operators[0]?.publicKeyFile).toBe(join(folder, 'keys/alice.pub.pem'));
 });
 
@@ -87,8 +93,8 @@ describe('what a person sees when the document is wrong', () => {
     ],
     [
       'an unknown protocol',
-      line(GOOD, 'protocol: fireblocks', 'protocol: iofinnet'),
-      'config.yaml:11: workspaces[0].cosigners[0].protocol: must be fireblocks: this version speaks no other protocol',
+      line(GOOD, 'protocol: fireblocks', 'protocol: cobo'),
+      'config.yaml:11: workspaces[0].cosigners[0].protocol: must have a protocol: fireblocks or iofinnet',
     ],
     [
       'no ledger kind',

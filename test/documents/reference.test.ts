@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.js';
-import { compilePolicy } from '../../src/core/policy/compile.js';
-import { testChains } from '../support/chains.js';
+import { parseScope } from '../../src/core/policy/document.js';
 import {
   configFields,
   configTables,
   decidedTable,
+  fieldsOfOneProtocol,
   metricsTable,
   undecidedTable,
   verificationTable,
@@ -60,7 +60,7 @@ describe('the example configuration', () => {
   test('still loads with every optional section that it only shows as a comment', () => {
     const text = readFileSync(EXAMPLE, 'utf8');
     const uncommented = text.replace(
-      /^(\s*)# ((?: {2})?(?:tls|certificateFile|keyFile|clientCaFile|assetsFile|assetsSha256|prevouts):|- \{ file)/gm,
+      /^(\s*)# ((?: {2})?(?:audit|directory|checkpointKey|tls|certificateFile|keyFile|clientCaFile|assetsFile|assetsSha256|prevouts):|- \{ file)/gm,
       '$1$2',
     );
     const fields = new Set<string>();
@@ -68,18 +68,18 @@ describe('the example configuration', () => {
     // Of what does not go with a standalone Redis, and of a Bitcoin node, only comments beside the alternatives speak.
     const elsewhere =
       /^(ledger\.(embedded|redis\.(sentinel|cluster)|durability\.witnesses)|locks)\b|\.prevouts\.bitcoinCore/;
+    const others = new Set(fieldsOfOneProtocol('iofinnet'));
     const wanted = configFields()
       .map(({ path }) => path)
-      .filter((path) => !elsewhere.test(path));
+      .filter((path) => !elsewhere.test(path) && !others.has(path));
     expect([...fields].sort()).toEqual([...new Set(wanted)].sort());
   });
 });
 
-test('the policy that stops everything, as docs/operations.md shows it, is one', () => {
+test('the scope of a freeze that docs/operations.md shows is one', () => {
   const text = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
-  const [, document = ''] = /```yaml\n(version: 1\n[^`]*)```/.exec(text) ?? [];
-  const policy = compilePolicy(document, 'docs/operations.md', testChains);
-  expect(policy.rules.map(({ rule }) => rule.effect)).toEqual(['retry', 'retry']);
+  const [, scope = ''] = /--scope '([^']+)'/.exec(text) ?? [];
+  expect(Object.keys(parseScope(scope, 'docs/operations.md'))).toEqual(['destination', 'usd']);
 });
 
 /** The paths of a document as the reference writes them. */

@@ -51,5 +51,6 @@ const bitcoin: Decoder = {
 
 export const testChains: Chains = {
   asset: (id) => ASSETS.find((asset) => asset.id === id),
+  message: () => ({ kind: 'refused', reason: 'RAW_REFUSED', detail: 'this registry reads no messages' }),
   decoder: (family) => [evm, bitcoin].find((decoder) => decoder.family === family),
 };

@@ -5,6 +5,7 @@ import { answerKeyRing } from '../../src/keys/answer-keys.js';
 import { cosignerKeyRing } from '../../src/keys/cosigner-keys.js';
 import { type FireblocksCosigner, fireblocksProtocol } from '../../src/protocols/fireblocks/fireblocks.js';
 import { type KeyPair, rsaPair, token } from './cosigner.js';
+import { inbound, requestIn } from './inbound.js';
 
 export const TRANSACTION = '/v2/tx_sign_request';
 export const CONFIG_CHANGE = '/v2/config_change_sign_request';
@@ -33,11 +34,9 @@ export function handler(
     answerKeys: answerKeyRing([{ cosigner: identity.name, answerKey: answer.privateKey }]),
   });
   const receive = (body: string | Uint8Array, route = TRANSACTION) =>
-    protocol.receive({ route, body: Buffer.from(body), headers: {} });
+    protocol.receive(inbound({ route, body: Buffer.from(body) }));
   const honest = async (claims: object | string, route: string) => {
-    const received = await receive(token(claims, cosigner.privateKey), route);
-    if (received.kind !== 'request') throw new Error(`refused: ${received.problem}`);
-    return received.request;
+    return requestIn(await receive(token(claims, cosigner.privateKey), route));
   };
   return {
     protocol,

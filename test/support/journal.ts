@@ -21,7 +21,7 @@ const baseUnits = z.string().transform(BigInt);
 
 const bodySchema = z.object({
   decision: z.object({ effect: z.enum(['approve', 'reject', 'ignore']) }),
-  journal: z.object({ request: z.object({ requestId: z.string() }) }),
+  journal: z.object({ request: z.object({ requestId: z.string(), kind: z.string() }) }),
   /** What an approval added to its counters, and how full they were afterwards. */
   charged: z
     .array(z.object({ limit: z.string(), mode: z.string(), added: baseUnits, total: baseUnits }))

@@ -48,6 +48,7 @@ export class MoodyLedger {
     const { document, freezes } = this;
     return {
       identity: 'ledger-1',
+      nowMs: NOON,
       sequence: this.reads,
       durable: 0,
       policy: document === undefined ? undefined : activePolicy(document),
@@ -99,6 +100,7 @@ export const PAYS_ALICE: Decoded = {
 export function chainsThat(decode: (signal: AbortSignal) => Promise<Decoded>): Chains {
   return {
     asset: testChains.asset,
+    message: testChains.message,
     decoder(family) {
       const decoder = testChains.decoder(family);
       return decoder && { ...decoder, decode: (_request, _asset, _settings, signal) => decode(signal) };

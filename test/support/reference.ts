@@ -57,11 +57,50 @@ function insideOf({ items, oneOf = [], anyOf = [], ...schema }: Schema, path: st
     anyOf.flatMap(({ properties = {} }) => Object.keys(properties)).map((key) => `${path}.${key}`),
   );
   return [
-    ...[schema, ...oneOf].flatMap((branch) => membersOf(branch, `${path}.`)),
+    ...membersOf(schema, `${path}.`),
+    ...merged(oneOf.map((branch) => ({ branch: branchName(branch), fields: membersOf(branch, `${path}.`) }))),
     ...either.map((field) =>
       alternatives.has(field.path) ? { ...field, required: 'either' as const } : field,
     ),
   ];
+}
+
+interface Branch {
+  readonly branch: string;
+  readonly fields: readonly Field[];
+}
+
+/** What one alternative has and others do not, or mean otherwise, says of which alternative it speaks. */
+function merged(branches: readonly Branch[]): Field[] {
+  const alone = branches.length === 1 || branches.every(({ branch }) => branch === '');
+  return branches.flatMap(({ branch, fields }) =>
+    fields.flatMap((field): Field[] => {
+      const alike = branches.filter(({ fields: others }) =>
+        others.some(
+          ({ path, schema }) => path === field.path && schema.description === field.schema.description,
+        ),
+      );
+      if (alone) return [field];
+      if (alike.length === branches.length) return alike[0]?.branch === branch ? [field] : [];
+      const schema = { ...field.schema, description: `\`${branch}\`: ${field.schema.description ?? ''}` };
+      return [{ ...field, schema: field.schema.description === undefined ? field.schema : schema }];
+    }),
+  );
+}
+
+function branchName({ properties = {} }: Schema): string {
+  return String(properties.protocol?.const ?? '');
+}
+
+/** Fields that co-signers of this protocol have and the others do not. */
+export function fieldsOfOneProtocol(protocol: string): readonly string[] {
+  const union = schemaOfConfig().properties?.workspaces?.items?.properties?.cosigners?.items?.oneOf ?? [];
+  const of = (branch: Schema) => membersOf(branch, 'workspaces[].cosigners[].').map(({ path }) => path);
+  const others = new Set(union.filter((branch) => branchName(branch) !== protocol).flatMap(of));
+  return union
+    .filter((branch) => branchName(branch) === protocol)
+    .flatMap(of)
+    .filter((path) => !others.has(path));
 }
 
 /** One table per top-level field; the two kinds of a ledger get one each. */
@@ -126,6 +165,8 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '**Alert on any.** The same id came with other content: a defect or an attack upstream.',
   countersign_undecided_total:
     '**Alert when it lasts minutes**: the vendor’s retries run out (Fireblocks: 20 times, 3 minutes apart).',
+  countersign_unsigned_votes_total:
+    '**Alert on any where the contract mode is not meant**: it is weaker than signed votes (docs/protocols/iofinnet.md).',
   countersign_refused_messages_total:
     'After set-up it stands still. `UNAUTHENTICATED`: a key is not, or no longer, the configured one; or a stranger asks.',
   countersign_unknown_paths_total:
@@ -145,6 +186,15 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     'A replica that is told to stop ends when this is 0. A plateau means that the ledger is slow.',
   countersign_policy_info:
     '**Alert when replicas show different versions for longer than a minute.** A replica that decides nothing keeps the version it last knew.',
+  countersign_audit_lines_total: 'Sum over the replicas; events that two of them exported count twice.',
+  countersign_audit_behind_events:
+    '**Alert when it grows for minutes**: what is not exported is not trimmed either, and the ledger grows.',
+  countersign_audit_last_success_timestamp_seconds:
+    '**Alert when the newest over all replicas is older than 5 minutes**: nobody exports. The log line `audit export failed` says why.',
+  countersign_audit_errors_total:
+    'A full disk, a folder that cannot be written to, a damaged file: see the log line `audit export failed`.',
+  countersign_freezes:
+    '**Alert when above 0 for longer than the freeze was meant to last**: `countersign status` says whose it is and why. `reject` refuses for good.',
   countersign_policy_unverified_rules:
     '**Alert when above 0 and not agreed**: those rules trust the co-signer’s word.',
 };
@@ -170,6 +220,9 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
     'List the API user under `signers` with the stages it serves; use different API users for approving and signing.',
   SIGNER_NOT_LISTED:
     'List the API user under `signers`, with the stage it asked for; if you do not know it, find out who paired it.',
+  NOT_VOTING: 'Nothing: the vendor asked about an operation whose voting is over.',
+  EXPIRED:
+    'Nothing, if people were slow. Otherwise compare the clocks of the replicas; an expired operation must be made anew.',
   DEADLINE:
     'The ledger is slow or came back too late: look at Redis (`INFO commandstats`, disk latency, `appendfsync always` on a slow disk).',
   LEDGER_UNAVAILABLE: 'Start Redis, mend the network, the password or TLS. Replicas recover by themselves.',
@@ -189,7 +242,7 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
   CLOCK_SKEW: 'Mend time synchronisation (NTP) of the replica or the Redis host.',
   RULE_RETRIES: 'Nothing: the policy says so. Mind how long the vendor goes on asking.',
   LIMIT_FULL_RETRY: 'Nothing, or raise the limit: room comes back as the window passes.',
-  FREEZE_RETRIES: 'Nothing while the freeze is wanted.',
+  FREEZE_RETRIES: '`countersign status` shows which, whose and why; `countersign unfreeze` lifts it.',
   EVIDENCE_UNAVAILABLE: 'Bring the source named in the log back.',
   OVERLOADED: 'Add replicas.',
   INTERNAL:
@@ -209,12 +262,17 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
     'A limit counts something that the request does not show, often `usd` of an asset without a price. Limit it in its own units.',
   CHARGES_TOO_MANY:
     'More destinations than the limits of the rule can count one by one. Use fewer `per: destination` limits.',
-  FROZEN: 'A freeze that rejects is in force.',
+  FROZEN: 'A freeze that rejects is in force: `countersign status`.',
   CONFLICT_CONTENT: '**Investigate**: one id, two contents. What was decided first stands.',
   CONFLICT_TRANSACTION:
     '**Investigate**: one transaction, two contents, at different stages or from different co-signers.',
   CONFLICT_BINDING: '**Investigate**: one request id names two transactions.',
   CONFLICT_AMOUNT: '**Investigate**: more is to be signed than was approved.',
+  EXPIRY_UNKNOWN:
+    'The message names no end, or one that cannot be read. io.finnet: see “Transfers of the current generation” in its page.',
+  VAULT_UNKNOWN:
+    'The message does not show the whole new vault. Let people vote on it, or compare a captured message with the page of the protocol.',
+  DEVICE_SUFFICES: 'Raise the threshold, or give no device that much weight.',
   REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',
   RELEASED_BEFORE:
     '**Investigate**: somebody asks for a signature of a transaction that was said to be over. What it had charged was given back.',

@@ -21,7 +21,7 @@ export interface RunningReplica {
 
 /** Makes the ledger and activates the policy first. `paths`: the keys, instead of those the configuration names. */
 export async function startReplica(
-  { configFile, operatorKeyFile }: Deployment,
+  { configFile, operatorKeyFile }: Pick<Deployment, 'configFile' | 'operatorKeyFile'>,
   paths?: ReplicaKeys['paths'],
 ): Promise<RunningReplica> {
   const config = loadConfig(configFile);
@@ -36,6 +36,7 @@ export async function startReplica(
     host: '127.0.0.1',
     port: 0,
     bodyLimitBytes: config.http.bodyLimit,
+    trustedProxies: config.http.trustedProxies,
   });
   return {
     http: `http://127.0.0.1:${ask.port}`,

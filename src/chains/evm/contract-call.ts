@@ -15,7 +15,10 @@ import type { Meaning } from './transfer.js';
 import { readRouter } from './universal-router.js';
 import { flatten, type Node } from './wrappers.js';
 
-export function contractCall(context: EvmContext, envelope: Envelope, claim: Claim): Meaning | Refusal {
+/** What of an envelope says what a call does. */
+type CallEnvelope = Pick<Envelope, 'to' | 'value' | 'data'>;
+
+export function contractCall(context: EvmContext, envelope: CallEnvelope, claim: Claim): Meaning | Refusal {
   const { asset, request } = context;
   if (asset.contract !== undefined)
     return refuse(
@@ -38,7 +41,7 @@ export function contractCall(context: EvmContext, envelope: Envelope, claim: Cla
 }
 
 /** Only reached where creation is allowed; the request must show the whole init code. */
-function creation({ value, data }: Envelope, shownData: string | undefined): Meaning | Refusal {
+function creation({ value, data }: CallEnvelope, shownData: string | undefined): Meaning | Refusal {
   if (shownData === undefined)
     return refuse('CALLDATA_MISMATCH', 'a contract is created from code that the request does not show');
   return {

@@ -1,11 +1,12 @@
 /** EVM transactions and messages: the order of the checks. */
 import { id as keccakOfText } from 'ethers';
 import { messageOf } from '../../core/errors.js';
+import { objectIn } from '../../core/json.js';
 import type { AssetSettings } from '../../core/policy/verification.js';
-import type { Asset, Decoded, Decoder } from '../../core/ports.js';
+import type { Asset, Decoded, Decoder, Judged } from '../../core/ports.js';
 import type { TransactionRequest } from '../../core/request.js';
 import type { AssetRegistry } from '../assets.js';
-import { checkPath, type DerivationPath, readEntry } from '../raw-entry.js';
+import { checkPath, type DerivationPath, hexDigits, readBytes, readEntry } from '../raw-entry.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
 import { readAddress } from './address.js';
 import { type Claim, checkFee, readClaim } from './claim.js';
@@ -44,19 +45,18 @@ export function evmDecoder(registry: AssetRegistry, nonces?: NonceSource): Decod
     },
     selectorOf,
     describe: describeTransaction,
+    shownCall(request, asset, settings) {
+      const context = contextOf({ request, asset, settings, registry });
+      return isRefusal(context) ? context : shownCall(context);
+    },
     async decode(request, asset, settings, signal) {
-      const chainId = CAIP2.exec(asset.chain ?? '')?.[1];
-      if (asset.chain === undefined || chainId === undefined)
-        return refuse(
-          'ASSET_UNKNOWN',
-          `the chain id of ${asset.id} is not known, so nothing of it can be verified`,
-        );
-      const context = { request, asset, chainId: BigInt(chainId), settings, registry };
+      const context = contextOf({ request, asset, settings, registry });
+      if (isRefusal(context)) return context;
       if (request.intent.operation === 'TYPED_MESSAGE') return readMessages(context);
-      const read = readBytes(context);
+      const read = readRequest(context);
       if (isRefusal(read)) return read;
       const { envelope, claim, path } = read;
-      if (nonces !== undefined) {
+      if (nonces !== undefined && path !== undefined) {
         const checked = await checkNonce(envelope, () => nonces({ chain: asset.chain ?? '', path }, signal));
         if (checked !== undefined) return checked;
       }
@@ -64,6 +64,37 @@ export function evmDecoder(registry: AssetRegistry, nonces?: NonceSource): Decod
       if (isRefusal(meaning)) return meaning;
       return effectsOf(context, envelope, meaning);
     },
+  };
+}
+
+function contextOf(parts: Omit<EvmContext, 'chainId'>): EvmContext | Refusal {
+  const { id, chain } = parts.asset;
+  const chainId = CAIP2.exec(chain ?? '')?.[1];
+  if (chain === undefined || chainId === undefined)
+    return refuse('ASSET_UNKNOWN', `the chain id of ${id} is not known, so nothing of it can be verified`);
+  return { ...parts, chainId: BigInt(chainId) };
+}
+
+/** The call that the request shows, as if its bytes were nothing but that call. */
+function shownCall(context: EvmContext): Judged | undefined {
+  const { request, asset, settings, chainId } = context;
+  const shown = objectIn(request.intent.extraParameters)?.contractCallData;
+  if (typeof shown !== 'string') return undefined;
+  const data = hexDigits(shown);
+  if (data === undefined) return refuse('CALLDATA_MISMATCH', 'the call data shown is not hex');
+  const claim = readClaim(request.intent, asset, settings);
+  if (isRefusal(claim)) return claim;
+  const meaning = contractCall(context, { to: claim.to, value: claim.amount, data: `0x${data}` }, claim);
+  if (isRefusal(meaning)) return meaning;
+  const summary = {
+    chain: `eip155:${chainId}`,
+    asset: asset.id,
+    to: claim.to,
+    dataBytes: String(data.length / 2),
+  };
+  return {
+    kind: 'effects',
+    effects: { ...meaning, chain: `eip155:${chainId}`, maxFee: undefined, summary, facts: [] },
   };
 }
 
@@ -76,19 +107,21 @@ function selectorOf(signature: string): string | undefined {
 interface Read {
   readonly envelope: Envelope;
   readonly claim: Claim;
-  readonly path: DerivationPath;
+  /** Undefined: the wire does not say which key signs. */
+  readonly path: DerivationPath | undefined;
 }
 
-function readBytes({ request, asset, chainId, settings }: EvmContext): Read | Refusal {
+function readRequest({ request, asset, chainId, settings }: EvmContext): Read | Refusal {
   const [raw] = request.rawTransactions;
   if (raw === undefined || request.rawTransactions.length !== 1)
     return refuse(
       'RAWTX_COUNT',
       `an EVM request has one raw transaction, here are ${request.rawTransactions.length}`,
     );
-  const entry = readEntry(raw);
+  const entry = raw.bytesOnly === true ? readBytes(raw) : readEntry(raw);
   if (isRefusal(entry)) return entry;
-  const path = checkPath(raw.keyDerivationPath, asset, request.intent.source);
+  const path =
+    raw.bytesOnly === true ? undefined : checkPath(raw.keyDerivationPath, asset, request.intent.source);
   if (isRefusal(path)) return path;
   const envelope = readTransaction(entry, chainId, settings);
   if (isRefusal(envelope)) return envelope;

@@ -1,7 +1,7 @@
 /** Strict decoding of an unsigned EVM transaction, and what its envelope may be. */
 import { keccak256, Transaction } from 'ethers';
 import type { AssetSettings } from '../../core/policy/verification.js';
-import type { RawEntry } from '../raw-entry.js';
+import type { BareEntry, RawEntry } from '../raw-entry.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
 
 const MESSAGE_PREFIX = 0x19;
@@ -32,11 +32,11 @@ export interface Envelope {
  * The digest is compared with the hash of the bytes themselves, never of a re-serialised object.
  */
 export function readTransaction(
-  entry: RawEntry,
+  entry: RawEntry | BareEntry,
   chainId: bigint,
   settings: AssetSettings,
 ): Envelope | Refusal {
-  if (keccak256(entry.bytes) !== `0x${entry.digest}`)
+  if ('digest' in entry && keccak256(entry.bytes) !== `0x${entry.digest}`)
     return refuse('HASH_MISMATCH', 'the digest to sign is not the keccak-256 of the bytes');
   const first = entry.bytes[0] ?? 0;
   if (first === MESSAGE_PREFIX)

@@ -246,7 +246,7 @@ function requestRecord(facts: Facts): CelRequest {
 function transactionMembers(facts: TransactionFacts): Readonly<Record<string, unknown>> {
   const { txId, externalTxId, operation, asset, chain, decimals, fee } = facts;
   return {
-    ...{ txId, externalTxId, operation, asset, chain },
+    ...{ txId, externalTxId, chain, operation: operation || null, asset: asset || null },
     source: new CelParty({ ...facts.source }),
     destinations:
       facts.destinations?.map(

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { ceilJsonNumber, floorToBaseUnits, USD_DECIMALS } from '../amount.js';
 import type { Charge, WindowSpan } from '../decision.js';
 import { unreachable } from '../errors.js';
-import { type Facts, partyKey, type TransactionFacts } from './facts.js';
+import { partyKey } from './destination-keys.js';
+import type { Facts, TransactionFacts } from './facts.js';
 import { type Limit, PER } from './schema.js';
 import { windowReader } from './windows.js';
 

@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import type { Chains, Freeze } from '../ports.js';
 import { compileExpression } from './cel.js';
 import { type CompiledLimit, compileLimit } from './charges.js';
-import { type Conditions, compileConditions } from './conditions.js';
+import { type Condition, type Conditions, compileConditions, type Occasion } from './conditions.js';
 import { parsePolicy, parseScope } from './document.js';
-import type { PolicyDocument, Rule } from './schema.js';
+import { namesThresholdAndDevices, type PolicyDocument, type Rule } from './schema.js';
+import { truthOf } from './truth.js';
 import type { VerificationSettings } from './verification.js';
 
 export interface CompiledPolicy {
@@ -46,15 +47,30 @@ export function compilePolicy(text: string, source: string, chains: Chains): Com
       const named = rule.limits.flatMap((name) => limits.get(name) ?? []);
       const expression =
         rule.when === undefined ? undefined : { ...compileExpression(rule.when), text: rule.when };
+      const conditions = compileConditions(rule.match, expression, { lists: document.lists, chains });
       return {
         rule,
-        conditions: compileConditions(rule.match, expression, { lists: document.lists, chains }),
+        conditions: boundsVaults(rule)
+          ? conditions
+          : { ...conditions, request: [...conditions.request, NO_VAULT] },
         limits: rule.effect === 'approve' ? [...new Set([...named, ...countsAll])] : [],
       };
     }),
     limits,
     chains,
   };
+}
+
+/** Of a rule that approves whatever there is, nobody has thought which devices may hold the keys. */
+const NO_VAULT: Condition<Occasion> = {
+  path: 'vault',
+  wanted: 'a rule that names vault.threshold.min and vault.device',
+  test: ({ facts }) => truthOf(facts.vault === null),
+  seen: ({ facts }) => facts.kind,
+};
+
+function boundsVaults({ effect, match }: Rule): boolean {
+  return effect !== 'approve' || namesThresholdAndDevices(match);
 }
 
 /** Throws POLICY_INVALID when the freeze's scope is no `match` block. */

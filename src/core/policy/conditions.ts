@@ -2,11 +2,12 @@
 import { USD_DECIMALS } from '../amount.js';
 import type { Chains } from '../ports.js';
 import { type CompiledExpression, decimalText } from './cel.js';
+import type { DeviceFacts } from './change-facts.js';
 import { contractTest } from './contract.js';
 import type { CallFacts, DestinationFacts, Facts, TransactionFacts } from './facts.js';
 import { scheduleTest } from './schedule.js';
-import type { Match, PartyMatch, Values } from './schema.js';
-import type { Truth } from './truth.js';
+import type { Match, PartyMatch, Values, VaultMatch } from './schema.js';
+import { type Truth, truthOf } from './truth.js';
 import {
   addressTest,
   type Lists,
@@ -36,6 +37,7 @@ export interface Conditions {
   readonly request: readonly Condition<Occasion>[];
   readonly destination: readonly Condition<DestinationFacts>[];
   readonly call: readonly Condition<CallFacts>[];
+  readonly device: readonly Condition<DeviceFacts>[];
 }
 
 export interface Surroundings {
@@ -64,12 +66,13 @@ export function compileConditions(
   text('stage', match.stage, ({ stage }) => stage);
   text('cosigner', match.cosigner, ({ cosigner }) => cosigner);
   text('signer', match.signer, ({ signer }) => signer);
-  text('operation', match.operation, ({ transaction }) => transaction?.operation ?? null);
-  text('asset', match.asset, ({ transaction }) => transaction?.asset ?? null, patternTest);
+  text('operation', match.operation, ({ transaction }) => transaction?.operation || null);
+  text('asset', match.asset, ({ transaction }) => transaction?.asset || null, patternTest);
   text('chain', match.chain, ({ transaction }) => transaction?.chain ?? null, patternTest);
   text('type', match.type, ({ change }) => change?.type ?? null);
   for (const [key, values] of Object.entries(match.extraInfo ?? {}))
     text(`extraInfo.${key}`, values, ({ change }) => entryOf(change?.extraInfo, key));
+  for (const condition of vaultConditions(match.vault, surroundings)) add(condition);
   for (const condition of sourceConditions(match.source, surroundings)) add(condition);
   add(rangeCondition('amount', match.amount, (t) => ({ units: t.amount, decimals: t.decimals })));
   add(rangeCondition('usd', match.usd, (t) => ({ units: t.usd, decimals: USD_DECIMALS })));
@@ -85,6 +88,7 @@ export function compileConditions(
     request,
     destination: destinationConditions(match.destination, surroundings),
     call: match.contract === undefined ? [] : [contractCondition(match.contract, surroundings)],
+    device: match.vault?.device === undefined ? [] : [deviceCondition(match.vault.device, surroundings)],
   };
 }
 
@@ -162,6 +166,55 @@ function destinationConditions(
   return conditions;
 }
 
+/** A request that is for no vault is known to be for none that a rule means. */
+function vaultConditions(
+  vault: VaultMatch | undefined,
+  { lists }: Surroundings,
+): readonly Condition<Occasion>[] {
+  const conditions: Condition<Occasion>[] = [];
+  for (const member of ['id', 'name'] as const) {
+    const values = vault?.[member];
+    if (values === undefined) continue;
+    const test = textTest(resolveValues(values, lists));
+    conditions.push({
+      path: `vault.${member}`,
+      wanted: valuesText(values),
+      test: ({ facts }) => (facts.vault === null ? 'false' : test(facts.vault[member])),
+      seen: ({ facts }) => facts.vault?.[member] ?? 'unknown',
+    });
+  }
+  if (vault?.threshold !== undefined) {
+    const test = rangeTest(vault.threshold);
+    conditions.push({
+      path: 'vault.threshold',
+      wanted: rangeText(vault.threshold),
+      test: ({ facts }) => (facts.vault === null ? 'false' : test(facts.vault.threshold, 0)),
+      seen: ({ facts }) => facts.vault?.threshold ?? 'unknown',
+    });
+  }
+  return conditions;
+}
+
+/** A device is known by the vendor's id or by its UUID; wires differ in which they carry. */
+function deviceCondition(values: Values, { lists }: Surroundings): Condition<DeviceFacts> {
+  const allowed = new Set(resolveValues(values, lists));
+  return {
+    path: 'vault.device',
+    wanted: valuesText(values),
+    test: ({ id, uuid }) =>
+      id === null && uuid === null
+        ? 'unknown'
+        : truthOf((id !== null && allowed.has(id)) || (uuid !== null && allowed.has(uuid))),
+    seen: ({ id, uuid }) => id ?? uuid ?? 'unknown',
+  };
+}
+
+function rangeText({ min, max }: Range): string {
+  return [min === undefined ? [] : [`at least ${min}`], max === undefined ? [] : [`at most ${max}`]]
+    .flat()
+    .join(' and ');
+}
+
 function rangeCondition(
   path: string,
   range: Range | undefined,
@@ -171,12 +224,7 @@ function rangeCondition(
   const test = rangeTest(range);
   return {
     path,
-    wanted: [
-      range.min === undefined ? [] : [`at least ${range.min}`],
-      range.max === undefined ? [] : [`at most ${range.max}`],
-    ]
-      .flat()
-      .join(' and '),
+    wanted: rangeText(range),
     test: ({ facts: { transaction } }) => {
       if (transaction === null) return 'unknown';
       const { units, decimals } = read(transaction);

@@ -4,7 +4,15 @@ import { nearestOf, type Problem } from '../document.js';
 import { compileExpression } from './cel.js';
 import { unreachableBecause } from './reachability.js';
 import { minutesOf } from './schedule.js';
-import type { Limit, Match, PartyMatch, PolicyDocument, Rule, Values } from './schema.js';
+import {
+  type Limit,
+  type Match,
+  namesThresholdAndDevices,
+  type PartyMatch,
+  type PolicyDocument,
+  type Rule,
+  type Values,
+} from './schema.js';
 import { zoneOf } from './zone.js';
 
 /** Parts of a document; one that is not sound by itself is undefined, and known by its name only. */
@@ -65,7 +73,7 @@ export function warningsOf(document: PolicyDocument): readonly Problem[] {
       rule.effect === 'approve' &&
       rule.verify === 'required' &&
       !onlySays(rule.match.stage, 'signing') &&
-      !onlySays(rule.match.kind, 'config-change')
+      !onlySays(rule.match.kind, ...NO_TRANSACTIONS)
     )
       warnings.push({
         path: [...path, 'verify'],
@@ -132,17 +140,28 @@ function ruleDiscrepancies(rule: Rule, path: Path, pieces: Pieces): Problem[] {
       path: [...path, 'limits'],
       message: 'only a rule that approves has limits: refusals charge nothing',
     });
-  if (rule.limits.length > 0 && onlySays(match.kind, 'config-change'))
+  if (rule.limits.length > 0 && onlySays(match.kind, ...NO_TRANSACTIONS))
     found.push({
       path: [...path, 'limits'],
-      message: 'limits count transactions, and this rule is for configuration changes',
+      message: 'limits count transactions, and this rule is for configuration changes or vaults',
     });
+  if (
+    rule.effect === 'approve' &&
+    mentions(match.kind, 'keygen', 'reshare') &&
+    !namesThresholdAndDevices(match)
+  )
+    found.push({
+      path: [...path, 'match'],
+      message: 'approves vaults, so it must say vault: { threshold: { min }, device }',
+    });
+  if (match.vault !== undefined && match.kind !== undefined && !mentions(match.kind, 'keygen', 'reshare'))
+    found.push({ path: [...path, 'match', 'vault'], message: 'only kind: keygen and reshare have a vault' });
   if (rule.verify !== undefined && rule.effect !== 'approve')
     found.push({ path: [...path, 'verify'], message: 'only a rule that approves verifies' });
   if (
     rule.effect === 'ignore' &&
     !onlySays(match.stage, 'approval') &&
-    !onlySays(match.kind, 'config-change')
+    !onlySays(match.kind, 'config-change', 'keygen', 'reshare', 'sign')
   )
     found.push({
       path: [...path, 'effect'],
@@ -185,13 +204,17 @@ function matchDiscrepancies(match: Match, path: Path, { lists }: Pieces): Proble
         path: [...path, ...where],
         message: 'patterns are for asset and chain; leave the condition out to accept everything',
       });
-  for (const key of ['amount', 'usd'] as const) {
-    const range = match[key];
+  const ranges = [
+    [match.amount, ['amount']],
+    [match.usd, ['usd']],
+    [match.vault?.threshold, ['vault', 'threshold']],
+  ] as const;
+  for (const [range, key] of ranges) {
     if (range === undefined) continue;
     if (range.min === undefined && range.max === undefined)
-      found.push({ path: [...path, key], message: 'must say min, max or both' });
+      found.push({ path: [...path, ...key], message: 'must say min, max or both' });
     if (range.min !== undefined && range.max !== undefined && above(range.min, range.max))
-      found.push({ path: [...path, key], message: `min ${range.min} is above max ${range.max}` });
+      found.push({ path: [...path, ...key], message: `min ${range.min} is above max ${range.max}` });
   }
   match.contract?.forEach((contract, index) => {
     const where = [...path, 'contract', index];
@@ -231,10 +254,16 @@ function unknownName(what: string, name: string, known: readonly string[]): stri
   return `unknown ${what} ${name}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`;
 }
 
-/** Whether the condition admits this value and no other. */
-function onlySays(condition: string | readonly string[] | undefined, value: string): boolean {
-  if (condition === undefined) return false;
-  return typeof condition === 'string' ? condition === value : condition.every((each) => each === value);
+/** Kinds of which nothing is counted. */
+const NO_TRANSACTIONS = ['config-change', 'keygen', 'reshare'] as const;
+
+/** Whether the condition admits these values and no other. */
+function onlySays(condition: string | readonly string[] | undefined, ...values: readonly string[]): boolean {
+  return condition !== undefined && [condition].flat().every((each) => values.includes(each));
+}
+
+function mentions(condition: string | readonly string[] | undefined, ...values: readonly string[]): boolean {
+  return condition !== undefined && [condition].flat().some((each) => values.includes(each));
 }
 
 function hasTransactionFacts(match: Match): boolean {
@@ -245,10 +274,11 @@ function hasTransactionFacts(match: Match): boolean {
     signer: _signer,
     type,
     extraInfo,
+    vault,
     schedule: _schedule,
     ...rest
   } = match;
-  return type === undefined && extraInfo === undefined && Object.keys(rest).length > 0;
+  return type === undefined && extraInfo === undefined && vault === undefined && Object.keys(rest).length > 0;
 }
 
 function entriesOf(values: Values): readonly (string | { readonly list: string })[] {
@@ -262,6 +292,7 @@ function exactValues(match: Match): readonly (readonly [Values, Path])[] {
     ...Object.entries({ cosigner, signer, operation, type }).map(([key, values]) => [values, [key]] as const),
     ...partyValues(source, 'source'),
     ...partyValues(destination, 'destination'),
+    ...(['id', 'name', 'device'] as const).map((key) => [match.vault?.[key], ['vault', key]] as const),
     ...Object.entries(match.extraInfo ?? {}).map(([key, values]) => [values, ['extraInfo', key]] as const),
   ].flatMap(([values, path]) => (values === undefined ? [] : [[values, path] as const]));
 }

@@ -6,6 +6,7 @@ import { type Charge, MAX_CHARGES, type Opinion, REASONS, type Verdict } from '.
 import { CountersignError, unreachable } from '../errors.js';
 import type { Request } from '../request.js';
 import type { Examination } from '../verify.js';
+import { vaultRefusal } from './change-facts.js';
 import { chargesOf, needsOf } from './charges.js';
 import type { CompiledFreeze, CompiledPolicy, CompiledRule } from './compile.js';
 import type { Occasion } from './conditions.js';
@@ -130,11 +131,13 @@ function without(opinion: Opinion): Judgement {
 /** An approving rule holds: the bytes must agree too, and every limit must be known to be chargeable. */
 function approvalOf(compiled: CompiledRule, mode: Charge['mode'], context: Context): Judgement {
   const { name: rule } = compiled.rule;
-  const unverified = verificationOpinion(compiled, context.question);
-  if (unverified !== undefined) return without(unverified);
+  const refusal =
+    verificationOpinion(compiled, context.question) ??
+    boundlessOpinion(rule, context.question, context.occasion.facts);
+  if (refusal !== undefined) return without(refusal);
   const { policy, instances } = context.rules;
   const charges: Charge[] = [];
-  for (const limit of context.occasion.facts.kind === 'transaction' || compiled.rule.limits.length > 0
+  for (const limit of context.occasion.facts.transaction !== null || compiled.rule.limits.length > 0
     ? compiled.limits
     : []) {
     const needed = needsOf(limit.limit, context.occasion.facts);
@@ -170,11 +173,25 @@ function decimalsIn(policy: CompiledPolicy, { transaction }: Facts, asset: strin
   return decimals;
 }
 
+/** What no rule can approve: what has no known end, and a vault that is not shared. */
+function boundlessOpinion(rule: string, { request }: Question, { vault }: Facts): Opinion | undefined {
+  const reason =
+    request.unsigned !== undefined && request.unsigned.expiresAtMs === undefined
+      ? 'EXPIRY_UNKNOWN'
+      : vault === null
+        ? undefined
+        : vaultRefusal(vault);
+  if (reason === undefined) return undefined;
+  return { rule, effect: 'reject', reason, sentence: `Not approved: ${REASONS[reason]}.` };
+}
+
 /** Why an approval may not follow from the bytes; undefined when it may. */
 function verificationOpinion({ rule }: CompiledRule, question: Question): Opinion | undefined {
   const { request, examination } = question;
-  if (request.kind !== 'transaction') return undefined;
-  const demand = rule.verify ?? (request.stage === 'signing' ? 'required' : 'if-present');
+  if (request.kind !== 'transaction' && request.kind !== 'sign') return undefined;
+  // Where no later question brings bytes, to do without them is for the rule to say.
+  const isLast = request.stage === 'signing' || request.unsigned !== undefined;
+  const demand = rule.verify ?? (isLast ? 'required' : 'if-present');
   switch (examination.kind) {
     case 'agrees':
     case 'skipped':
@@ -196,7 +213,7 @@ function verificationOpinion({ rule }: CompiledRule, question: Question): Opinio
       return {
         ...{ rule: rule.name, effect: 'reject', reason: 'RAWTX_MISSING' },
         sentence: sentenceOf(
-          `Rule ${rule.name} needs the raw transaction; the vendor's EU cloud never sends it, and verify: if-present in the rule accepts that`,
+          `Rule ${rule.name} needs the raw transaction; where the vendor never sends it (EU cloud, Virtual Signers), verify: if-present in the rule accepts that`,
         ),
       };
     case 'unavailable':

@@ -137,7 +137,9 @@ function limitLines(limits: readonly LimitUse[]): readonly string[] {
   );
 }
 
-function factsText({ kind, stage, transaction, change }: Facts): string {
+function factsText({ kind, stage, transaction, change, vault }: Facts): string {
+  if (vault !== null)
+    return `${kind} of vault ${vault.id ?? 'unknown'}: threshold ${vault.threshold ?? 'unknown'}, ${vault.devices?.length ?? 'unknown'} devices`;
   if (transaction === null) return `${kind} (${stage}) ${change?.type ?? ''}`.trim();
   const { operation, asset, amount, decimals, usd, source, destinations } = transaction;
   const to = (destinations ?? []).map(({ key, address }) =>

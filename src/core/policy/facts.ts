@@ -5,21 +5,21 @@
  */
 import { ceilJsonNumber, toBaseUnits, USD_DECIMALS } from '../amount.js';
 import type { Asset, Chains, ContractCall, Effects } from '../ports.js';
-import {
-  type ConfigChangeRequest,
-  canonicalJson,
-  type Destination,
-  type Intent,
-  type Party,
-  type Request,
-  type Stage,
-  type TransactionRequest,
+import type {
+  Destination,
+  Intent,
+  Party,
+  Request,
+  SignRequest,
+  Stage,
+  TransactionRequest,
 } from '../request.js';
 import type { Examination } from '../verify.js';
+import { type ChangeFacts, changeFacts, type VaultFacts, vaultFacts } from './change-facts.js';
+import { addressKey, partyKey } from './destination-keys.js';
 
 /** More destinations than any decoder accepts: beyond it they are unknown. */
 export const MAX_DESTINATIONS = 256;
-const MAX_EXTRA_ENTRIES = 64;
 /** Longer values are unknown: facts are kept in the journal. */
 const MAX_VALUE_LENGTH = 1024;
 
@@ -29,21 +29,18 @@ export interface Facts {
   readonly cosigner: string;
   readonly signer: string | null;
   readonly requestId: string;
+  /** Of transactions, and of data to be signed. */
   readonly transaction: TransactionFacts | null;
   readonly change: ChangeFacts | null;
-}
-
-export interface ChangeFacts {
-  readonly type: string;
-  readonly extraInfo: Readonly<Record<string, string>>;
-  /** False: there are entries that are not known, because they are too many or too long. */
-  readonly whole: boolean;
+  readonly vault: VaultFacts | null;
 }
 
 export interface TransactionFacts {
   readonly txId: string;
   readonly externalTxId: string | null;
+  /** Of data to be signed: its content type. Empty: not known. */
   readonly operation: string;
+  /** Empty: not known; data to be signed is of none. */
   readonly asset: string;
   readonly decimals: number | null;
   /** CAIP-2. */
@@ -105,18 +102,31 @@ export function factsOf(request: Request, examination: Examination, chains: Chai
     cosigner: request.cosigner,
     signer: request.signer ?? null,
     requestId: request.requestId,
-    transaction: request.kind === 'transaction' ? transactionFacts(request, examination, chains) : null,
+    transaction:
+      request.kind === 'transaction'
+        ? transactionFacts(request, examination, chains)
+        : request.kind === 'sign'
+          ? messageFacts(request, examination)
+          : null,
     change: request.kind === 'config-change' ? changeFacts(request) : null,
+    vault: request.kind === 'keygen' || request.kind === 'reshare' ? vaultFacts(request) : null,
   };
 }
 
-function changeFacts({ type, extraInfo }: ConfigChangeRequest): ChangeFacts {
-  const entries = Object.entries(extraInfo);
-  const known = entries.slice(0, MAX_EXTRA_ENTRIES).flatMap(([key, value]): [string, string][] => {
-    const text = typeof value === 'string' ? value : canonicalJson(value);
-    return key.length <= MAX_VALUE_LENGTH && text.length <= MAX_VALUE_LENGTH ? [[key, text]] : [];
-  });
-  return { type, extraInfo: Object.fromEntries(known), whole: known.length === entries.length };
+/** Of data to be signed only what it is for is known; it moves nothing by itself, and may allow anything. */
+function messageFacts(
+  { requestId, source, contentType }: SignRequest,
+  examination: Examination,
+): TransactionFacts {
+  const effects = examination.kind === 'agrees' ? examination.effects : undefined;
+  return {
+    ...{ txId: requestId, externalTxId: null, operation: contentType, asset: '', decimals: null },
+    chain: effects?.chain || null,
+    source: partyFacts(source),
+    ...NOTHING_KNOWN,
+    fee: null,
+    calls: effects === undefined ? null : effects.calls.map(callFacts),
+  };
 }
 
 function transactionFacts(
@@ -125,7 +135,7 @@ function transactionFacts(
   chains: Chains,
 ): TransactionFacts {
   const asset = chains.asset(intent.asset);
-  const effects = examination.kind === 'agrees' ? examination.effects : undefined;
+  const effects = effectsOf(examination);
   const claimed = claimedDestinations(intent, asset, chains);
   const value =
     effects === undefined || claimed === null
@@ -144,6 +154,12 @@ function transactionFacts(
     fee: asset === undefined ? null : feeOf(intent, asset, effects),
     calls: effects === undefined ? null : effects.calls.map(callFacts),
   };
+}
+
+/** What the bytes do; or, where there are none and never will be, what the call data would that the request shows. */
+function effectsOf(examination: Examination): Effects | undefined {
+  if (examination.kind === 'agrees') return examination.effects;
+  return examination.kind === 'absent' ? examination.shown : undefined;
 }
 
 /** A type that is not named is unknown, and so is an id, but where the type is of those that have none. */
@@ -314,17 +330,4 @@ export function canonicalFormOf(
   if (entry === undefined || decoder === undefined)
     return (address) => (HEX_ADDRESS.test(address) ? address.toLowerCase() : address);
   return (address) => decoder.canonicalAddress(entry, address);
-}
-
-/** Type and id as one word; they cannot run into one another, because `/` is escaped inside them. */
-export function partyKey({ type, id }: { readonly type: string; readonly id: string }): string {
-  return `${escapePart(type)}/${escapePart(id)}`;
-}
-
-function addressKey(address: string | null): string | null {
-  return address === null || address === '' ? null : `@/${escapePart(address)}`;
-}
-
-function escapePart(text: string): string {
-  return text.replace(/[~/@]/g, (character) => `~${'~/@'.indexOf(character)}`);
 }

@@ -3,6 +3,7 @@
  * contract call. Any other rule holds when for one of them none of its conditions is false: a missing fact never
  * approves, and one clean destination never hides a forbidden one.
  */
+import type { DeviceFacts } from './change-facts.js';
 import type { Condition, Conditions, Occasion } from './conditions.js';
 import type { Facts } from './facts.js';
 import { allOf, anyOf, type Truth } from './truth.js';
@@ -26,7 +27,8 @@ export function approvalHolds(conditions: Conditions, occasion: Occasion): Holdi
   }
   return (
     allTrue(conditions.destination, facts.transaction?.destinations ?? null, occasion) ??
-    allTrue(conditions.call, facts.transaction?.calls ?? null, occasion)
+    allTrue(conditions.call, facts.transaction?.calls ?? null, occasion) ??
+    allTrue(conditions.device, devicesOf(facts), occasion)
   );
 }
 
@@ -40,8 +42,14 @@ export function otherHolds(conditions: Conditions, occasion: Occasion): Holding 
   return (
     oneNotFalse(conditions.destination, destinations, occasion) ??
     // Bytes that call nothing are known to call none of the contracts.
-    oneNotFalse(conditions.call, facts.transaction?.calls ?? null, occasion)
+    oneNotFalse(conditions.call, facts.transaction?.calls ?? null, occasion) ??
+    oneNotFalse(conditions.device, devicesOf(facts), occasion)
   );
+}
+
+/** What is for no vault is known to be for no device. */
+function devicesOf({ vault }: Facts): readonly DeviceFacts[] | null {
+  return vault === null ? [] : vault.devices;
 }
 
 /**
@@ -54,6 +62,7 @@ export function freezeCovers(conditions: Conditions, occasion: Occasion): Truth 
     ...conditions.request.map((condition) => condition.test(occasion, facts)),
     coversOne(conditions.destination, facts.transaction?.destinations ?? null, facts),
     coversOne(conditions.call, facts.transaction?.calls ?? null, facts),
+    coversOne(conditions.device, devicesOf(facts), facts),
   ]);
 }
 

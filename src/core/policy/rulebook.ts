@@ -79,7 +79,7 @@ export class Rulebook {
     return rules;
   }
 
-  async #compile(state: Omit<LedgerState, 'sequence' | 'durable'>): Promise<Rules> {
+  async #compile(state: Omit<LedgerState, 'sequence' | 'durable' | 'nowMs'>): Promise<Rules> {
     const active = state.policy;
     if (active === undefined)
       throw new CountersignError(

@@ -70,6 +70,13 @@ const party = strict({
 
 const range = strict({ min: decimal.optional(), max: decimal.optional() });
 
+const vault = strict({
+  id: values.optional(),
+  name: values.optional(),
+  threshold: range.optional(),
+  device: values.optional(),
+});
+
 const argument = z.union([z.null(), range, values], {
   error: 'must be null (any), text, a list of texts, { list: <name> } or { min, max }',
 });
@@ -122,6 +129,7 @@ export const matchSchema = strict({
     .max(MAX_CONTRACTS)
     .optional(),
   schedule: schedule.optional(),
+  vault: vault.optional(),
   type: values.optional(),
   extraInfo: z.record(z.string().max(MAX_TEXT), values, 'must be a mapping of keys to values').optional(),
 });
@@ -212,6 +220,12 @@ export type Match = z.infer<typeof matchSchema>;
 export type Values = z.infer<typeof values>;
 export type PartyMatch = z.infer<typeof party>;
 export type ContractMatch = z.infer<typeof contract>;
+export type VaultMatch = z.infer<typeof vault>;
 export type ArgumentMatch = z.infer<typeof argument>;
 export type ScheduleMatch = z.infer<typeof schedule>;
 export type LimitWindow = z.infer<typeof limitSchema>['window'];
+
+/** What an approval of a vault, or of a change of one, must be bounded by. */
+export function namesThresholdAndDevices({ vault: named }: Match): boolean {
+  return named?.threshold?.min !== undefined && named.device !== undefined;
+}

@@ -163,6 +163,11 @@ export function settingsFor(settings: VerificationSettings, asset: Asset): Asset
   );
 }
 
+/** The settings of what is of no asset: messages. */
+export function defaultsOf(settings: VerificationSettings): AssetSettings {
+  return Object.assign({}, DEFAULT_SETTINGS, settings.defaults);
+}
+
 function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {
   return Object.hasOwn(record, key) ? record[key] : undefined;
 }

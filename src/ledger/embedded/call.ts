@@ -1,18 +1,20 @@
 /** What passes between a replica and the thread of its embedded ledger. */
 import type { Charge } from '../../core/decision.js';
 import type { ErrorCode } from '../../core/errors.js';
+import type { ExportMark } from '../../core/export.js';
 import type { Activation, CounterEntry, Freeze, Proposal } from '../../core/ports.js';
 import type { Release } from '../../core/release.js';
 import type { TrimOrder } from '../../core/upkeep.js';
 
 export type Request =
-  | { readonly method: 'init' | 'state' | 'check' | 'kept' }
+  | { readonly method: 'init' | 'state' | 'check' | 'exportState' | 'kept' }
   | { readonly method: 'commit'; readonly proposal: Proposal }
   | { readonly method: 'fill'; readonly entries: readonly CounterEntry[] }
   | { readonly method: 'activate'; readonly activation: Activation }
   | { readonly method: 'freeze'; readonly freeze: Omit<Freeze, 'sequence'> }
   | { readonly method: 'unfreeze'; readonly id: string; readonly statements: readonly string[] }
   | { readonly method: 'events'; readonly after: number; readonly limit: number }
+  | { readonly method: 'exported'; readonly identity: string; readonly mark: ExportMark }
   | { readonly method: 'usage'; readonly charges: readonly Charge[] }
   | { readonly method: 'release'; readonly request: Release }
   | { readonly method: 'trim'; readonly order: TrimOrder }

@@ -53,6 +53,10 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       assert(limit > 0 && limit <= MAX_EVENTS, `between 1 and ${MAX_EVENTS} events are read at a time`);
       return call({ method: 'events', after, limit });
     },
+    exports: {
+      state: () => call({ method: 'exportState' }),
+      moved: (identity, mark) => call({ method: 'exported', identity, mark }),
+    },
     upkeep: {
       kept: () => call({ method: 'kept' }),
       trim: (order) => call({ method: 'trim', order }),

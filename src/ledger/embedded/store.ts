@@ -9,6 +9,7 @@ import { statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Charge, Decision } from '../../core/decision.js';
 import { CountersignError } from '../../core/errors.js';
+import type { ExportMark, ExportState } from '../../core/export.js';
 import type { LedgerProblem } from '../../core/fence.js';
 import type {
   Activation,
@@ -22,8 +23,18 @@ import type {
 } from '../../core/ports.js';
 import type { KnownTransaction, Release, Released } from '../../core/release.js';
 import type { Kept, Trimmed, TrimOrder } from '../../core/upkeep.js';
-import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from '../decision-record.js';
+import {
+  decisionOf,
+  eventOf,
+  freezeOf,
+  freezeText,
+  markOf,
+  markText,
+  policyOf,
+  policyText,
+} from '../decision-record.js';
 import { fillOf } from '../journal-body.js';
+import { otherLedger } from '../proposal.js';
 import { commit } from './commit.js';
 import { Counters } from './counters.js';
 import { release, transaction, withEvent } from './release.js';
@@ -119,9 +130,10 @@ export class EmbeddedStore {
   }
 
   state(): LedgerState {
-    const { identity, sequence, policy, freezes, active } = this.head();
+    const { identity, nowMs, sequence, policy, freezes, active } = this.head();
     return {
       identity,
+      nowMs,
       sequence,
       durable: sequence,
       policy: active === undefined ? undefined : policyOf(active, policy),
@@ -217,6 +229,19 @@ export class EmbeddedStore {
 
   trim(order: TrimOrder): Trimmed {
     return trim(this, this.head(), order);
+  }
+
+  exportState(): ExportState {
+    const { identity, sequence: newest } = this.head();
+    const row = this.rows.one('SELECT mark FROM exports WHERE workspace = ?');
+    return { identity, newest, ...(row && { mark: markOf(String(row.mark)) }) };
+  }
+
+  exported(identity: string, mark: ExportMark): void {
+    const { identity: own, mark: known } = this.exportState();
+    if (identity !== own) throw otherLedger(identity);
+    if (known !== undefined && known.sequence >= mark.sequence) return;
+    this.rows.write('INSERT OR REPLACE INTO exports VALUES (?, ?)', markText(mark));
   }
 
   usage(charges: readonly Charge[]): readonly string[] {

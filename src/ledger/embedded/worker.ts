@@ -64,6 +64,10 @@ function perform(opened: EmbeddedStore, { request }: Call): unknown {
       return opened.unfreeze(request.id, request.statements);
     case 'events':
       return opened.events(request.after, request.limit);
+    case 'exportState':
+      return opened.exportState();
+    case 'exported':
+      return opened.exported(request.identity, request.mark);
     case 'usage':
       return opened.usage(request.charges);
     case 'release':

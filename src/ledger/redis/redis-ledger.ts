@@ -1,6 +1,7 @@
 /** The shared memory on Redis. Every method is one script, so each is one atomic step on one primary. */
 import type { Charge } from '../../core/decision.js';
 import { assert, CountersignError } from '../../core/errors.js';
+import type { Exports } from '../../core/export.js';
 import type { RecoveryObserver } from '../../core/fence.js';
 import type {
   CommitReply,
@@ -11,9 +12,18 @@ import type {
   Proposal,
   SingleFlight,
 } from '../../core/ports.js';
-import { decisionOf, eventOf, freezeOf, freezeText, policyOf, policyText } from '../decision-record.js';
+import {
+  decisionOf,
+  eventOf,
+  freezeOf,
+  freezeText,
+  markOf,
+  markText,
+  policyOf,
+  policyText,
+} from '../decision-record.js';
 import { fillOf } from '../journal-body.js';
-import { checkEntry, checkProposal, MAX_EVENTS } from '../proposal.js';
+import { checkEntry, checkProposal, MAX_EVENTS, otherLedger } from '../proposal.js';
 import { commitOperands, committed, entryOperands, expiring, listOperands } from './commit.js';
 import { type Connection, connect, type NodeConnection, type RedisConnection } from './connection.js';
 import { createFence, type Guard, unconfirmedOf } from './fence.js';
@@ -117,6 +127,7 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
       ...{ workspace, connection, session, guard },
       events: (after, limit) => events(session, after, limit),
     }),
+    exports: createExports(session),
     usage: (charges) => usage(session, charges),
     async lookup(askKey) {
       const { fields } = await session.read(SCRIPTS.lookup, (keys) => ({
@@ -156,8 +167,17 @@ async function state(session: Session, guard: Guard): Promise<LedgerState> {
     keys: [keys.meta, keys.journal, keys.pending, keys.policy, keys.freezes],
     args: [],
   }));
-  const [identity = '', sequence, durable, policySequence, freezesSequence, policy = '', count, ...rest] =
-    fields;
+  const [
+    identity = '',
+    nowMs,
+    sequence,
+    durable,
+    policySequence,
+    freezesSequence,
+    policy = '',
+    count,
+    ...rest
+  ] = fields;
   const end = 2 * Number(count);
   session.saw({ identity, epoch, sequence: 0 });
   // Nobody evaluates by a policy or a freeze that a fail-over could still forget.
@@ -171,6 +191,7 @@ async function state(session: Session, guard: Guard): Promise<LedgerState> {
   };
   return {
     identity,
+    nowMs: Number(nowMs),
     sequence: Number(sequence),
     durable: Number(durable),
     policy: policy === '' ? undefined : policyOf(policy, versions.policy),
@@ -224,6 +245,26 @@ async function events(session: Session, after: number, limit: number): Promise<r
     found.push(eventOf(sequence, atMs, type, body));
   }
   return found;
+}
+
+function createExports(session: Session): Exports {
+  return {
+    async state() {
+      const { fields } = await session.read(SCRIPTS.exportState, (keys) => ({
+        keys: [keys.meta, keys.pending],
+        args: [],
+      }));
+      const [identity = '', newest, mark = ''] = fields;
+      return { identity, newest: Number(newest), ...(mark === '' ? {} : { mark: markOf(mark) }) };
+    },
+    async moved(identity, mark) {
+      const { code } = await session.write(SCRIPTS.exported, (keys) => ({
+        keys: [keys.meta],
+        args: [identity, String(mark.sequence), markText(mark)],
+      }));
+      if (code === 'CHANGED') throw otherLedger(identity);
+    },
+  };
 }
 
 async function usage(session: Session, charges: readonly Charge[]): Promise<readonly string[]> {

@@ -2,7 +2,7 @@
 --
 -- KEYS  meta, journal, pending, policy, freezes
 -- ARGV  epoch, '1' if the caller takes decisions to witnesses
--- Returns { 'STATE', identity, sequence, last event before the first that is not on enough witnesses, policy version,
+-- Returns { 'STATE', identity, now, sequence, last event before the first that is not on enough witnesses, policy version,
 --   freezes version, policy record or '', number of events that are in force and not on enough witnesses,
 --   (sequence, event)..., freeze... } | MISSING | CORRUPT detail | EPOCH epoch
 
@@ -23,7 +23,8 @@ for _, sequence in ipairs(inForce) do
   end
 end
 local oldest = redis.call('ZRANGE', log.pending, '0', '0')[1]
-local reply = { 'STATE', ledger.identity, whole(ledger.sequence), whole(oldest and oldest - 1 or ledger.sequence),
+local reply = { 'STATE', ledger.identity, whole(ledger.now), whole(ledger.sequence),
+  whole(oldest and oldest - 1 or ledger.sequence),
   ledger.policy, ledger.freezes, redis.call('GET', policy) or '', whole(#unconfirmed / 2) }
 for _, text in ipairs(unconfirmed) do
   reply[#reply + 1] = text

@@ -63,8 +63,11 @@ describe.each([
     await run('show', file);
     await run('show', publicFile);
     const [, digest] = /SPKI SHA-256 ([0-9a-f]{64})/.exec(printed) ?? [];
+    // What a Virtual Signer is told is the text of the file, without its last line feed.
+    const told = Buffer.from(readFileSync(publicFile, 'utf8').trimEnd()).toString('hex');
+    const last = type === 'ed25519' ? `\nApprovalHTTPPublicKeyHex (io.finnet) ${told}` : '';
     expect(printed).toBe(
-      `${file}: ${kind}, private key\nSPKI SHA-256 ${digest}\n${publicFile}: ${kind}, public key\nSPKI SHA-256 ${digest}\n`,
+      `${file}: ${kind}, private key\nSPKI SHA-256 ${digest}${last}\n${publicFile}: ${kind}, public key\nSPKI SHA-256 ${digest}${last}\n`,
     );
   });
 });

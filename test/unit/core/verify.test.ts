@@ -26,6 +26,7 @@ const effects: Effects = {
 function saying(decoded: Decoded): Chains {
   return {
     asset: () => asset,
+    message: () => ({ kind: 'refused', reason: 'RAW_REFUSED', detail: '' }),
     decoder: () => ({
       family: 'test',
       canonicalAddress: (_, text) => text.toLowerCase(),

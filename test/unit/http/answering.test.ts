@@ -1,4 +1,5 @@
 /** What of a message reaches the log, the metrics and the ledger: ids and reasons, never what is secret in it. */
+
 import { Writable } from 'node:stream';
 import { expect, test } from '@jest/globals';
 import { pino } from 'pino';
@@ -15,6 +16,7 @@ import {
   signingClaims,
   TRANSACTION,
 } from '../../support/fireblocks-handler.js';
+import { inbound } from '../../support/inbound.js';
 import { failing, type Mood, MoodyLedger } from '../../support/ports.js';
 
 const cosigner = rsaPair();
@@ -51,7 +53,7 @@ async function traceOf(body: string, route = TRANSACTION, mood: Mood = 'works') 
     adopted: () => undefined,
   });
   const answering = new Answering({
-    endpoints: [{ path: '/fb', protocol: handler(cosigner, cosigner, SIGNERS).protocol }],
+    endpoints: [{ path: '/fb', shownAs: '/fb', protocol: handler(cosigner, cosigner, SIGNERS).protocol }],
     workspaces: new Map([
       [
         'main',
@@ -65,7 +67,7 @@ async function traceOf(body: string, route = TRANSACTION, mood: Mood = 'works') 
     metrics,
     logger,
   });
-  const answer = await answering.answer({ path: `/fb${route}`, body: Buffer.from(body), headers: {} });
+  const answer = await answering.answer({ ...inbound({ body: Buffer.from(body) }), path: `/fb${route}` });
   return {
     status: answer?.status,
     log,

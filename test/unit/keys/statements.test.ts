@@ -4,7 +4,9 @@ import { CompactSign } from 'jose';
 import type { ActivePolicy } from '../../../src/core/ports.js';
 import {
   authenticateActivation,
+  liftersOf,
   type Operator,
+  operatorOf,
   type Statement,
   signStatement,
   verifyStatement,
@@ -153,6 +155,7 @@ describe('the active policy', () => {
     ledger: 'ledger-1',
     workspace: 'main',
     freeze: 'f',
+    sequence: 7,
     issuedAt: statement.issuedAt,
   } as const;
   test.each<readonly [string, Promise<ActivePolicy>, string, string]>([
@@ -200,4 +203,54 @@ describe('the active policy', () => {
       message: `the active policy is not trusted: ${problem}`,
     });
   });
+});
+
+describe('lifting a freeze', () => {
+  const lifted = { ledger: 'ledger-1', workspace: 'main', freeze: 'f', sequence: 7 };
+  const said = (key: KeyObject, change: object = {}) =>
+    signStatement(key, {
+      statement: 'unfreeze',
+      ...lifted,
+      issuedAt: statement.issuedAt,
+      ...change,
+    } as Statement);
+
+  test('is the word of those whose keys signed it, each counted once', async () => {
+    const alices = await Promise.all([
+      said(alice.privateKey),
+      said(alice.privateKey, { issuedAt: '2026-11-21T12:00:00Z' }),
+    ]);
+    expect(await liftersOf(operators, lifted, alices)).toEqual(['alice']);
+    expect(await liftersOf(operators, lifted, [...alices, await said(bob.privateKey)])).toEqual([
+      'alice',
+      'bob',
+    ]);
+    expect(await liftersOf(operators, lifted, [])).toEqual([]);
+  });
+
+  test.each<readonly [string, Promise<string>, string]>([
+    ['of a stranger', said(stranger.privateKey), 'no configured operator signed it'],
+    ['for another ledger', said(alice.privateKey, { ledger: 'ledger-2' }), 'it is for another ledger'],
+    ['for another workspace', said(alice.privateKey, { workspace: 'test' }), 'it is for another workspace'],
+    ['about another freeze', said(alice.privateKey, { freeze: 'g' }), 'it is about another freeze'],
+    [
+      'about a freeze that had this id before',
+      said(alice.privateKey, { sequence: 6 }),
+      'it is about another freeze',
+    ],
+    ['about something else', signStatement(alice.privateKey, statement), 'it is about something else'],
+  ])('a statement %s is refused, also beside good ones', async (_, jws, problem) => {
+    const statements = [await said(bob.privateKey), await jws];
+    expect(await rejectionOf(liftersOf(operators, lifted, statements))).toMatchObject({
+      code: 'STATEMENT_INVALID',
+      message: `the signed statement is not accepted: ${problem}`,
+    });
+  });
+});
+
+test('a private key tells whose it is', async () => {
+  expect(operatorOf(operators, bob.privateKey, 'bob.pem')).toBe('bob');
+  expect(() => operatorOf(operators, stranger.privateKey, 'x.pem')).toThrow(
+    'key file x.pem: it is the key of no configured operator',
+  );
 });

@@ -1,13 +1,13 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type RunOptions, run } from '../../../src/simulator/run.js';
-import { SCENARIOS, type ScenarioName } from '../../../src/simulator/scenarios.js';
+import { type ScenarioName, scenariosOf } from '../../../src/simulator/scenarios.js';
 import type { Summary } from '../../../src/simulator/tally.js';
 import type { Cosigner, Target } from '../../../src/simulator/target.js';
 import { type Character, type FakeHandler, startFakeHandler } from '../../support/fake-handler.js';
 
 const KEYS = [0, 1].map(() => generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey);
-const ALL = Object.keys(SCENARIOS) as ScenarioName[];
+const ALL = scenariosOf('fireblocks');
 
 let handler: FakeHandler | undefined;
 

@@ -125,7 +125,7 @@ describe('the bytes', () => {
 
   test('missing bytes are explained to who can do something about it', () => {
     expect(opinionOf(APPROVE, { examination: 'absent' }).sentence).toBe(
-      "Rule pay needs the raw transaction; the vendor's EU cloud never sends it, and verify: if-present in the rule accepts that.",
+      'Rule pay needs the raw transaction; where the vendor never sends it (EU cloud, Virtual Signers), verify: if-present in the rule accepts that.',
     );
   });
 

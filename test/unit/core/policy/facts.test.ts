@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { type Facts, factsOf, partyKey, type TransactionFacts } from '../../../../src/core/policy/facts.js';
+import { partyKey } from '../../../../src/core/policy/destination-keys.js';
+import { type Facts, factsOf, type TransactionFacts } from '../../../../src/core/policy/facts.js';
 import { JsonNumber } from '../../../../src/core/request.js';
 import { testChains } from '../../../support/chains.js';
 import {

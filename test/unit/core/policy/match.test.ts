@@ -37,6 +37,7 @@ function conditionsOf(request: readonly Truth[], destinations: Table, calls: Tab
     request: request.map(constant),
     destination: destinations.map((truths) => row<DestinationFacts>(truths)),
     call: calls.map((truths) => row<CallFacts>(truths)),
+    device: [],
   };
 }
 
@@ -147,7 +148,7 @@ const TWO = {
 describe('what an approving rule accepts', () => {
   test.each<[string, Change, boolean]>([
     ['{ kind: transaction }', {}, true],
-    ['{ kind: [config-change, keygen] }', {}, false],
+    ['{ kind: [config-change, sign] }', {}, false],
     ['{ stage: approval }', {}, false],
     ['{ cosigner: cosigner-a, signer: [signer-1] }', {}, true],
     ['{ signer: signer-1 }', { request: { signer: undefined } }, false],

@@ -11,6 +11,7 @@ function stateOf(sequence: number, change: Partial<LedgerState> = {}): LedgerSta
   return {
     ...{
       identity: 'ledger-1',
+      nowMs: 1_700_000_000_000,
       sequence,
       durable: sequence,
       freezes: [],

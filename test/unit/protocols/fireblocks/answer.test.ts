@@ -13,6 +13,7 @@ import {
   signingClaims,
   TRANSACTION,
 } from '../../../support/fireblocks-handler.js';
+import { inbound, requestIn } from '../../../support/inbound.js';
 
 const cosigner = rsaPair();
 const answerer = rsaPair();
@@ -119,9 +120,8 @@ test('some signers have answer keys of their own, RS256 or ES256', async () => {
   });
   const jwsFor = async (signerId: string | undefined) => {
     const body = Buffer.from(token(signingClaims({ signerId }), cosigner.privateKey));
-    const received = await mixed.receive({ route: TRANSACTION, body, headers: {} });
-    if (received.kind !== 'request') throw new Error(received.problem);
-    return String((await mixed.answer(received.request, undecided)).body);
+    const request = requestIn(await mixed.receive(inbound({ route: TRANSACTION, body })));
+    return String((await mixed.answer(request, undecided)).body);
   };
   const special = await jwsFor('signer-2');
   expect(headerOf(special)).toBe('{"alg":"ES256","typ":"JWT"}');

@@ -7,6 +7,7 @@ import {
 } from '../../../../src/protocols/fireblocks/fireblocks.js';
 import { type KeyPair, token } from '../../../support/cosigner.js';
 import { CONFIG_CHANGE, rsaPair, signingClaims, TRANSACTION } from '../../../support/fireblocks-handler.js';
+import { inbound, requestIn } from '../../../support/inbound.js';
 
 const shared = rsaPair();
 const own = rsaPair();
@@ -43,13 +44,8 @@ const protocol = protocolOf(COSIGNERS);
 
 async function asked(signerId: string | undefined, { privateKey }: KeyPair, route = TRANSACTION) {
   const claims = signingClaims({ signerId, type: 'ADD_USER' });
-  const received = await protocol.receive({
-    route,
-    body: Buffer.from(token(claims, privateKey)),
-    headers: {},
-  });
-  if (received.kind !== 'request') throw new Error(received.problem);
-  const { workspace, cosigner, doubt } = received.request;
+  const body = Buffer.from(token(claims, privateKey));
+  const { workspace, cosigner, doubt } = requestIn(await protocol.receive(inbound({ route, body })));
   return { workspace, cosigner, doubt };
 }
 

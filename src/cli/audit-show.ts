@@ -1,0 +1,118 @@
+/** `countersign audit show`: events of audit files, by what they are about. The chain is verified on the way. */
+import { Command, InvalidArgumentError } from 'commander';
+import { auditFilesIn } from '../audit/file.js';
+import { type ExportedEvent, eventOf } from '../audit/line.js';
+import { verifyFiles } from '../audit/verify.js';
+import { CountersignError } from '../core/errors.js';
+import type { JournalEvent } from '../core/ports.js';
+import { checkpointKeys } from './audit-keys.js';
+import { journalTable } from './ledger-journal.js';
+import { repeatable, wholeNumber } from './options.js';
+
+interface ShowOptions {
+  readonly publicKey: readonly string[];
+  readonly request?: string;
+  readonly transaction?: string;
+  readonly sequence?: number;
+  readonly from?: number;
+  readonly to?: number;
+  readonly last: number;
+  readonly json?: true;
+}
+
+export function auditShowCommand(): Command {
+  return new Command('show')
+    .description(
+      'events by request, transaction, number or time, with what was asked and why it was decided so; the files are verified on the way',
+    )
+    .argument('<path...>', 'folders with audit files, or files')
+    .option('--request <id>', 'of this request id')
+    .option('--transaction <id>', 'of this transaction id')
+    .option('--sequence <number>', 'this event', (text) => wholeNumber(text, 1, 1e15))
+    .option('--from <time>', 'from this instant on: 2026-03-01, or 2026-03-01T08:00:00Z', instantIn)
+    .option('--to <time>', 'before this instant', instantIn)
+    .option('--last <number>', 'at most so many, the newest', (text) => wholeNumber(text, 1, 100_000), 1_000)
+    .option(
+      '--public-key <file>',
+      'whose checkpoints are believed (repeatable); otherwise the key beside the files',
+      repeatable,
+      [],
+    )
+    .option('--json', 'print one JSON object a line, as it was exported')
+    .action(show);
+}
+
+/** A day is its first instant, UTC. */
+export function instantIn(text: string): number {
+  const isDay = /^\d{4}-\d\d-\d\d$/.test(text);
+  const ms = isDay || /(?:Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(ms)) return ms;
+  throw new InvalidArgumentError(
+    'expected a day such as 2026-03-01 (UTC) or an instant such as 2026-03-01T08:00:00Z.',
+  );
+}
+
+async function show(paths: readonly string[], options: ShowOptions): Promise<void> {
+  const files = auditFilesIn(paths);
+  const { keys, trust } = checkpointKeys(options.publicKey, files);
+  const found = new Map<string, { readonly event: ExportedEvent; readonly line: string }>();
+  const verification = await verifyFiles(files, keys, {
+    watch({ event: { sequence }, bytes, chain: { ledger, workspace } }) {
+      const event = matching(bytes, options);
+      if (event === undefined) return undefined;
+      found.set(`${ledger} ${workspace} ${sequence}`, { event, line: bytes.toString('utf8') });
+      // The oldest gives way; files may overlap, so an event may come twice.
+      for (const oldest of found.keys()) {
+        if (found.size <= options.last) break;
+        found.delete(oldest);
+      }
+      return undefined;
+    },
+  });
+  const events = [...found.values()];
+  process.stdout.write(
+    options.json === true
+      ? events.map(({ line }) => `${line}\n`).join('')
+      : `${journalTable(events.map(({ event }) => journalEvent(event)))}\n`,
+  );
+  if (verification.ok) {
+    process.stderr.write(
+      `${events.length} events of an unbroken chain; its checkpoints are signed ${trust}\n`,
+    );
+    return;
+  }
+  const { file, line, problem } = verification;
+  throw new CountersignError(
+    'CHECK_FAILED',
+    `what was shown is not proven, and there may be more: ${file}:${line}: ${problem}`,
+  );
+}
+
+interface AskedAbout {
+  readonly ask?: { readonly txId?: string };
+  readonly journal?: { readonly request?: { readonly requestId?: string; readonly txId?: string } };
+}
+
+function matching(
+  bytes: Buffer,
+  { request, transaction, sequence, from, to }: ShowOptions,
+): ExportedEvent | undefined {
+  // Most lines are left after a look at their bytes.
+  for (const id of [request, transaction])
+    if (id !== undefined && !bytes.includes(JSON.stringify(id))) return undefined;
+  const event = eventOf(bytes);
+  if (event === undefined) return undefined;
+  if (sequence !== undefined && event.sequence !== sequence) return undefined;
+  if (event.atMs < (from ?? Number.NEGATIVE_INFINITY) || event.atMs >= (to ?? Number.POSITIVE_INFINITY))
+    return undefined;
+  if (request === undefined && transaction === undefined) return event;
+  const { ask, journal } = JSON.parse(event.bodyText) as AskedAbout;
+  if (request !== undefined && journal?.request?.requestId !== request) return undefined;
+  if (transaction !== undefined && transaction !== ask?.txId && transaction !== journal?.request?.txId)
+    return undefined;
+  return event;
+}
+
+function journalEvent({ sequence, atMs, type, bodyText }: ExportedEvent): JournalEvent {
+  return { sequence, atMs, type: type as JournalEvent['type'], body: JSON.parse(bodyText) };
+}

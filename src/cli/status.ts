@@ -1,0 +1,185 @@
+/** `countersign status`: what a person wants to know at three in the morning, on one page. */
+import { Command } from 'commander';
+import { loadConfig } from '../config/load.js';
+import type { Config, WorkspaceConfig } from '../config/schema.js';
+import { CountersignError } from '../core/errors.js';
+import type { LedgerProblem } from '../core/fence.js';
+import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
+import type { ActivePolicy, Freeze, Ledger, LedgerState } from '../core/ports.js';
+import { authenticateActivation, loadOperators, verifyStatement } from '../keys/statements.js';
+import { acceptPolicy, chainsOf } from '../replica.js';
+import { describeFreeze, hasExpired } from './freeze-text.js';
+import { withLedger } from './ledger.js';
+import { newestEvents } from './ledger-journal.js';
+import { type LimitFill, limitFills } from './limit-use.js';
+
+interface StatusOptions {
+  readonly config: string;
+  readonly workspace?: string;
+  readonly json?: true;
+}
+
+/** Why nothing is decided in a workspace, or what is in force there. */
+interface WorkspaceStatus {
+  readonly workspace: string;
+  /** Absent: the ledger could not be read. */
+  readonly ledger?: {
+    readonly identity: string;
+    readonly kind: Ledger['kind'];
+    readonly sequence: number;
+    readonly nowMs: number;
+  };
+  readonly policy?: PolicyStatus;
+  readonly freezes: readonly (Freeze & { readonly inForce: boolean })[];
+  readonly limits: readonly LimitFill[];
+  /** What keeps replicas from deciding; empty when they decide. */
+  readonly blocked: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+interface PolicyStatus {
+  readonly version: string;
+  readonly sequence: number;
+  /** Who signed the activation; null: nobody that this configuration knows. */
+  readonly operator: string | null;
+  readonly unfreeze: 'one-person' | 'two-person' | null;
+}
+
+/** Limits are looked for in so many of the newest events. */
+const SAMPLE = 1_000;
+
+export function statusCommand(): Command {
+  return new Command('status')
+    .description(
+      'one page: whether decisions are made and why not, the policy, the freezes in force, how full the limits are; exit code 1 when nothing is decided somewhere',
+    )
+    .requiredOption('--config <file>', 'configuration document')
+    .option('--workspace <name>', 'this one alone; otherwise all')
+    .option('--json', 'print one JSON object')
+    .action(status);
+}
+
+async function status(options: StatusOptions): Promise<void> {
+  const names =
+    options.workspace === undefined
+      ? loadConfig(options.config).workspaces.map(({ name }) => name)
+      : [options.workspace];
+  const pages: WorkspaceStatus[] = [];
+  for (const workspace of names) pages.push(await statusOf(options.config, workspace));
+  process.stdout.write(
+    options.json === true
+      ? `${JSON.stringify({ workspaces: pages })}\n`
+      : `${pages.map((page) => pageText(page).join('\n')).join('\n\n')}\n`,
+  );
+  if (pages.some(({ blocked }) => blocked.length > 0)) process.exitCode = 1;
+}
+
+/** One workspace whose ledger is away must not hide the others. */
+async function statusOf(config: string, workspace: string): Promise<WorkspaceStatus> {
+  try {
+    return await withLedger({ config, workspace }, readStatus);
+  } catch (error) {
+    if (!(error instanceof CountersignError && error.code.startsWith('LEDGER_'))) throw error;
+    return { workspace, freezes: [], limits: [], blocked: [error.message], warnings: [] };
+  }
+}
+
+async function readStatus(
+  ledger: Ledger,
+  workspace: WorkspaceConfig,
+  config: Config,
+): Promise<WorkspaceStatus> {
+  const state = await ledger.state();
+  const problems = await ledger.check();
+  const { compiled, problem } = await servedPolicy(state, workspace, config);
+  const limits =
+    compiled === undefined
+      ? []
+      : await limitFills(ledger, { policy: compiled, state, events: await newestEvents(ledger, SAMPLE) });
+  const texts = (those: (problem: LedgerProblem) => boolean) =>
+    problems.filter(those).map(({ text }) => text);
+  return {
+    workspace: workspace.name,
+    ledger: { identity: state.identity, kind: ledger.kind, sequence: state.sequence, nowMs: state.nowMs },
+    ...(state.policy && { policy: await policyStatus(state.policy, compiled, config) }),
+    freezes: state.freezes.map((freeze) => ({ ...freeze, inForce: !hasExpired(freeze, state.nowMs) })),
+    limits,
+    blocked: [...texts(({ blocks }) => blocks), ...(problem === undefined ? [] : [problem])],
+    warnings: texts(({ blocks }) => !blocks),
+  };
+}
+
+/** The active policy as a replica of this configuration would serve it, or why it would not. */
+async function servedPolicy(
+  { policy, identity }: LedgerState,
+  workspace: WorkspaceConfig,
+  config: Config,
+): Promise<{ readonly compiled?: CompiledPolicy; readonly problem?: string }> {
+  if (policy === undefined) return { problem: 'No policy is active: `countersign policy activate`.' };
+  try {
+    await authenticateActivation(loadOperators(config.operators), workspace.name)(policy, identity);
+    const compiled = compilePolicy(policy.document, 'the active policy', chainsOf(workspace));
+    acceptPolicy(compiled, config);
+    return { compiled };
+  } catch (error) {
+    if (error instanceof CountersignError) return { problem: error.message };
+    throw error;
+  }
+}
+
+async function policyStatus(
+  { version, sequence, statement }: ActivePolicy,
+  compiled: CompiledPolicy | undefined,
+  config: Config,
+): Promise<PolicyStatus> {
+  const signed = await verifyStatement(loadOperators(config.operators), statement).catch(() => undefined);
+  return {
+    version,
+    sequence,
+    operator: signed?.operator ?? null,
+    unfreeze: compiled?.document.unfreeze ?? null,
+  };
+}
+
+function pageText(page: WorkspaceStatus): readonly string[] {
+  const { ledger, policy, freezes, blocked, warnings } = page;
+  const inForce = freezes.filter((freeze) => freeze.inForce);
+  return [
+    `workspace   ${page.workspace}`,
+    `decisions   ${decisionsText(blocked, inForce)}`,
+    ...(ledger === undefined
+      ? []
+      : [
+          `ledger      ${ledger.identity} (${ledger.kind}), event ${ledger.sequence}, its clock ${new Date(ledger.nowMs).toISOString()}`,
+        ]),
+    ...(policy === undefined ? [] : [`policy      ${policyText(policy)}`]),
+    ...limitLines(page.limits),
+    `freezes     ${inForce.length === 0 ? 'none in force' : `${inForce.length} in force`}`,
+    ...freezes.flatMap((freeze) => describeFreeze(freeze, ledger?.nowMs ?? 0).map((line) => `  ${line}`)),
+    ...warnings.map((warning) => `warning     ${warning}`),
+  ];
+}
+
+function decisionsText(blocked: readonly string[], inForce: readonly Freeze[]): string {
+  if (blocked.length > 0) return `NONE ARE MADE. ${blocked.join('\n            ')}`;
+  return inForce.length === 0 ? 'are made' : 'are made, except where a freeze says otherwise';
+}
+
+function policyText({ version, sequence, operator, unfreeze }: PolicyStatus): string {
+  const signer =
+    operator === null ? 'signed by NOBODY that the configuration names' : `signed by ${operator}`;
+  const lifting =
+    unfreeze === null
+      ? ''
+      : `; lifting a freeze takes ${unfreeze === 'two-person' ? 'two operators' : 'one operator'}`;
+  return `${version.slice(0, 12)} since event ${sequence}, ${signer}${lifting}`;
+}
+
+function limitLines(limits: readonly LimitFill[]): readonly string[] {
+  const width = Math.max(0, ...limits.map(({ limit }) => limit.length));
+  return limits.map(({ limit, counter, used, max, unit, percent, near, of }, index) => {
+    const which = counter === '' ? '' : `, ${counter}${of > 1 ? ` (the fullest of ${of})` : ''}`;
+    const label = index === 0 ? 'limits' : '';
+    return `${label.padEnd(12)}${limit.padEnd(width)}  ${String(percent).padStart(3)} %  ${used} of ${max} ${unit}${which}${near ? '  NEAR ITS MAX' : ''}`;
+  });
+}

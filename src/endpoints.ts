@@ -1,0 +1,153 @@
+/** The paths that co-signers ask at, each with its keys and its protocol. */
+import type { Config, FireblocksConfig, IofinnetConfig } from './config/schema.js';
+import { assert } from './core/errors.js';
+import type { AnswerKeys, Chains, CosignerKeys, Protocol, VoteKeys } from './core/ports.js';
+import type { Request } from './core/request.js';
+import type { CosignerTiming, Endpoint } from './http/answering.js';
+import { loadAnswerKeys } from './keys/answer-keys.js';
+import { loadCosignerKeys } from './keys/cosigner-keys.js';
+import { loadVoteKeys } from './keys/vote-keys.js';
+import { fireblocksProtocol } from './protocols/fireblocks/fireblocks.js';
+import { iofinnetProtocol } from './protocols/iofinnet/iofinnet.js';
+
+/** The keys of one path, by the protocol that is spoken there. */
+export type PathKeys =
+  | { readonly cosignerKeys: CosignerKeys; readonly answerKeys: AnswerKeys }
+  | { readonly voteKeys: VoteKeys };
+
+type InWorkspace<Cosigner> = Cosigner & { readonly workspace: string };
+
+/** Co-signers that share a path share a protocol. */
+type Sharing =
+  | { readonly protocol: 'fireblocks'; readonly cosigners: readonly InWorkspace<FireblocksConfig>[] }
+  | { readonly protocol: 'iofinnet'; readonly cosigner: InWorkspace<IofinnetConfig> };
+
+/** Throws FILE_UNREADABLE or KEY_INVALID; published keys are refused. */
+export function loadPathKeys(config: Pick<Config, 'workspaces'>): {
+  readonly paths: ReadonlyMap<string, PathKeys>;
+  readonly warnings: readonly string[];
+} {
+  const warnings: string[] = [];
+  const paths = [...sharingByPath(config)].map(([path, sharing]) => {
+    const { keys, warnings: found } =
+      sharing.protocol === 'fireblocks' ? fireblocksKeys(sharing.cosigners) : iofinnetKeys(sharing.cosigner);
+    warnings.push(...found);
+    return [path, keys] as const;
+  });
+  return { paths: new Map(paths), warnings };
+}
+
+interface LoadedKeys {
+  readonly keys: PathKeys;
+  readonly warnings: readonly string[];
+}
+
+function fireblocksKeys(cosigners: readonly InWorkspace<FireblocksConfig>[]): LoadedKeys {
+  const { answerKeys, warnings } = loadAnswerKeys(
+    cosigners.map(({ name, answerKey, answerKeys: others }) => ({
+      cosigner: name,
+      answerKey,
+      answerKeys: others.map(({ signers, ...key }) => ({ signers, key })),
+    })),
+  );
+  const cosignerKeys = loadCosignerKeys(
+    cosigners.map(({ name, workspace, publicKeys, signers }) => ({
+      name,
+      workspace,
+      publicKeyFiles: publicKeys.map(({ file }) => file),
+      ...(signers === undefined ? {} : { signers: signers.map(({ id }) => id) }),
+    })),
+  );
+  return { keys: { cosignerKeys, answerKeys }, warnings };
+}
+
+function iofinnetKeys({ name, answerKey, requestKeys }: IofinnetConfig): LoadedKeys {
+  const { voteKeys, warnings } = loadVoteKeys([
+    {
+      cosigner: name,
+      answerKeyFile: answerKey.file,
+      ...(requestKeys === undefined ? {} : { requestKeyFiles: requestKeys.map(({ file }) => file) }),
+    },
+  ]);
+  return { keys: { voteKeys }, warnings };
+}
+
+/** @param chainsOf the chains of a workspace, by its name */
+export function endpointsOf(
+  config: Pick<Config, 'workspaces'>,
+  keys: ReadonlyMap<string, PathKeys>,
+  chainsOf: (workspace: string) => Chains,
+): Endpoint[] {
+  const endpoints = [...sharingByPath(config)].map(([path, sharing]): Endpoint => {
+    const own = keys.get(path);
+    assert(own !== undefined, 'a path without keys');
+    if (sharing.protocol === 'fireblocks')
+      return { path, shownAs: path, protocol: openFireblocks(sharing.cosigners, own) };
+    const { cosigner } = sharing;
+    const protocol = openIofinnet(cosigner, own, chainsOf(cosigner.workspace));
+    // The last segment is a secret.
+    return { path, shownAs: `${path.slice(0, path.lastIndexOf('/'))}/(${cosigner.name})`, protocol };
+  });
+  // The longest path first, so that /fireblocks/eu is not taken for a route below /fireblocks.
+  return endpoints.sort((one, other) => other.path.length - one.path.length);
+}
+
+function openFireblocks(cosigners: readonly InWorkspace<FireblocksConfig>[], keys: PathKeys): Protocol {
+  assert('cosignerKeys' in keys, 'a path with keys of another protocol');
+  return fireblocksProtocol({
+    cosigners: cosigners.map(({ name, workspace, signers }) => ({
+      name,
+      workspace,
+      ...(signers === undefined ? {} : { signers }),
+    })),
+    ...keys,
+  });
+}
+
+function openIofinnet(cosigner: InWorkspace<IofinnetConfig>, keys: PathKeys, chains: Chains): Protocol {
+  assert('voteKeys' in keys, 'a path with keys of another protocol');
+  const { name, workspace, organisation, networks, clientCertificates, assets, amounts, contract } = cosigner;
+  const { expiresAt, ...transferPlaces } = cosigner.transferFields;
+  return iofinnetProtocol({
+    ...{ name, workspace, organisation, networks, assets, transferPlaces },
+    ...{ voteKeys: keys.voteKeys, signsRequests: cosigner.requestKeys !== undefined },
+    transferExpiry: expiresAt,
+    decimalsOf: (asset) => chains.asset(asset)?.decimals,
+    ...(clientCertificates === undefined ? {} : { clientCertificates }),
+    ...(amounts === undefined ? {} : { amounts }),
+    ...(contract === undefined ? {} : { contract }),
+  });
+}
+
+function sharingByPath({ workspaces }: Pick<Config, 'workspaces'>): Map<string, Sharing> {
+  const paths = new Map<string, Sharing>();
+  for (const { name: workspace, cosigners } of workspaces)
+    for (const cosigner of cosigners) {
+      const { path } = cosigner;
+      if (cosigner.protocol === 'iofinnet') {
+        paths.set(path, { protocol: 'iofinnet', cosigner: { ...cosigner, workspace } });
+        continue;
+      }
+      const known = paths.get(path);
+      const others = known?.protocol === 'fireblocks' ? known.cosigners : [];
+      paths.set(path, { protocol: 'fireblocks', cosigners: [...others, { ...cosigner, workspace }] });
+    }
+  return paths;
+}
+
+export function timingOf(config: Config): (request: Request) => CosignerTiming {
+  const timings = new Map(
+    config.workspaces.flatMap(({ name, cosigners }) =>
+      cosigners.map((cosigner) => [
+        `${name} ${cosigner.name}`,
+        {
+          deadlineMs: cosigner.deadline ?? config.deadline,
+          // A Virtual Signer that gets no vote asks again, as far as anybody knows.
+          retrySupported: cosigner.protocol === 'iofinnet' || cosigner.retrySupported,
+        },
+      ]),
+    ),
+  );
+  return ({ workspace, cosigner }) =>
+    timings.get(`${workspace} ${cosigner}`) ?? { deadlineMs: config.deadline, retrySupported: true };
+}
