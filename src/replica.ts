@@ -15,6 +15,7 @@ import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.
 import { startExporting } from './exporting.js';
 import { Answering, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
+import { Janitor, type JanitorSettings, upkeepLog } from './janitor.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
 import {
   type LedgerSettings,
@@ -69,6 +70,10 @@ export function composeReplica(
     openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
+  const janitors = workspaces.map(({ name, ledger, ports: { clock } }) =>
+    janitorOf({ workspace: name, ledger, alone, clock, observer: upkeepLog(name, logger) }, config),
+  );
+  for (const janitor of janitors) janitor.start();
   return {
     config,
     logger,
@@ -82,11 +87,18 @@ export function composeReplica(
     }),
     readiness: new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics))),
     async close() {
-      await exporting.stop();
+      await Promise.all([exporting.stop(), ...janitors.map((janitor) => janitor.stop())]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
     },
   };
+}
+
+function janitorOf(
+  settings: Omit<JanitorSettings, 'retentionMs' | 'demandsExport'>,
+  { ledger, audit }: Pick<Config, 'ledger' | 'audit'>,
+): Janitor {
+  return new Janitor({ ...settings, retentionMs: ledger.retention, demandsExport: audit !== undefined });
 }
 
 function chainsIn(workspaces: readonly Workspace[], name: string): Chains {

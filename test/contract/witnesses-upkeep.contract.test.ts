@@ -289,6 +289,30 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     await recoverAndCompare();
   });
 
+  test.each([
+    [
+      'a decision about a transaction that it would carry',
+      () => decided('t', { ask: { askKey: 'stage 2' }, opinion: REJECT }),
+    ],
+    ['the lifting of a freeze', () => current.ledger.unfreeze('f', [])],
+    ['another policy', () => activate(current.ledger)],
+  ])('nothing is said of what a fail-over could still undo: %s', async (_what, act) => {
+    await decided('t');
+    await current.ledger.freeze({ ...FREEZE, id: 'f' });
+    await decided('u');
+    await settled();
+    const aged = await age();
+    await Promise.all([0, 1].map((index) => store.witnesses[index]?.kill('SIGKILL')));
+    await expect(act()).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+    const order = orderOf({ nowMs: aged });
+    expect(await current.ledger.upkeep.trim(order)).toEqual({ kind: 'waits', why: 'durability' });
+    await Promise.all([0, 1].map((index) => store.witnesses[index]?.restart()));
+    await eventually(async () => expect(await current.ledger.check()).toEqual([]));
+    await settled();
+    expect(await forgetAll(current.ledger)).toMatchObject([{ kind: 'trimmed' }, {}]);
+    await recoverAndCompare();
+  });
+
   test('a log that begins late is not taken for a ledger', async () => {
     await decided('t', { charges: [ever] });
     await settled();

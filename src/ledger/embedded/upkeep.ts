@@ -25,7 +25,8 @@ export function trim(store: EmbeddedStore, head: Head, order: TrimOrder): Trimme
   const chosen = forgettable(eventsAfter(store, head.trimmed), { ...order, nowMs });
   if (chosen.length === 0) return { kind: 'nothing' };
   const range = rangeOf(head.trimmed, chosen);
-  if (order.demandsExport && exported(store) < range.to) return { kind: 'waits', why: 'export' };
+  if (order.demandsExport && (store.exportState().mark?.sequence ?? 0) < range.to)
+    return { kind: 'waits', why: 'export' };
   const holders = range.holders.map((holder) => lookUp(store, holder, range.to));
   const body = checkpointOf(store, head, range, holders);
   const checkpoint = store.append(head, 'checkpoint', JSON.stringify(body));
@@ -46,11 +47,6 @@ function eventsAfter({ rows }: EmbeddedStore, after: number): readonly JournalEv
   return rows
     .all(sql, after, RANGE_EVENTS)
     .map((row) => eventOf(String(row.sequence), String(row.at), String(row.type), String(row.body)));
-}
-
-function exported({ rows }: EmbeddedStore): number {
-  const mark = rows.one('SELECT mark FROM exports WHERE workspace = ?')?.mark;
-  return Number.parseInt(String(mark ?? '0'), 10);
 }
 
 /** A holder, and whether no later event is about it. */
