@@ -1,5 +1,5 @@
 /** The paths that co-signers ask at, each with its keys and its protocol. */
-import type { Config, FireblocksConfig, IofinnetConfig } from './config/schema.js';
+import type { Config, CosignerConfig, FireblocksConfig, IofinnetConfig } from './config/schema.js';
 import { assert } from './core/errors.js';
 import type { AnswerKeys, Chains, CosignerKeys, Protocol, VoteKeys } from './core/ports.js';
 import type { Request } from './core/request.js';
@@ -72,6 +72,11 @@ function iofinnetKeys({ name, answerKey, requestKeys }: IofinnetConfig): LoadedK
   return { keys: { voteKeys }, warnings };
 }
 
+/** The path as logs and metrics show it: the last segment of a Virtual Signer's is a secret. */
+export function shownPath({ protocol, path, name }: CosignerConfig): string {
+  return protocol === 'iofinnet' ? `${path.slice(0, path.lastIndexOf('/'))}/(${name})` : path;
+}
+
 /** @param chainsOf the chains of a workspace, by its name */
 export function endpointsOf(
   config: Pick<Config, 'workspaces'>,
@@ -85,8 +90,7 @@ export function endpointsOf(
       return { path, shownAs: path, protocol: openFireblocks(sharing.cosigners, own) };
     const { cosigner } = sharing;
     const protocol = openIofinnet(cosigner, own, chainsOf(cosigner.workspace));
-    // The last segment is a secret.
-    return { path, shownAs: `${path.slice(0, path.lastIndexOf('/'))}/(${cosigner.name})`, protocol };
+    return { path, shownAs: shownPath(cosigner), protocol };
   });
   // The longest path first, so that /fireblocks/eu is not taken for a route below /fireblocks.
   return endpoints.sort((one, other) => other.path.length - one.path.length);

@@ -40,7 +40,7 @@ export function startExporting(
   const key = checkpointKeyOf(audit);
   const exporters = workspaces.map(({ name: workspace, ledger }) => {
     const failed = (problem: string) => {
-      metrics.exportFailed(workspace);
+      metrics.audit.failed(workspace);
       logger.error({ workspace, problem }, 'audit export failed');
     };
     return new Exporter({
@@ -49,7 +49,7 @@ export function startExporting(
       open: (identity) =>
         openDirectory({ directory, key, chain: { ledger: identity, workspace }, damaged: failed }),
       observer: {
-        exported: ({ lines, behind }) => metrics.exported(workspace, { lines, behind }),
+        exported: ({ lines, behind }) => metrics.audit.exported(workspace, { lines, behind }),
         failed: (error) => failed(messageOf(error)),
       },
     });

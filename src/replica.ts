@@ -5,15 +5,14 @@ import { createChains, filePrevouts, loadAssets, type PrevoutSource, rpcPrevouts
 import { configWarnings, readText } from './config/load.js';
 import type { Config, RedisConfig, WorkspaceConfig } from './config/schema.js';
 import type { DecisionPorts } from './core/decide.js';
-import { assert, CountersignError } from './core/errors.js';
-import type { RecoveryObserver } from './core/fence.js';
+import { assert, CountersignError, errorCodeOf } from './core/errors.js';
 import type { CompiledPolicy } from './core/policy/compile.js';
 import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
 import type { Chains, Ledger, SingleFlight } from './core/ports.js';
 import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
 import { startExporting } from './exporting.js';
-import { Answering, observerOf } from './http/answering.js';
+import { Answering, type Outlets, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
 import { Janitor, type JanitorSettings, upkeepLog } from './janitor.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
@@ -23,8 +22,10 @@ import {
   openLedger,
   type RedisConnection,
 } from './ledger/index.js';
+import { observed } from './ledger/observed.js';
 import { createLocks, singleFlight } from './locks/locks.js';
 import { Metrics } from './telemetry/metrics.js';
+import { recoveryObserver, watch } from './watching.js';
 
 export interface Replica {
   readonly config: Config;
@@ -51,17 +52,18 @@ export interface ReplicaKeys {
 }
 
 /** Throws for what an operator must mend first (keys, asset files); an absent ledger only makes it not ready. */
-export function openReplica(config: Config, logger: Logger): Replica {
+export function openReplica(config: Config, outlets: Outlets): Replica {
+  const { logger } = outlets;
   const keys = loadKeys(config);
   for (const warning of [...configWarnings(config), ...keys.warnings]) logger.warn(warning);
-  return composeReplica(config, keys, logger);
+  return composeReplica(config, keys, outlets);
 }
 
 /** A replica with keys that the caller vouches for. */
 export function composeReplica(
   config: Config,
   { operators, paths }: Pick<ReplicaKeys, 'operators' | 'paths'>,
-  logger: Logger,
+  { logger, tracer }: Outlets,
 ): Replica {
   const metrics = new Metrics();
   const locks = createLocks({ nodes: lockNodes(config) });
@@ -69,6 +71,8 @@ export function composeReplica(
   const workspaces = config.workspaces.map((workspace) =>
     openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
+  const readiness = new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics)));
+  watch(metrics, { config, workspaces, readiness });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const janitors = workspaces.map(({ name, ledger, ports: { clock } }) =>
     janitorOf({ workspace: name, ledger, alone, clock, observer: upkeepLog(name, logger) }, config),
@@ -84,8 +88,9 @@ export function composeReplica(
       timing: timingOf(config),
       metrics,
       logger,
+      tracer,
     }),
-    readiness: new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics))),
+    readiness,
     async close() {
       await Promise.all([exporting.stop(), ...janitors.map((janitor) => janitor.stop())]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
@@ -124,15 +129,20 @@ function openWorkspace(
 ): Workspace {
   const { name } = workspace;
   const chains = chainsOf(workspace);
-  const ledger = openLedger(name, ledgerSettings(config), { observer: recoveryLog(name, logger), alone });
+  const recoveries = { observer: recoveryObserver(name, metrics, logger), alone };
+  const ledger = observed(openLedger(name, ledgerSettings(config), recoveries), (...call) =>
+    metrics.ledger.called(name, ...call),
+  );
   const rulebook = new Rulebook(ledger, chains, {
     authenticate: authenticateActivation(operators, name),
     accept: (rules) => acceptPolicy(rules.policy, config),
-    adopted: (rules) => {
-      metrics.policyActive(name, rules.policy.version, unverifiedRules(rules.policy));
+    adopted: ({ policy, freezes }) => {
+      const { version, document } = policy;
+      const limits = Object.keys(document.limits);
+      metrics.policyActive(name, version, { unverifiedRules: unverifiedRules(policy), limits });
       metrics.freezesKnown(
         name,
-        rules.freezes.map(({ freeze }) => freeze),
+        freezes.map(({ freeze }) => freeze),
       );
     },
   });
@@ -146,25 +156,6 @@ function openWorkspace(
       clock: { now: Date.now },
       observer: observerOf(name, metrics, logger),
     },
-  };
-}
-
-/** Between two lines about one step of a recovery. */
-const PROGRESS_EVENTS = 10_000;
-
-/** A recovery is rare and somebody waits for it: each step is a line. */
-function recoveryLog(workspace: string, logger: Logger): RecoveryObserver {
-  return {
-    started: (epoch) => logger.warn({ workspace, epoch }, 'recovering the ledger from its witnesses'),
-    progress(step, done, total) {
-      const isLine = done === total || done % PROGRESS_EVENTS === 0;
-      logger[isLine ? 'info' : 'debug']({ workspace, step, done, total }, 'recovering');
-    },
-    ended(result, detail) {
-      const level = result === 'failed' ? 'error' : 'warn';
-      logger[level]({ workspace, result, ...detail }, 'recovery ended');
-    },
-    witnessed: () => undefined,
   };
 }
 
@@ -271,14 +262,20 @@ function readinessOf({ name, ledger, ports }: Workspace, metrics: Metrics): Read
       name: `ledger:${name}`,
       async problem() {
         const problems = await ledger.check();
-        metrics.ledgerChecked(name, problems);
+        metrics.ledger.checked(name, problems);
         return problems.find(({ blocks }) => blocks)?.text;
       },
     },
     {
       name: `policy:${name}`,
       async problem() {
-        await ports.rulebook.confirm();
+        await ports.rulebook.confirm().then(
+          () => metrics.policyChecked(name, undefined),
+          (error: unknown) => {
+            metrics.policyChecked(name, errorCodeOf(error));
+            throw error;
+          },
+        );
         return undefined;
       },
     },

@@ -11,6 +11,10 @@ import { ledgerSettings } from '../replica.js';
 import { journalTable, newestEvents } from './ledger-journal.js';
 import { wholeNumber } from './options.js';
 
+interface InitOptions extends LedgerOptions {
+  readonly existOk?: true;
+}
+
 interface LedgerOptions {
   readonly config: string;
   readonly workspace?: string;
@@ -28,7 +32,9 @@ export function ledgerCommand(): Command {
       .requiredOption('--config <file>', 'configuration document')
       .option('--workspace <name>', 'when the configuration has several')
       .option('--json', 'print one JSON object');
-  withOptions('init', 'write the identity of a new ledger into an empty store, once').action(init);
+  withOptions('init', 'write the identity of a new ledger into an empty store, once')
+    .option('--exist-ok', 'a ledger that is there stays as it is: for installers that may run twice')
+    .action(init);
   withOptions('status', 'identity, active policy, freezes and problems of the store').action(status);
   withOptions(
     'init-witness',
@@ -73,15 +79,35 @@ function workspaceNamed(config: Config, name: string | undefined): Config['works
   return found;
 }
 
-async function init(options: LedgerOptions): Promise<void> {
+async function init(options: InitOptions): Promise<void> {
   await withLedger(options, async (ledger, { name }) => {
-    const { identity } = await ledger.init();
+    const { identity, made } = await initOnce(ledger, options.existOk === true);
+    if (!made) {
+      print(
+        options,
+        { workspace: name, identity, made },
+        `Workspace ${name} has the ledger ${identity} already; it stays as it is.`,
+      );
+      return;
+    }
     print(
       options,
-      { workspace: name, identity },
+      { workspace: name, identity, made },
       `New ledger ${identity} for workspace ${name}. Next: countersign policy activate.`,
     );
   });
+}
+
+async function initOnce(
+  ledger: Ledger,
+  existOk: boolean,
+): Promise<{ readonly identity: string; readonly made: boolean }> {
+  try {
+    return { identity: (await ledger.init()).identity, made: true };
+  } catch (error) {
+    if (!existOk || !(error instanceof CountersignError) || error.code !== 'LEDGER_EXISTS') throw error;
+    return { identity: (await ledger.state()).identity, made: false };
+  }
 }
 
 async function status(options: LedgerOptions): Promise<void> {

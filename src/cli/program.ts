@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { createChains } from '../chains/index.js';
 import { CountersignError, ERROR_CODES, messageOf } from '../core/errors.js';
+import { VERSION } from '../version.js';
 import { assetsCommand } from './assets.js';
 import { auditCommand } from './audit.js';
 import { freezeCommand } from './freeze.js';
@@ -21,7 +22,7 @@ import { verifyTxCommand } from './verify-tx.js';
 export async function run(argv: readonly string[]): Promise<void> {
   const program = new Command('countersign')
     .description('The approval cluster for MPC co-signers.')
-    .version('0.1.0')
+    .version(VERSION)
     .showHelpAfterError('(countersign --help lists the commands)')
     .addCommand(upCommand())
     .addCommand(serveCommand())

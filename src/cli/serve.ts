@@ -2,9 +2,12 @@
 import { Command } from 'commander';
 import { AppModule, OpsModule } from '../app.module.js';
 import { loadConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
 import { startAskServer, startOpsServer } from '../http/servers.js';
 import { openReplica } from '../replica.js';
-import { createLogger } from '../telemetry/logging.js';
+import { createLogger, type Logger } from '../telemetry/logging.js';
+import { openTracing, type Tracing } from '../telemetry/tracing.js';
+import { VERSION } from '../version.js';
 import { portOption } from './options.js';
 import type { ReplicaReady } from './replica-process.js';
 
@@ -28,7 +31,8 @@ export function serveCommand(): Command {
 async function serve(options: ServeOptions): Promise<void> {
   const config = loadConfig(options.config);
   const logger = createLogger(config.logging.level, options.replica);
-  const replica = openReplica(config, logger);
+  const tracing = await tracingOf(config, logger, options.replica);
+  const replica = openReplica(config, { logger, tracer: tracing?.tracer });
   const ops = await startOpsServer(OpsModule.of(replica), {
     host: config.ops.host,
     port: options.opsPort ?? config.ops.port,
@@ -46,10 +50,20 @@ async function serve(options: ServeOptions): Promise<void> {
     await ask.app.close();
     await ops.app.close();
     await replica.close();
+    await tracing?.close();
     logger.info('stopped');
   });
   const ready: ReplicaReady = { type: 'ready', httpPort: ask.port, opsPort: ops.port };
   if (process.connected) process.send?.(ready);
+}
+
+async function tracingOf(
+  { tracing }: Pick<Config, 'tracing'>,
+  logger: Logger,
+  replica: string | undefined,
+): Promise<Tracing | undefined> {
+  if (tracing === undefined) return undefined;
+  return openTracing({ endpoint: tracing.endpoint, version: VERSION, replica, logger });
 }
 
 /** SIGTERM, SIGINT, or the end of the `up` that started us: finish what is in flight, exit 0. */

@@ -81,6 +81,21 @@ export function configSchema(folder: string) {
       })
       .optional()
       .describe('The export of the journal as evidence; without it nothing is exported.'),
+    tracing: z
+      .strictObject({
+        endpoint: z
+          .string()
+          .regex(
+            /^https?:\/\/[^@\s?#]+$/,
+            'must be http://host:port or https://host:port, without credentials',
+          )
+          .meta({ title: 'URL' })
+          .describe('An OTLP/HTTP collector; `/v1/traces` is added.'),
+      })
+      .optional()
+      .describe(
+        'Sends a trace of each request, with the time of each step. Without it the SDK of OpenTelemetry is not loaded.',
+      ),
     logging: z
       .strictObject({
         level: z

@@ -14,7 +14,7 @@
  */
 import type { Opinion, Outcome, UndecidedReason } from './decision.js';
 import { UNDECIDED, undecided } from './decision.js';
-import { CountersignError, type ErrorCode, unreachable } from './errors.js';
+import { CountersignError, type ErrorCode, errorCodeOf, unreachable } from './errors.js';
 import { approvalFact, identify, identifyNonce } from './fingerprint.js';
 import { journalText, nonceJournalText } from './journal.js';
 import { evaluate } from './policy/evaluate.js';
@@ -47,13 +47,15 @@ export interface DecisionPorts {
   readonly ledger: Ledger;
   readonly rulebook: Rulebook;
   readonly clock: Clock;
-  /** Told about what no answer shows: how full the limits are, and faults on the way. */
+  /** Told about what no answer shows: how full the limits are, faults on the way, and how long each step takes. */
   readonly observer: DecisionObserver;
 }
 
 export interface DecisionObserver {
   limitsCharged(use: readonly CounterUse[]): void;
   faulted(reason: UndecidedReason, cause: unknown): void;
+  /** Does the work of one step, and nothing else but taking its time. Witnesses are waited for within a commit. */
+  during<T>(step: 'examine' | 'evaluate' | 'commit' | 'witness', work: () => T): T;
 }
 
 /** Decides one request. Never rejects. */
@@ -120,19 +122,23 @@ async function decideBefore(deadline: Deadline, request: Request, ports: Decisio
 async function propose(
   request: Request,
   ask: AskIdentity,
-  { chains, ledger, rulebook, clock }: DecisionPorts,
+  { chains, ledger, rulebook, clock, observer }: DecisionPorts,
   deadline: Deadline,
   instantMs: number | undefined,
 ): Promise<CommitReply> {
   const rules = await rulebook.current();
   const nowMs = clock.now();
-  const examination = await examine(request, chains, rules.policy.verification, deadline.signal);
-  const evaluation = evaluate(rules, { request, examination, instantMs: instantMs ?? nowMs });
+  const examination = await observer.during('examine', () =>
+    examine(request, chains, rules.policy.verification, deadline.signal),
+  );
+  const evaluation = observer.during('evaluate', () =>
+    evaluate(rules, { request, examination, instantMs: instantMs ?? nowMs }),
+  );
   const { verdict } = evaluation;
   const seen = { versions: rules.versions, policyVersion: rules.policy.version, nowMs };
   const effects = examination.kind === 'agrees' ? examination.effects.facts : [];
   const approval = request.unsigned === undefined ? [] : [approvalFact(request, ask)];
-  const reply = await ledger.commit({
+  const proposal: Proposal = {
     ...seen,
     ask,
     opinion: verdict.opinion,
@@ -140,8 +146,11 @@ async function propose(
     charges: [...verdict.charges, ...(verdict.shadow?.charges ?? [])],
     facts: verdict.opinion.effect === 'approve' ? [...approval, ...effects] : [],
     journal: journalText(request, examination, evaluation),
+  };
+  const bound = await observer.during('commit', async () => {
+    const reply = await ledger.commit(proposal, observer);
+    return bindNonce(request, ask, { reply, ledger, seen, observer });
   });
-  const bound = await bindNonce(request, ask, { reply, ledger, seen });
   if (bound.kind === 'stale') rulebook.forget(rules);
   return bound;
 }
@@ -154,11 +163,11 @@ async function propose(
 async function bindNonce(
   request: Request,
   ask: AskIdentity,
-  { reply, ledger, seen }: Binding,
+  { reply, ledger, seen, observer }: Binding,
 ): Promise<CommitReply> {
   const nonce = request.unsigned?.nonce;
   if (nonce === undefined || reply.kind !== 'decided') return reply;
-  const bound = await ledger.commit({
+  const nonceProposal: Proposal = {
     ...seen,
     ask: identifyNonce(request, nonce, ask),
     opinion: reply.decision.effect === 'approve' ? NONCE_GIVEN : NONCE_LEFT,
@@ -166,7 +175,8 @@ async function bindNonce(
     charges: [],
     facts: [],
     journal: nonceJournalText(request, nonce),
-  });
+  };
+  const bound = await ledger.commit(nonceProposal, observer);
   return bound.kind === 'decided' || bound.kind === 'retry' ? reply : bound;
 }
 
@@ -181,6 +191,7 @@ const NONCE_LEFT: Opinion = {
 interface Binding {
   readonly reply: CommitReply;
   readonly ledger: Ledger;
+  readonly observer: DecisionObserver;
   readonly seen: Pick<Proposal, 'versions' | 'policyVersion' | 'nowMs'>;
 }
 
@@ -191,6 +202,6 @@ function asReply(error: unknown): CountersignError {
 
 /** Failures that have a name of their own among the undecided reasons keep it; the rest is a fault of ours. */
 function undecidedReasonOf(error: unknown): UndecidedReason {
-  const code: ErrorCode = error instanceof CountersignError ? error.code : 'INTERNAL';
+  const code = errorCodeOf(error);
   return code in UNDECIDED ? (code as ErrorCode & UndecidedReason) : 'INTERNAL';
 }

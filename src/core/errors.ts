@@ -65,6 +65,11 @@ export class CountersignError extends Error {
   }
 }
 
+/** The code of anything thrown: what has none is a fault of ours. */
+export function errorCodeOf(error: unknown): ErrorCode {
+  return error instanceof CountersignError ? error.code : 'INTERNAL';
+}
+
 /** For what cannot happen unless the program is wrong. */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new CountersignError('INTERNAL', `assertion failed: ${message}`);

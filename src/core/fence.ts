@@ -78,6 +78,12 @@ export interface Witnesses {
   recover(): Promise<Recovery>;
 }
 
+/** Takes the time of what a commit waits for besides the store that decides. */
+export interface CommitObserver {
+  /** Does the work, and nothing else but taking its time. */
+  during<T>(step: 'witness', work: () => T): T;
+}
+
 /** Told how recoveries go. */
 export interface RecoveryObserver {
   started(epoch: number): void;

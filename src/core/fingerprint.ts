@@ -31,6 +31,14 @@ export function identify(request: Request): AskIdentity {
   return identifyChange(request);
 }
 
+/** What a request is asked again under; the same request has the same. */
+export function askKeyOf(request: Request): string {
+  if (request.unsigned !== undefined) return identifyUnsigned(request).askKey;
+  const { protocol, kind, stage, requestId, signer = '' } = request;
+  // Every approver is asked separately; one signature is asked for once, whoever asks.
+  return key(protocol, kind, stage, requestId, stage === 'approval' ? signer : '');
+}
+
 /**
  * Nobody vouches for who asks: the content is part of the ask, so that a refusal binds nothing else, and money is counted
  * by it too. Of all contents of one id at most one is approved: see {@link approvalFact}.
@@ -66,11 +74,9 @@ const NOTHING_BOUND = {
 } as const;
 
 function identifyTransaction(request: TransactionRequest): AskIdentity {
-  const { protocol, kind, stage, requestId, txId, intent } = request;
-  // Every approver is asked separately; one signature is asked for once, whoever asks.
-  const asker = stage === 'approval' ? (request.signer ?? '') : '';
+  const { protocol, requestId, txId, intent } = request;
   return {
-    askKey: key(protocol, kind, stage, requestId, asker),
+    askKey: askKeyOf(request),
     moneyKey: moneyKeyOf(protocol, isBatchMember(requestId, txId) ? requestId : txId),
     binding: { requestKey: key(protocol, requestId), txId },
     fingerprint: hash([txId, ...contentOf(request)]),
@@ -89,9 +95,7 @@ function identifyTransaction(request: TransactionRequest): AskIdentity {
 }
 
 function identifyChange(request: Exclude<Request, TransactionRequest>): AskIdentity {
-  const { protocol, kind, stage, requestId, signer = '' } = request;
-  const askKey = key(protocol, kind, stage, requestId, signer);
-  return { ...NOTHING_BOUND, askKey, fingerprint: hash(contentOf(request)) };
+  return { ...NOTHING_BOUND, askKey: askKeyOf(request), fingerprint: hash(contentOf(request)) };
 }
 
 /** @param id of a transaction; of a member of a batch its request id */

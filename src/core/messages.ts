@@ -15,6 +15,12 @@ export interface InboundMessage {
   certificateSha256(): string | undefined;
 }
 
+/**
+ * What kind of stranger: no signed message at all (what scanners send); `alg: none` and the like; nothing that a configured
+ * key or certificate vouches for; signed, but no request.
+ */
+export type UnauthenticatedReason = 'TOKEN' | 'HEADER' | 'SIGNATURE' | 'PAYLOAD';
+
 export type Received =
   | { readonly kind: 'request'; readonly request: Request }
   /** Any number of questions in one message, answered together; with none it is no question at all. */
@@ -31,6 +37,7 @@ export type Received =
       readonly kind: 'refused';
       readonly status: 400 | 401 | 404 | 413;
       readonly code: 'UNAUTHENTICATED' | 'REQUEST_MALFORMED' | 'PATH_UNKNOWN' | 'BODY_TOO_LARGE';
+      readonly reason?: UnauthenticatedReason;
       readonly problem: string;
     };
 

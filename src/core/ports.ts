@@ -8,7 +8,7 @@ import type {
   VerificationReason,
 } from './decision.js';
 import type { Exports } from './export.js';
-import type { Fence, LedgerProblem, Witnesses } from './fence.js';
+import type { CommitObserver, Fence, LedgerProblem, Witnesses } from './fence.js';
 import type { JournalEvent } from './journal.js';
 import type { AssetSettings } from './policy/verification.js';
 import type { Releases } from './release.js';
@@ -122,7 +122,13 @@ export interface Chains {
 
 // ── Protocols: what co-signers say ───────────────────────────────────────────────────────────────────────────
 
-export type { InboundMessage, OutboundMessage, Protocol, Received } from './messages.js';
+export type {
+  InboundMessage,
+  OutboundMessage,
+  Protocol,
+  Received,
+  UnauthenticatedReason,
+} from './messages.js';
 
 /** The public keys of the co-signers that share a path. Algorithms are pinned by the key, never by the message. */
 export interface CosignerKeys {
@@ -199,11 +205,15 @@ export interface Proposal {
   readonly journal: string;
 }
 
+/** Where a limit counts. */
+export type Counter = Pick<Charge, 'counter' | 'mode' | 'window'>;
+
 /** How full one counter that a new decision counts is after it. Integers in decimal text. */
 export interface CounterUse {
   readonly limit: string;
   readonly counter: string;
   readonly mode: 'enforce' | 'shadow';
+  readonly window: Charge['window'];
   readonly used: string;
   readonly max: string;
   readonly near: boolean;
@@ -294,7 +304,7 @@ export interface Ledger extends Releases {
   /** The active policy and freezes, with their versions. LEDGER_MISSING on an empty store. */
   state(): Promise<LedgerState>;
   /** The one atomic step: decide once, check and charge every limit, record, append to the journal. */
-  commit(proposal: Proposal): Promise<CommitReply>;
+  commit(proposal: Proposal, observer?: CommitObserver): Promise<CommitReply>;
   /** Adds entries to counters that no active policy charges yet, as an event. Repeating an entry changes no counter. */
   fill(entries: readonly CounterEntry[]): Promise<void>;
   /** Switches all replicas at one point of the log. CONCURRENT_CHANGE when the log moved past expectedSequence. */
@@ -304,8 +314,8 @@ export interface Ledger extends Releases {
   unfreeze(id: string, statements: readonly string[]): Promise<{ readonly sequence: number }>;
   /** Events with a sequence number above `after`, oldest first, at most `limit`. */
   events(after: number, limit: number): Promise<readonly JournalEvent[]>;
-  /** How full counters are at this instant, without charging. Only counter, window and mode of a charge are read. */
-  usage(charges: readonly Charge[]): Promise<readonly string[]>;
+  /** How full counters are at this instant, without charging. */
+  usage(counters: readonly Counter[]): Promise<readonly string[]>;
   /** The standing decision of an ask, for people; no part of deciding. */
   lookup(askKey: string): Promise<Decision | undefined>;
   /** What is kept, and forgetting what is older than the retention. */

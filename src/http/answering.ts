@@ -2,11 +2,13 @@
 import type { Logger } from 'pino';
 import { type DecisionPorts, decide } from '../core/decide.js';
 import { type Outcome, undecided } from '../core/decision.js';
-import { assert, messageOf, unreachable } from '../core/errors.js';
+import { assert, errorCodeOf, messageOf, unreachable } from '../core/errors.js';
+import { askKeyOf } from '../core/fingerprint.js';
 import { subjectOf } from '../core/journal.js';
 import type { InboundMessage, OutboundMessage, Protocol, Received } from '../core/ports.js';
 import type { Request } from '../core/request.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import type { AnsweredRequest, Metrics } from '../telemetry/metrics.js';
+import { type Tracer, Trail } from '../telemetry/trail.js';
 import { deadlineAfter } from './deadline.js';
 
 /** One base path and the co-signers behind it. */
@@ -24,18 +26,30 @@ export interface CosignerTiming {
   readonly retrySupported: boolean;
 }
 
-export interface AnsweringParts {
+/** Where a replica tells what it does, besides its metrics. */
+export interface Outlets {
+  readonly logger: Logger;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
+}
+
+export interface AnsweringParts extends Outlets {
   readonly endpoints: readonly Endpoint[];
   /** Ports of the decision, by workspace. */
   readonly workspaces: ReadonlyMap<string, DecisionPorts>;
   /** By workspace and co-signer. */
   readonly timing: (request: Request) => CosignerTiming;
   readonly metrics: Metrics;
-  readonly logger: Logger;
 }
 
 export interface Inbound extends Omit<InboundMessage, 'route'> {
   readonly path: string;
+}
+
+/** One message on its way. */
+interface Way {
+  readonly startedAt: number;
+  readonly trail: Trail;
 }
 
 /** More would wait past their deadlines; those that are turned away cost a signature and are asked again. */
@@ -70,6 +84,9 @@ export class Answering {
     metrics.started();
     try {
       return await this.#answer(inbound, performance.now());
+    } catch (error) {
+      metrics.crashed();
+      throw error;
     } finally {
       this.#inFlight -= 1;
       metrics.finished();
@@ -87,44 +104,69 @@ export class Answering {
     });
   }
 
-  async #answer({ path, ...inbound }: Inbound, startedAt: number): Promise<OutboundMessage | undefined> {
-    const endpoint = this.#endpointOf(path);
-    if (endpoint === undefined) return this.#pathUnknown(path);
-    const received = await endpoint.protocol.receive({ ...inbound, route: path.slice(endpoint.path.length) });
+  async #answer(inbound: Inbound, startedAt: number): Promise<OutboundMessage | undefined> {
+    const endpoint = this.#endpointOf(inbound.path);
+    if (endpoint === undefined) return this.#pathUnknown(inbound.path);
+    const trail = Trail.of(inbound.headers.traceparent, this.parts.tracer);
+    try {
+      return await this.#answerAt(endpoint, inbound, { startedAt, trail });
+    } catch (error) {
+      trail.end({ code: errorCodeOf(error) });
+      throw error;
+    }
+  }
+
+  async #answerAt(
+    endpoint: Endpoint,
+    { path: asked, ...message }: Inbound,
+    way: Way,
+  ): Promise<OutboundMessage | undefined> {
+    const { startedAt, trail } = way;
+    const route = asked.slice(endpoint.path.length);
+    const received = await trail.during('receive', () => endpoint.protocol.receive({ ...message, route }));
     switch (received.kind) {
       case 'refused':
-        return this.#refused(endpoint, received);
-      case 'batch': {
-        for (const problem of received.problems) this.#noted(endpoint, 'REQUEST_MALFORMED', problem);
-        const outcomes = received.requests.map((request) => this.#decide(request, startedAt));
-        const answer = received.answer(await Promise.all(outcomes));
-        for (const [index, request] of received.requests.entries())
-          this.#answered(request, await outcomes[index], startedAt);
-        return answer;
-      }
+        trail.end({ code: received.code });
+        return this.#refused(endpoint, received, trail);
+      case 'batch':
+        return this.#answerBatch(endpoint, received, way);
       case 'request': {
         const { request } = received;
-        const outcome = await this.#decide(request, startedAt);
-        const silent = outcome.kind === 'undecided' && !this.parts.timing(request).retrySupported;
-        const answer = silent ? undefined : await endpoint.protocol.answer(request, outcome);
-        this.#answered(request, outcome, startedAt);
-        return answer;
+        const outcome = await this.#decide(request, startedAt, trail);
+        const answered = outcome.kind === 'decided' || this.parts.timing(request).retrySupported;
+        const answer = answered
+          ? await trail.during('answer', () => endpoint.protocol.answer(request, outcome))
+          : undefined;
+        this.#tell({ request, outcome, path: endpoint.shownAs, answered, seconds: since(startedAt) }, trail);
+        return answer && traced(answer, trail);
       }
       default:
         return unreachable(received);
     }
   }
 
-  #answered(request: Request, outcome: Outcome | undefined, startedAt: number): void {
-    assert(outcome !== undefined, 'a request without an outcome');
-    const seconds = (performance.now() - startedAt) / 1_000;
-    this.parts.metrics.answered(request, outcome, seconds);
-    this.#log(request, outcome, seconds);
+  async #answerBatch(
+    endpoint: Endpoint,
+    { requests, problems, answer }: Received & { kind: 'batch' },
+    { startedAt, trail }: Way,
+  ): Promise<OutboundMessage> {
+    for (const problem of problems) this.#noted(endpoint, { code: 'REQUEST_MALFORMED', problem }, trail);
+    const decided = await Promise.all(
+      requests.map(async (request) => {
+        const own = trail.below(this.parts.tracer);
+        return { request, outcome: await this.#decide(request, startedAt, own), own };
+      }),
+    );
+    const answers = trail.during('answer', () => answer(decided.map(({ outcome }) => outcome)));
+    const seconds = since(startedAt);
+    for (const { request, outcome, own } of decided)
+      this.#tell({ request, outcome, path: endpoint.shownAs, answered: true, seconds }, own);
+    this.#end(trail, { requests: requests.length });
+    return traced(answers, trail);
   }
 
-  async #decide(request: Request, startedAt: number): Promise<Outcome> {
-    const ports = this.parts.workspaces.get(request.workspace);
-    assert(ports !== undefined, `workspace ${request.workspace} has no ledger`);
+  async #decide(request: Request, startedAt: number, trail: Trail): Promise<Outcome> {
+    const ports = portsOf(this.parts.workspaces.get(request.workspace), request, trail);
     if (this.#inFlight > MAX_IN_FLIGHT) return undecided('OVERLOADED');
     const { deadlineMs, retrySupported } = this.parts.timing(request);
     const elapsedMs = performance.now() - startedAt;
@@ -150,19 +192,42 @@ export class Answering {
 
   #refused(
     endpoint: Endpoint | undefined,
-    { status, code, problem }: Received & { kind: 'refused' },
+    refused: Received & { kind: 'refused' },
+    trail?: Trail,
   ): OutboundMessage {
-    if (status === 404) this.parts.metrics.pathUnknown();
-    this.#noted(endpoint, code, problem);
-    return plain(status);
+    this.#noted(endpoint, refused, trail);
+    return plain(refused.status);
   }
 
-  #noted(endpoint: Endpoint | undefined, code: string, problem: string): void {
-    this.parts.metrics.refused(endpoint?.shownAs ?? '', code);
-    this.parts.logger.warn({ path: endpoint?.shownAs, code, problem }, 'message refused');
+  #noted(
+    endpoint: Endpoint | undefined,
+    refused: Pick<Received & { kind: 'refused' }, 'code' | 'reason' | 'problem'>,
+    trail?: Trail,
+  ): void {
+    const path = endpoint?.shownAs ?? '';
+    const { code, problem } = refused;
+    if (code === 'PATH_UNKNOWN') this.parts.metrics.pathUnknown();
+    else this.parts.metrics.refused(path, refused);
+    this.parts.logger.warn({ path, code, problem, traceId: trail?.traceId }, 'message refused');
   }
 
-  #log(request: Request, outcome: Outcome, seconds: number): void {
+  /** What was answered, to all who keep count. */
+  #tell(answered: Omit<AnsweredRequest, 'askKey'>, trail: Trail): void {
+    const { request, outcome } = answered;
+    this.parts.metrics.answered({ ...answered, askKey: askKeyOf(request) });
+    const effect = outcome.kind === 'decided' ? outcome.decision.effect : 'retry';
+    const { workspace, cosigner, kind, stage, requestId } = request;
+    const reason = outcome.kind === 'decided' ? outcome.decision.reason : outcome.reason;
+    this.#end(trail, { workspace, cosigner, kind, stage, requestId, answer: effect, reason });
+    this.#log(answered, trail);
+  }
+
+  #end(trail: Trail, attributes: Readonly<Record<string, string | number>>): void {
+    for (const [step, ms] of trail.elapsedMs) this.parts.metrics.stepTaken(step, ms / 1_000);
+    trail.end(attributes);
+  }
+
+  #log({ request, outcome, seconds }: Omit<AnsweredRequest, 'askKey'>, trail: Trail): void {
     const { workspace, cosigner, signer, requestId, kind, stage } = request;
     const line = {
       workspace,
@@ -172,7 +237,9 @@ export class Answering {
       kind,
       stage,
       ...subjectOf(request),
-      ms: Math.round(seconds * 1_000_000) / 1_000,
+      ms: rounded(seconds * 1_000),
+      steps: Object.fromEntries([...trail.elapsedMs].map(([step, ms]) => [step, rounded(ms)])),
+      traceId: trail.traceId,
     };
     if (outcome.kind === 'undecided') {
       this.parts.logger.warn({ ...line, answer: 'retry', reason: outcome.reason }, 'undecided');
@@ -185,10 +252,36 @@ export class Answering {
   }
 }
 
+/** The ports of one decision: what takes time in it belongs to its own trail. */
+function portsOf(ports: DecisionPorts | undefined, { workspace }: Request, trail: Trail): DecisionPorts {
+  assert(ports !== undefined, `workspace ${workspace} has no ledger`);
+  const { limitsCharged, faulted } = ports.observer;
+  return {
+    ...ports,
+    observer: { limitsCharged, faulted, during: (step, work) => trail.during(step, work) },
+  };
+}
+
+/** The answer names where its trace is found; nothing of a trace is told to strangers. */
+function traced(answer: OutboundMessage, { traceResponse }: Trail): OutboundMessage {
+  if (traceResponse === undefined) return answer;
+  return { ...answer, headers: { ...answer.headers, traceresponse: traceResponse } };
+}
+
+function since(startedAt: number): number {
+  return (performance.now() - startedAt) / 1_000;
+}
+
+/** Milliseconds with three decimals. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}
+
 /** Observes the faults of one workspace's decisions. */
 export function observerOf(workspace: string, metrics: Metrics, logger: Logger): DecisionPorts['observer'] {
   return {
-    limitsCharged: (use) => metrics.limitsCharged(workspace, use),
+    during: (_, work) => work(),
+    limitsCharged: (use) => metrics.limits.charged(workspace, use),
     faulted(reason, cause) {
       metrics.faulted(workspace, reason);
       const internal = reason === 'INTERNAL' && cause instanceof Error ? { stack: cause.stack } : {};

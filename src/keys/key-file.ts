@@ -48,16 +48,27 @@ export function readPublicKeyFile(file: string, allowed: readonly Algorithm[]): 
 
 /** A private key as PKCS#8, PKCS#1 or SEC1 PEM. Throws FILE_UNREADABLE or KEY_INVALID; published keys are refused. */
 export function readPrivateKeyFile(file: string, allowed: readonly Algorithm[]): KeyFile {
-  const { pem, mode } = readPem(file);
+  const { pem, mode, owner } = readPem(file);
   if (labelOf(pem) !== 'private') throw invalid(file, `${whatItHolds(pem)}, and ${PRIVATE_EXPECTED}`);
   const key = usable(
     file,
     parse(file, () => createPrivateKey({ key: pem, format: 'pem' })),
     allowed,
   );
-  if ((mode & 0o077) === 0) return key;
+  if (!isOpenToOthers({ mode, owner }, process.getuid?.() ?? 0)) return key;
   const octal = (mode & 0o777).toString(8).padStart(4, '0');
   return { ...key, warnings: [`key file ${file}: others can read it (mode ${octal}); chmod 600 ${file}`] };
+}
+
+/**
+ * Whether more than `reader` may read a file with these rights. A file of root that a group may only read is how Kubernetes
+ * hands a Secret to a process that is not root; PostgreSQL takes its keys the same way.
+ */
+export function isOpenToOthers(
+  { mode, owner }: { readonly mode: number; readonly owner: number },
+  reader: number,
+): boolean {
+  return (mode & (owner === 0 && reader !== 0 ? 0o037 : 0o077)) !== 0;
 }
 
 /** Either half, of any supported kind, published ones included: for showing what a file holds. */
@@ -138,13 +149,13 @@ function usable(file: string, key: KeyObject, allowed: readonly Algorithm[]): Ke
   return { file, key, algorithm, spkiSha256: spki, warnings: [] };
 }
 
-function readPem(file: string): { readonly pem: string; readonly mode: number } {
+function readPem(file: string): { readonly pem: string; readonly mode: number; readonly owner: number } {
   try {
     const stats = statSync(file);
     if (!stats.isFile()) throw new CountersignError('FILE_UNREADABLE', `key file ${file}: it is not a file`);
     if (stats.size > MAX_FILE_BYTES)
       throw invalid(file, `it is larger than ${MAX_FILE_BYTES} bytes: no key is`);
-    return { pem: readFileSync(file, 'latin1'), mode: stats.mode };
+    return { pem: readFileSync(file, 'latin1'), mode: stats.mode, owner: stats.uid };
   } catch (cause) {
     if (cause instanceof CountersignError) throw cause;
     throw new CountersignError('FILE_UNREADABLE', `key file ${file}: ${whyUnreadable(cause)}`, { cause });

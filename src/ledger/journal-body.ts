@@ -57,7 +57,7 @@ export const releaseBody = z.object({
   ),
 });
 
-const pairSchema = z.object({ counter: z.string(), mode: modeSchema, window: windowSchema });
+const counterSchema = z.object({ counter: z.string(), mode: modeSchema, window: windowSchema });
 const markedSchema = z.tuple([z.string(), z.int()]);
 
 /** What has to survive the events `from` < n ≤ `to`; see range.ts. */
@@ -74,9 +74,9 @@ export const checkpointBody = z.object({
   /** All freezes that stand and whose events are covered. */
   freezes: z.array(z.object({ sequence: z.int(), freeze: z.record(z.string(), z.unknown()) })),
   /** What forgotten transactions held in lifetime counters: added to their totals. */
-  totals: z.array(pairSchema.extend({ amount: z.string() })),
+  totals: z.array(counterSchema.extend({ amount: z.string() })),
   /** Members of lifetime counters, and when each was approved last. */
-  members: z.array(pairSchema.extend({ members: z.array(markedSchema) })),
+  members: z.array(counterSchema.extend({ members: z.array(markedSchema) })),
   facts: z.array(z.tuple([z.string(), z.string()])),
   /** What is known of transactions that later events are about too, and exactly what they hold; of forgotten ones nothing. */
   transactions: z.array(
@@ -93,7 +93,7 @@ export const checkpointBody = z.object({
           events: z.string(),
         })
         .optional(),
-      held: z.array(pairSchema.extend({ amount: z.string(), atMs: z.int() })),
+      held: z.array(counterSchema.extend({ amount: z.string(), atMs: z.int() })),
     }),
   ),
 });

@@ -8,10 +8,11 @@
 import type { z } from 'zod';
 import type { Charge, WindowSpan } from '../core/decision.js';
 import { CountersignError } from '../core/errors.js';
-import type { JournalEvent } from '../core/ports.js';
-import type { Holding } from '../core/release.js';
+import type { Counter, JournalEvent } from '../core/ports.js';
 import type { TrimOrder } from '../core/upkeep.js';
 import {
+  type Checkpoint,
+  carriedBy,
   checkpointBody,
   conflictBody,
   decisionBody,
@@ -30,18 +31,16 @@ const RANGE_WEIGHT = 4000;
 const PATIENCE = 0.1;
 const LONGEST_PATIENCE_MS = 86_400_000;
 
-export type Pair = Pick<Holding, 'counter' | 'mode' | 'window'>;
-
 /** Who is charged: a transaction, or an ask without one. */
 export interface Holder {
   readonly kind: 'transaction' | 'ask';
   readonly key: string;
   /** Counters of amounts. */
-  readonly counters: readonly Pair[];
+  readonly counters: readonly Counter[];
 }
 
 /** Different members that were counted, and when. */
-export interface Members extends Pair {
+export interface Members extends Counter {
   readonly members: ReadonlyMap<string, number>;
 }
 
@@ -56,7 +55,7 @@ export interface Range {
   readonly members: readonly Members[];
   readonly facts: ReadonlyMap<string, string>;
   /** Of earlier checkpoints in the range. */
-  readonly totals: readonly (Pair & { readonly amount: string })[];
+  readonly totals: readonly (Counter & { readonly amount: string })[];
   readonly asks: readonly string[];
   readonly conflicts: readonly { readonly askKey: string; readonly fingerprint: string }[];
   /** Request keys. */
@@ -90,22 +89,22 @@ export function forgettable(
 /** @param from the last event that is forgotten already; 0 when none is */
 export function rangeOf(from: number, events: readonly JournalEvent[]): Range {
   const written = events.map(writtenBy);
-  const holders = new Map<string, Holder & { readonly pairs: Map<string, Pair> }>();
+  const holders = new Map<string, Holder & { readonly named: Map<string, Counter> }>();
   for (const { kind, key, counters } of written.flatMap((each) => each.holders)) {
     const known = holders.get(`${kind} ${key}`);
-    const pairs = known?.pairs ?? new Map<string, Pair>();
-    for (const pair of counters) pairs.set(nameOf(pair), pair);
-    holders.set(`${kind} ${key}`, { kind, key, pairs, counters: [] });
+    const named = known?.named ?? new Map<string, Counter>();
+    for (const counter of counters) named.set(nameOf(counter), counter);
+    holders.set(`${kind} ${key}`, { kind, key, named, counters: [] });
   }
   return {
     from,
     to: events.at(-1)?.sequence ?? from,
     atMs: Math.max(0, ...events.map(({ atMs }) => atMs)),
     events: events.length,
-    holders: [...holders.values()].map(({ kind, key, pairs }) => ({
+    holders: [...holders.values()].map(({ kind, key, named }) => ({
       kind,
       key,
-      counters: [...pairs.values()],
+      counters: [...named.values()],
     })),
     members: membersOf(written.flatMap(({ members }) => members)),
     facts: new Map(written.flatMap(({ facts }) => facts)),
@@ -116,24 +115,31 @@ export function rangeOf(from: number, events: readonly JournalEvent[]): Range {
   };
 }
 
+/** A holder with the counters too in which a checkpoint says that it holds something. */
+export function withCarried(holder: Holder, checkpoint: Checkpoint): Holder {
+  if (holder.kind === 'ask') return holder;
+  const named = [...holder.counters, ...carriedBy(holder.key, checkpoint)];
+  return { ...holder, counters: [...new Map(named.map((each) => [nameOf(each), each])).values()] };
+}
+
 interface Member {
-  readonly pair: Pair;
+  readonly counter: Counter;
   readonly name: string;
   readonly atMs: number;
 }
 
 function membersOf(all: readonly Member[]): readonly Members[] {
-  const counters = new Map<string, Pair & { readonly members: Map<string, number> }>();
-  for (const { pair, name, atMs } of all) {
-    const { members } = counters.get(nameOf(pair)) ?? { members: new Map<string, number>() };
+  const counters = new Map<string, Counter & { readonly members: Map<string, number> }>();
+  for (const { counter, name, atMs } of all) {
+    const { members } = counters.get(nameOf(counter)) ?? { members: new Map<string, number>() };
     members.set(name, Math.max(atMs, members.get(name) ?? 0));
-    counters.set(nameOf(pair), { ...pair, members });
+    counters.set(nameOf(counter), { ...counter, members });
   }
   return [...counters.values()];
 }
 
 /** Equal for the same counter. */
-export function nameOf({ counter, mode, window }: Pair): string {
+export function nameOf({ counter, mode, window }: Counter): string {
   return JSON.stringify([mode, window.kind === 'calendar' ? window.startMs : window.kind, counter]);
 }
 
@@ -167,7 +173,10 @@ function writtenBy(event: JournalEvent): Written {
     }
     case 'release': {
       const { moneyKey, given } = read(releaseBody, event);
-      return { ...NOTHING, holders: [{ kind: 'transaction', key: moneyKey, counters: given.map(pairOf) }] };
+      return {
+        ...NOTHING,
+        holders: [{ kind: 'transaction', key: moneyKey, counters: given.map(counterOf) }],
+      };
     }
     case 'checkpoint': {
       const { totals, members, facts } = read(checkpointBody, event);
@@ -176,7 +185,7 @@ function writtenBy(event: JournalEvent): Written {
         totals,
         facts,
         members: members.flatMap((each) =>
-          each.members.map(([name, atMs]) => ({ pair: pairOf(each), name, atMs })),
+          each.members.map(([name, atMs]) => ({ counter: counterOf(each), name, atMs })),
         ),
       };
     }
@@ -195,10 +204,10 @@ function writtenByDecision(event: JournalEvent): Written {
         ...(ask.moneyKey === undefined
           ? { kind: 'ask', key: ask.askKey }
           : { kind: 'transaction', key: ask.moneyKey }),
-        counters: charged.filter(({ need }) => need !== undefined).map(pairOf),
+        counters: charged.filter(({ need }) => need !== undefined).map(counterOf),
       },
     ],
-    members: charged.flatMap((charge) => membersIn(pairOf(charge), neededBy(charge), atMs)),
+    members: charged.flatMap((charge) => membersIn(counterOf(charge), neededBy(charge), atMs)),
     facts: Object.entries(facts),
     asks: [ask.askKey],
     bindings: ask.requestKey === undefined ? [] : [ask.requestKey],
@@ -208,26 +217,26 @@ function writtenByDecision(event: JournalEvent): Written {
 
 function writtenByFill(event: JournalEvent): Written {
   const entries = read(fillBody, event).entries.map((entry) => ({
-    ...entry,
-    pair: pairOf({ ...entry, mode: 'enforce' }),
+    entry,
+    counter: counterOf({ ...entry, mode: 'enforce' }),
   }));
   return {
     ...NOTHING,
-    holders: entries.map(({ moneyKey, need, pair }) => ({
+    holders: entries.map(({ entry: { moneyKey, need }, counter }) => ({
       kind: 'transaction',
       key: moneyKey,
-      counters: need === undefined ? [] : [pair],
+      counters: need === undefined ? [] : [counter],
     })),
-    members: entries.flatMap((entry) => membersIn(entry.pair, neededBy(entry), entry.atMs)),
-    ends: entries.map(({ window, atMs }) => endOf(window, atMs)),
+    members: entries.flatMap(({ entry, counter }) => membersIn(counter, neededBy(entry), entry.atMs)),
+    ends: entries.map(({ entry }) => endOf(entry.window, entry.atMs)),
   };
 }
 
-function membersIn(pair: Pair, need: Charge['need'], atMs: number): readonly Member[] {
-  return need.kind === 'amount' ? [] : need.members.map((name) => ({ pair, name, atMs }));
+function membersIn(counter: Counter, need: Charge['need'], atMs: number): readonly Member[] {
+  return need.kind === 'amount' ? [] : need.members.map((name) => ({ counter, name, atMs }));
 }
 
-function pairOf({ counter, mode, window }: Pair): Pair {
+function counterOf({ counter, mode, window }: Counter): Counter {
   return { counter, mode, window };
 }
 

@@ -2,22 +2,66 @@
  * What Prometheus sees. Label values come from the configuration, the policy document or closed sets of ours:
  * never from a request, so that a stranger cannot grow the number of series.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Outcome } from '../core/decision.js';
-import type { LedgerProblem } from '../core/fence.js';
-import type { CounterUse, Freeze } from '../core/ports.js';
+import { type Outcome, UNDECIDED } from '../core/decision.js';
+import type { Freeze, Received } from '../core/ports.js';
 import type { Request } from '../core/request.js';
+import { AuditMetrics } from './audit-metrics.js';
+import { ANSWER_BUCKETS, STEP_BUCKETS } from './buckets.js';
+import { FileMetrics } from './file-metrics.js';
+import { LedgerMetrics } from './ledger-metrics.js';
+import { LimitMetrics } from './limit-metrics.js';
+import { type Asker, RetryMetrics } from './retry-metrics.js';
+import type { Step } from './trail.js';
 
-/** Up to the 30 s at which co-signers give up. */
-const DURATION_BUCKETS_SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 25, 30];
+/** What is looked up for a scrape may take no longer: a scrape must succeed when the ledger is down. */
+const REFRESH_MS = 1_500;
+
+/** Codes and reasons with which a message is refused. */
+const REFUSALS = [
+  ['UNAUTHENTICATED', ''],
+  ['UNAUTHENTICATED', 'TOKEN'],
+  ['UNAUTHENTICATED', 'HEADER'],
+  ['UNAUTHENTICATED', 'SIGNATURE'],
+  ['UNAUTHENTICATED', 'PAYLOAD'],
+  ['REQUEST_MALFORMED', ''],
+  ['BODY_TOO_LARGE', ''],
+] as const;
+
+const CONFLICTS = [
+  'CONFLICT_CONTENT',
+  'CONFLICT_TRANSACTION',
+  'CONFLICT_BINDING',
+  'CONFLICT_AMOUNT',
+] as const;
+
+const POLICY_PROBLEMS = ['POLICY_MISSING', 'POLICY_UNTRUSTED', 'POLICY_INVALID'] as const;
+
+/** How a request was answered, and in what time. */
+export interface AnsweredRequest {
+  readonly request: Request;
+  readonly outcome: Outcome;
+  /** The base path it came to. */
+  readonly path: string;
+  /** False: the connection was closed instead. */
+  readonly answered: boolean;
+  readonly askKey: string;
+  readonly seconds: number;
+}
 
 export class Metrics {
   readonly registry = new Registry();
+  readonly ledger = new LedgerMetrics(this.registry);
+  readonly limits = new LimitMetrics(this.registry);
+  readonly retries = new RetryMetrics(this.registry);
+  readonly files = new FileMetrics(this.registry);
+  readonly audit = new AuditMetrics(this.registry);
 
   readonly #requests = new Counter({
     name: 'countersign_requests_total',
-    help: 'Authenticated requests by what they ask for and how they were answered.',
-    labelNames: ['workspace', 'cosigner', 'kind', 'stage', 'answer'],
+    help: 'Authenticated requests by what they ask for and how they were answered; none: the connection was closed.',
+    labelNames: ['workspace', 'cosigner', 'path', 'kind', 'stage', 'answer'],
     registers: [this.registry],
   });
   readonly #decisions = new Counter({
@@ -52,8 +96,8 @@ export class Metrics {
   });
   readonly #refused = new Counter({
     name: 'countersign_refused_messages_total',
-    help: 'Messages that never became a request: bad signatures, malformed or oversized bodies.',
-    labelNames: ['path', 'code'],
+    help: 'Messages that never became a request: bad signatures, malformed or oversized bodies. TOKEN: not even the form of a signed message; HEADER: one that no co-signer writes; SIGNATURE: no configured key; PAYLOAD: a known key, and no request.',
+    labelNames: ['path', 'code', 'reason'],
     registers: [this.registry],
   });
   readonly #unknownPaths = new Counter({
@@ -64,8 +108,20 @@ export class Metrics {
   readonly #duration = new Histogram({
     name: 'countersign_request_duration_seconds',
     help: 'From the whole body of a request to its signed answer.',
-    labelNames: ['workspace', 'cosigner'],
-    buckets: DURATION_BUCKETS_SECONDS,
+    labelNames: ['workspace', 'cosigner', 'path'],
+    buckets: ANSWER_BUCKETS,
+    registers: [this.registry],
+  });
+  readonly #steps = new Histogram({
+    name: 'countersign_step_duration_seconds',
+    help: 'The steps of answering a request, all attempts of one together.',
+    labelNames: ['step'],
+    buckets: STEP_BUCKETS,
+    registers: [this.registry],
+  });
+  readonly #unexpected = new Counter({
+    name: 'countersign_unexpected_faults_total',
+    help: 'Messages that met a fault outside of deciding and were answered with HTTP 500.',
     registers: [this.registry],
   });
   readonly #faults = new Counter({
@@ -74,39 +130,27 @@ export class Metrics {
     labelNames: ['workspace', 'reason'],
     registers: [this.registry],
   });
-  readonly #limitUse = new Gauge({
-    name: 'countersign_limit_used_ratio',
-    help: 'How full the counter of a limit was after its newest charge: 1 is full.',
-    labelNames: ['workspace', 'limit', 'mode'],
-    registers: [this.registry],
-  });
-  readonly #limitNear = new Counter({
-    name: 'countersign_limit_near_total',
-    help: 'Charges that left a counter at or above the limit’s nearLimit fraction.',
-    labelNames: ['workspace', 'limit', 'mode'],
-    registers: [this.registry],
-  });
-  readonly #shadowExceeded = new Counter({
-    name: 'countersign_shadow_limit_exceeded_total',
-    help: 'Charges of rules in shadow mode that their limit would have refused, had the rule been enforced.',
-    labelNames: ['workspace', 'limit'],
-    registers: [this.registry],
-  });
   readonly #inFlight = new Gauge({
     name: 'countersign_requests_in_flight',
     help: 'Requests that are being decided now.',
     registers: [this.registry],
   });
-  readonly #ledgerProblem = new Gauge({
-    name: 'countersign_ledger_problem',
-    help: '1 while the ledger has this problem, as readiness last saw it; FENCED: nothing is decided until an operator activates it.',
-    labelNames: ['workspace', 'problem'],
+  readonly #ready = new Gauge({
+    name: 'countersign_ready',
+    help: '1 when this check of readiness is well; looked at for each scrape.',
+    labelNames: ['check'],
     registers: [this.registry],
   });
   readonly #policy = new Gauge({
     name: 'countersign_policy_info',
     help: 'Always 1; the active policy by the start of its SHA-256, as this replica last knew it.',
     labelNames: ['workspace', 'version'],
+    registers: [this.registry],
+  });
+  readonly #policyProblem = new Gauge({
+    name: 'countersign_policy_problem',
+    help: '1 while the active policy cannot be used for this reason, as this replica last saw it.',
+    labelNames: ['workspace', 'code'],
     registers: [this.registry],
   });
   readonly #freezes = new Gauge({
@@ -123,37 +167,57 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  readonly #exportLines = new Counter({
-    name: 'countersign_audit_lines_total',
-    help: 'Events of the journal that this replica exported.',
-    labelNames: ['workspace'],
-    registers: [this.registry],
-  });
-  readonly #exportBehind = new Gauge({
-    name: 'countersign_audit_behind_events',
-    help: 'How many events the ledger was ahead of the export, when this replica last exported.',
-    labelNames: ['workspace'],
-    registers: [this.registry],
-  });
-  readonly #exportAt = new Gauge({
-    name: 'countersign_audit_last_success_timestamp_seconds',
-    help: 'When this replica last exported, or found that there was nothing new; only the one that exports has it.',
-    labelNames: ['workspace'],
-    registers: [this.registry],
-  });
-  readonly #exportErrors = new Counter({
-    name: 'countersign_audit_errors_total',
-    help: 'Attempts to export that failed, and files that are damaged.',
-    labelNames: ['workspace'],
+  readonly #build = new Gauge({
+    name: 'countersign_build_info',
+    help: 'Always 1; the version of Countersign and of Node.',
+    labelNames: ['version', 'node'],
     registers: [this.registry],
   });
 
   readonly #versions = new Map<string, string>();
   readonly #known = new Map<string, readonly Freeze[]>();
-  readonly #ledgerProblems = new Map<string, ReadonlySet<LedgerProblem['code']>>();
+  readonly #beforeScrape: (() => Promise<unknown>)[] = [];
+  #refreshing: Promise<unknown> | undefined;
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** Series that begin at zero, so that the first occurrence is an increase. */
+  expect(askers: readonly (Asker & { readonly path: string })[]): void {
+    for (const { workspace, cosigner, path } of askers) {
+      this.retries.expect({ workspace, cosigner });
+      this.#duration.zero({ workspace, cosigner, path });
+      for (const reason of CONFLICTS) this.#conflicts.inc({ workspace, cosigner, reason }, 0);
+      for (const reason of Object.keys(UNDECIDED)) {
+        this.#undecided.inc({ workspace, cosigner, reason }, 0);
+        this.#faults.inc({ workspace, reason }, 0);
+      }
+      for (const [code, reason] of REFUSALS) this.#refused.inc({ path, code, reason }, 0);
+    }
+  }
+
+  built(version: string): void {
+    this.#build.set({ version, node: process.version }, 1);
+  }
+
+  /** What is looked at anew before figures are given; a failure of it keeps the figures as they were. */
+  onScrape(look: () => Promise<unknown>): void {
+    this.#beforeScrape.push(look);
+  }
+
+  /** All figures in the Prometheus text format. */
+  async text(): Promise<string> {
+    this.#refreshing ??= Promise.allSettled(this.#beforeScrape.map((look) => look())).finally(() => {
+      this.#refreshing = undefined;
+    });
+    const late = new AbortController();
+    await Promise.race([
+      this.#refreshing,
+      sleep(REFRESH_MS, undefined, { signal: late.signal }).catch(() => undefined),
+    ]);
+    late.abort();
+    return this.registry.metrics();
   }
 
   started(): void {
@@ -164,27 +228,36 @@ export class Metrics {
     this.#inFlight.dec();
   }
 
-  answered(request: Request, outcome: Outcome, seconds: number): void {
-    const { workspace, cosigner } = request;
-    this.#duration.observe({ workspace, cosigner }, seconds);
-    const answer = outcome.kind === 'decided' ? outcome.decision.effect : 'retry';
-    this.#requests.inc({ workspace, cosigner, kind: request.kind, stage: request.stage, answer });
+  answered({ request, outcome, path, answered, askKey, seconds }: AnsweredRequest): void {
+    const { workspace, cosigner, kind, stage } = request;
+    this.#duration.observe({ workspace, cosigner, path }, seconds);
+    const effect = outcome.kind === 'decided' ? outcome.decision.effect : 'retry';
+    this.#requests.inc({ workspace, cosigner, path, kind, stage, answer: answered ? effect : 'none' });
     if (request.unsigned !== undefined && request.unsigned.nonce === undefined)
-      this.#unsignedVotes.inc({ workspace, cosigner, answer });
+      this.#unsignedVotes.inc({ workspace, cosigner, answer: effect });
     if (outcome.kind === 'undecided') {
+      this.retries.askedAgain({ workspace, cosigner }, askKey, outcome.reason);
       this.#undecided.inc({ workspace, cosigner, reason: outcome.reason });
-    } else if (outcome.conflict) {
-      this.#conflicts.inc({ workspace, cosigner, reason: outcome.decision.reason });
+      return;
+    }
+    this.retries.decided(workspace, askKey);
+    const { rule, reason, limit } = outcome.decision;
+    if (outcome.conflict) {
+      this.#conflicts.inc({ workspace, cosigner, reason });
     } else if (outcome.repeated) {
       this.#repeats.inc({ workspace, cosigner });
     } else {
-      const { effect, rule, reason } = outcome.decision;
       this.#decisions.inc({ workspace, effect, rule: rule ?? '', reason });
+      if (limit !== undefined) this.limits.refused(workspace, limit);
     }
   }
 
-  refused(path: string, code: string): void {
-    this.#refused.inc({ path, code });
+  stepTaken(step: Step, seconds: number): void {
+    this.#steps.observe({ step }, seconds);
+  }
+
+  refused(path: string, { code, reason }: Pick<Received & { kind: 'refused' }, 'code' | 'reason'>): void {
+    this.#refused.inc({ path, code, reason: reason ?? '' });
   }
 
   pathUnknown(): void {
@@ -195,42 +268,37 @@ export class Metrics {
     this.#faults.inc({ workspace, reason });
   }
 
-  limitsCharged(workspace: string, use: readonly CounterUse[]): void {
-    for (const { limit, mode, used, max, near, exceeded } of use) {
-      this.#limitUse.set({ workspace, limit, mode }, ratio(BigInt(used), BigInt(max)));
-      if (near) this.#limitNear.inc({ workspace, limit, mode });
-      if (exceeded) this.#shadowExceeded.inc({ workspace, limit });
-    }
+  crashed(): void {
+    this.#unexpected.inc();
   }
 
-  ledgerChecked(workspace: string, problems: readonly LedgerProblem[]): void {
-    const codes = new Set(problems.map(({ code }) => code));
-    for (const problem of this.#ledgerProblems.get(workspace) ?? [])
-      if (!codes.has(problem)) this.#ledgerProblem.remove({ workspace, problem });
-    for (const problem of codes) this.#ledgerProblem.set({ workspace, problem }, 1);
-    this.#ledgerProblems.set(workspace, codes);
+  checked(check: string, isWell: boolean): void {
+    this.#ready.set({ check }, isWell ? 1 : 0);
   }
 
-  policyActive(workspace: string, version: string, unverifiedRules: number): void {
+  policyActive(
+    workspace: string,
+    version: string,
+    { unverifiedRules, limits }: { readonly unverifiedRules: number; readonly limits: readonly string[] },
+  ): void {
     const known = this.#versions.get(workspace);
+    const short = version.slice(0, 12);
+    if (known !== short) this.limits.adopted(workspace, limits);
     if (known !== undefined) this.#policy.remove({ workspace, version: known });
-    this.#versions.set(workspace, version.slice(0, 12));
-    this.#policy.set({ workspace, version: version.slice(0, 12) }, 1);
+    this.#versions.set(workspace, short);
+    this.#policy.set({ workspace, version: short }, 1);
     this.#unverified.set({ workspace }, unverifiedRules);
+  }
+
+  /** Why the active policy cannot be used; undefined when it can. Other codes than those of policies say nothing. */
+  policyChecked(workspace: string, problem: string | undefined): void {
+    if (problem !== undefined && !POLICY_PROBLEMS.some((code) => code === problem)) return;
+    for (const code of POLICY_PROBLEMS)
+      this.#policyProblem.set({ workspace, code }, code === problem ? 1 : 0);
   }
 
   freezesKnown(workspace: string, freezes: readonly Freeze[]): void {
     this.#known.set(workspace, freezes);
-  }
-
-  exported(workspace: string, { lines, behind }: { readonly lines: number; readonly behind: number }): void {
-    this.#exportLines.inc({ workspace }, lines);
-    this.#exportBehind.set({ workspace }, behind);
-    this.#exportAt.setToCurrentTime({ workspace });
-  }
-
-  exportFailed(workspace: string): void {
-    this.#exportErrors.inc({ workspace });
   }
 
   /** Counted when somebody looks: a freeze expires without anything else happening. */
@@ -245,9 +313,4 @@ export class Metrics {
         );
     }
   }
-}
-
-/** For people and alerts only: four decimals of an exact quotient. */
-function ratio(used: bigint, max: bigint): number {
-  return max === 0n ? 1 : Number((used * 10_000n) / max) / 10_000;
 }

@@ -34,6 +34,7 @@ const OWNERS = [
   { package: /^(ethers|bitcoinjs-lib|@bitcoinerlab\/secp256k1)$/, owners: /^(chains\/|simulator\/)/ },
   { package: /^commander$/, owners: /^cli\// },
   { package: /^prom-client$/, owners: /^telemetry\// },
+  { package: /^@opentelemetry\//, owners: /^telemetry\/tracing\.ts$/ },
 ];
 
 /**

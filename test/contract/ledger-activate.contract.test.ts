@@ -75,7 +75,7 @@ function deciding(config: ReturnType<typeof loadConfig>) {
     ledger,
     rulebook: new Rulebook(ledger, chains, hooks),
     clock: Date,
-    observer: { limitsCharged: () => {}, faulted: () => {} },
+    observer: { limitsCharged: () => {}, faulted: () => {}, during: (_, work) => work() },
   };
   const ask = (requestId: string) =>
     decide(question({ request: { requestId, txId: requestId } }).request, ports, deadlineAfter(5000));
@@ -113,7 +113,7 @@ describe('a ledger that waits for an operator', () => {
   const whyNot = 'the Redis server has restarted';
 
   test('makes a replica not ready, and its metric says so, until it is activated', async () => {
-    const replica = openReplica(await ledgerWith('everysec'), pino({ level: 'silent' }));
+    const replica = openReplica(await ledgerWith('everysec'), { logger: pino({ level: 'silent' }) });
     opened.push(() => replica.close());
     const metric = async () =>
       (await replica.metrics.registry.getSingleMetricAsString('countersign_ledger_problem')).split('\n');

@@ -241,6 +241,8 @@ onEachLedger('forgetting what is old', (given) => {
     const steps = (await Promise.all(replicas.map((replica) => forgetAll(replica)))).flat();
     stopped = true;
     await load;
+    // Whoever finds another at it leaves the rest to that one.
+    steps.push(...(await forgetAll(given.ledger)));
     const ranges = steps.flatMap((step) => (step.kind === 'trimmed' ? [step] : []));
     expect(ranges.reduce((sum, { events }) => sum + events, 0)).toBeGreaterThanOrEqual(452);
     expect(Math.max(...ranges.map(({ events }) => events))).toBe(200);

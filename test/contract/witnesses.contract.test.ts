@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { CommitObserver } from '../../src/core/fence.js';
 import type { CommitReply, Ledger } from '../../src/core/ports.js';
 import { outcome } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
@@ -11,7 +12,15 @@ import {
   witnessedStore,
 } from '../support/ledger-bench.js';
 import { ledgerKeys } from '../support/ledger-keys.js';
-import { charge, IGNORE, LIFETIME, type ProposalParts, proposal, REJECT } from '../support/proposals.js';
+import {
+  charge,
+  IGNORE,
+  LIFETIME,
+  type ProposalParts,
+  proposal,
+  REJECT,
+  RETRY,
+} from '../support/proposals.js';
 
 const RELEASE = { reason: 'failed', authority: { kind: 'operator', statement: 'a.b.c' } } as const;
 
@@ -40,6 +49,21 @@ describe('a ledger that witnesses keep', () => {
   const asking = (txId: string, parts: Partial<ProposalParts> = {}, ledger?: Ledger) =>
     patiently(() => outcome(commit(txId, parts, ledger)));
   const keys = () => ledgerKeys(store.server.url, current.workspace);
+
+  test('a commit that records shows what it waits for the witnesses, and one that does not has nothing to wait for', async () => {
+    const { versions } = await current.ledger.state();
+    const waits: string[] = [];
+    const observer: CommitObserver = {
+      during: (step, work) => {
+        waits.push(step);
+        return work();
+      },
+    };
+    await current.ledger.commit(proposal('later', { versions, opinion: RETRY }), observer);
+    expect(waits).toEqual([]);
+    await current.ledger.commit(proposal('now', { versions }), observer);
+    expect(waits).toEqual(['witness']);
+  });
 
   describe('comes back as it was', () => {
     const month = { kind: 'calendar', startMs: 0, endMs: Date.now() + 1e9 } as const;

@@ -9,6 +9,7 @@ import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.js';
 import { parseScope } from '../../src/core/policy/document.js';
 import {
+  alertsTable,
   configFields,
   configTables,
   decidedTable,
@@ -25,6 +26,7 @@ describe('generated parts of the documentation are up to date', () => {
   test.each<[string, string, () => string | Promise<string>]>([
     ['docs/configuration.md', 'fields', configTables],
     ['docs/metrics.md', 'metrics', metricsTable],
+    ['docs/metrics.md', 'alerts', alertsTable],
     ['docs/operations.md', 'undecided', undecidedTable],
     ['docs/operations.md', 'decided', decidedTable],
     ['docs/operations.md', 'verification', verificationTable],
@@ -60,7 +62,7 @@ describe('the example configuration', () => {
   test('still loads with every optional section that it only shows as a comment', () => {
     const text = readFileSync(EXAMPLE, 'utf8');
     const uncommented = text.replace(
-      /^(\s*)# ((?: {2})?(?:audit|directory|checkpointKey|tls|certificateFile|keyFile|clientCaFile|assetsFile|assetsSha256|prevouts):|- \{ file)/gm,
+      /^(\s*)# ((?: {2})?(?:audit|directory|checkpointKey|tls|certificateFile|keyFile|clientCaFile|assetsFile|assetsSha256|prevouts|tracing):|- \{ file)/gm,
       '$1$2',
     );
     const fields = new Set<string>();

@@ -175,12 +175,12 @@ describe('a freeze', () => {
 describe('the metrics of all replicas', () => {
   const metricsText = async () => (await fetch(`${cluster.up.ops}/metrics`)).text();
 
-  test('are well-formed Prometheus text, and say how full the limits are', async () => {
+  test('are well-formed Prometheus text, and say how full the limits of the active policy are', async () => {
     const families = metricFamilies(await metricsText());
     const used = families.get('countersign_limit_used_ratio');
     expect(used?.type).toBe('gauge');
     const limits = new Set(used?.samples.map(({ labels }) => labels.limit));
-    expect(limits).toEqual(new Set(['all', 'spare', 'tight']));
+    expect(limits).toEqual(new Set(['all']));
     const replicas = new Set(
       families.get('countersign_requests_total')?.samples.map(({ labels }) => labels.replica),
     );

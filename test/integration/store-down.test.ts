@@ -171,6 +171,16 @@ describe('when the store has been emptied', () => {
     expect((await readJournal(deployment.configFile)).map(({ type }) => type)).toEqual(['ledger']);
   });
 
+  test('an installer may make it twice, and it stays as it is', async () => {
+    const before = await readJournal(deployment.configFile);
+    const init = ['ledger', 'init', '--config', deployment.configFile];
+    expect(await outcomeOf(init)).toMatchObject({ code: 1, stdout: '' });
+    const again = await outcomeOf([...init, '--exist-ok', '--json']);
+    expect(again).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(again.stdout)).toMatchObject({ workspace: 'main', made: false });
+    expect(await readJournal(deployment.configFile)).toEqual(before);
+  });
+
   test('a policy activated in it is what they decide by', async () => {
     const activated = await outcomeOf([
       'policy',

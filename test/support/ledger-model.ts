@@ -194,10 +194,10 @@ export class LedgerModel {
       this.#counted.set(nameOf(charge), charge.need.kind);
     }
     const use = counted.map((charge): CounterUse => {
-      const { limit, counter, mode, max } = charge;
+      const { limit, counter, mode, window, max } = charge;
       const used = this.used(charge, now);
       const near = used >= BigInt(charge.near);
-      return { limit, counter, mode, max, used: String(used), near, exceeded: exceeded.has(charge) };
+      return { limit, counter, mode, window, max, used: String(used), near, exceeded: exceeded.has(charge) };
     });
     return { ...this.#decide(proposal, now, words), use };
   }

@@ -120,6 +120,10 @@ export class Witness implements DecisionObserver {
   faulted(reason: UndecidedReason): void {
     this.faults.push(reason);
   }
+
+  during<T>(_step: string, work: () => T): T {
+    return work();
+  }
 }
 
 /** A deadline by a clock of its own: pauses cost no time, and work that waits for nothing costs all that is left. */

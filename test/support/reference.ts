@@ -9,6 +9,7 @@ import {
   type VerificationReason,
 } from '../../src/core/decision.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
+import { alerts, runbooks } from './alerts.js';
 
 /** The part of JSON Schema that the configuration schema comes to. */
 interface Schema {
@@ -156,47 +157,74 @@ function defaultOf(schema: Schema, required: Field['required']): string {
 /** What to do about each metric; the rest is its own help text. */
 const METRIC_ADVICE: Readonly<Record<string, string>> = {
   countersign_requests_total:
-    'Traffic by answer. A co-signer that falls silent has lost its handler or its network.',
+    'Traffic by answer. A co-signer that falls silent has lost its handler or its network: `CountersignCosignerSilent`.',
   countersign_decisions_total:
     'Watch the share of `reject` and new values of `reason`: see the reason codes in operations.md.',
   countersign_repeated_answers_total:
     'Normal after retries and fail-over of co-signers. A steady rise means that answers arrive late.',
-  countersign_conflicts_total:
-    '**Alert on any.** The same id came with other content: a defect or an attack upstream.',
+  countersign_conflicts_total: '`CountersignConflict` at the first one: the same id came with other content.',
   countersign_undecided_total:
-    '**Alert when it lasts minutes**: the vendor’s retries run out (Fireblocks: 20 times, 3 minutes apart).',
+    '`CountersignNotDeciding`, `CountersignUndecided`: the vendor’s retries run out (Fireblocks: 20 times, 3 minutes apart).',
   countersign_unsigned_votes_total:
     '**Alert on any where the contract mode is not meant**: it is weaker than signed votes (docs/protocols/iofinnet.md).',
   countersign_refused_messages_total:
-    'After set-up it stands still. `UNAUTHENTICATED`: a key is not, or no longer, the configured one; or a stranger asks.',
+    'After set-up it stands still. `SIGNATURE`: a key is not, or no longer, the configured one; `CountersignSignatureFailures` at a burst.',
   countersign_unknown_paths_total:
     'After set-up it stands still. A wrong callback URL, or a proxy that strips the path.',
   countersign_request_duration_seconds:
-    '**Alert when the 99th percentile passes 5 s**: co-signers give up at 30 s.',
+    '`CountersignAnswersSlow` by the share above 5 s: co-signers give up at 30 s.',
+  countersign_step_duration_seconds:
+    'Where the time goes: `commit` is the ledger, `answer` the signature, `examine` a node behind `prevouts`.',
+  countersign_unexpected_faults_total: '`CountersignDefect`. The log line `unexpected fault` has the stack.',
   countersign_faults_total:
-    '**Alert on `INTERNAL` at once**, on the others when they repeat; the log line `fault while deciding` has the cause.',
+    '`CountersignDefect` for `INTERNAL`; on the others when they repeat. The log line `fault while deciding` has the cause.',
   countersign_limit_used_ratio:
-    'For dashboards: it shows the newest charge only, and does not fall when a window passes.',
-  countersign_limit_near_total: 'Tell those who own the limit before it is full.',
+    'For dashboards, as `max` over replicas. The ledger is asked anew for each scrape, so it falls when a window passes.',
+  countersign_limit_near_total: '`CountersignLimitNear`: tell those who own the limit before it is full.',
+  countersign_limit_refusals_total: '`CountersignLimitExceeded`: rejections are permanent.',
   countersign_shadow_limit_exceeded_total:
     'Before a shadow rule is enforced: how often its limits would have refused.',
+  countersign_retries_outstanding:
+    'What waits for the vendor’s next ask. Each replica knows the asks it was sent: the truth lies between `max` and `sum`.',
+  countersign_retry_oldest_seconds:
+    '`CountersignRetriesRunningOut` by `max` over replicas: at about 3,600 the vendor gives up.',
+  countersign_retries_given_up_total: 'Those transactions have failed. Several replicas may count one.',
+  countersign_retries_forgotten_total: 'Above 0 the two figures of retries are too low.',
+  countersign_ledger_duration_seconds:
+    '`CountersignLedgerSlow` by the 99th percentile of `commit`: the disk of Redis.',
+  countersign_ledger_errors_total: 'By `code`: `LEDGER_UNAVAILABLE` is network, password or TLS.',
   countersign_ledger_problem:
-    'Alert on `FENCED`: an operator is needed. The others are settings of Redis; `countersign ledger status` says what to change.',
+    '`CountersignLedgerFenced` for `FENCED`: an operator is needed. Most others are settings of Redis; `countersign ledger status` says what to change.',
+  countersign_recovering: '`CountersignRecoverySlow` after two minutes: nothing is decided meanwhile.',
+  countersign_recoveries_total: '`CountersignRecoveryFailed`. Each one was a restart or fail-over of Redis.',
+  countersign_recovery_seconds: 'How long nothing is decided after a fail-over: more with every record.',
+  countersign_recovery_records: 'What the next recovery will have to read, about.',
+  countersign_witness_up: '`CountersignWitnessDown`, and `CountersignWitnessesLost` without a majority.',
+  countersign_witness_blank: '`CountersignWitnessBlank`: it has lost its data.',
+  countersign_witness_append_seconds: 'The slower of the fastest majority: its disk, or the way to it.',
   countersign_requests_in_flight:
     'A replica that is told to stop ends when this is 0. A plateau means that the ledger is slow.',
+  countersign_ready: '`CountersignReplicaNotReady`; `CountersignLedgerDown` when it is all replicas.',
   countersign_policy_info:
-    '**Alert when replicas show different versions for longer than a minute.** A replica that decides nothing keeps the version it last knew.',
+    '`CountersignPoliciesDiffer`. A replica that cannot read the ledger keeps the version it last knew.',
+  countersign_policy_problem:
+    '`CountersignPolicyUntrusted`, `CountersignPolicyUnusable`: nothing is decided.',
+  countersign_policy_unverified_rules:
+    '`CountersignUnverifiedRules`: those rules trust the co-signer’s word.',
+  countersign_freezes:
+    '`CountersignFrozen`: `countersign status` says whose it is and why. `reject` refuses for good.',
+  countersign_build_info: 'During an upgrade two versions; afterwards one.',
+  countersign_certificate_expiry_timestamp_seconds:
+    '`CountersignCertificateExpiring`. A replica reads its certificate when it starts: restart it after a renewal.',
+  countersign_key_file_modified_timestamp_seconds:
+    '`CountersignKeyOld`. A copied file looks younger than its key.',
   countersign_audit_lines_total: 'Sum over the replicas; events that two of them exported count twice.',
   countersign_audit_behind_events:
-    '**Alert when it grows for minutes**: what is not exported is not trimmed either, and the ledger grows.',
+    '`CountersignAuditLagging`: what is not exported is not trimmed either, and the ledger grows.',
   countersign_audit_last_success_timestamp_seconds:
-    '**Alert when the newest over all replicas is older than 5 minutes**: nobody exports. The log line `audit export failed` says why.',
+    '`CountersignAuditLagging` by the newest over all replicas. The log line `audit export failed` says why.',
   countersign_audit_errors_total:
     'A full disk, a folder that cannot be written to, a damaged file: see the log line `audit export failed`.',
-  countersign_freezes:
-    '**Alert when above 0 for longer than the freeze was meant to last**: `countersign status` says whose it is and why. `reject` refuses for good.',
-  countersign_policy_unverified_rules:
-    '**Alert when above 0 and not agreed**: those rules trust the co-signer’s word.',
 };
 
 export async function metricsTable(): Promise<string> {
@@ -212,6 +240,15 @@ export async function metricsTable(): Promise<string> {
   const unknown = Object.keys(METRIC_ADVICE).filter((name) => !own.some((metric) => metric.name === name));
   if (unknown.length > 0) throw new Error(`docs: there is no metric ${unknown.join(', ')}`);
   return table(['metric', 'type', 'labels', 'meaning', 'what to do'], rows);
+}
+
+export function alertsTable(): string {
+  const texts = runbooks();
+  const rows = alerts().map(({ alert, labels, for: waits }) => {
+    const [, meaning = ''] = /^# .*\n\n([^\n]*?) Severity:/.exec(texts.get(alert) ?? '') ?? [];
+    return [`[\`${alert}\`](runbooks/${alert}.md)`, labels.severity ?? '', waits ?? 'at once', meaning];
+  });
+  return table(['alert', 'severity', 'after', 'meaning'], rows);
 }
 
 /** What an operator does when a co-signer is told to ask again. */

@@ -30,7 +30,13 @@ export async function startReplica(
     await activatePolicyFile({ config, workspace, ledger, privateKeyFile: operatorKeyFile, startEmpty: [] });
   });
   const keys = loadKeys(config);
-  const replica = composeReplica(config, { ...keys, ...(paths && { paths }) }, pino({ level: 'silent' }));
+  const replica = composeReplica(
+    config,
+    { ...keys, ...(paths && { paths }) },
+    {
+      logger: pino({ level: 'silent' }),
+    },
+  );
   const ops = await startOpsServer(OpsModule.of(replica), { host: '127.0.0.1', port: 0 });
   const ask = await startAskServer(AppModule.of(replica), {
     host: '127.0.0.1',

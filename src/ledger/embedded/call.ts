@@ -1,8 +1,7 @@
 /** What passes between a replica and the thread of its embedded ledger. */
-import type { Charge } from '../../core/decision.js';
 import type { ErrorCode } from '../../core/errors.js';
 import type { ExportMark } from '../../core/export.js';
-import type { Activation, CounterEntry, Freeze, Proposal } from '../../core/ports.js';
+import type { Activation, Counter, CounterEntry, Freeze, Proposal } from '../../core/ports.js';
 import type { Release } from '../../core/release.js';
 import type { TrimOrder } from '../../core/upkeep.js';
 
@@ -15,7 +14,7 @@ export type Request =
   | { readonly method: 'unfreeze'; readonly id: string; readonly statements: readonly string[] }
   | { readonly method: 'events'; readonly after: number; readonly limit: number }
   | { readonly method: 'exported'; readonly identity: string; readonly mark: ExportMark }
-  | { readonly method: 'usage'; readonly charges: readonly Charge[] }
+  | { readonly method: 'usage'; readonly counters: readonly Counter[] }
   | { readonly method: 'release'; readonly request: Release }
   | { readonly method: 'trim'; readonly order: TrimOrder }
   | { readonly method: 'transaction'; readonly moneyKey: string }

@@ -177,9 +177,18 @@ function journalOf({ charge, added, after }: Measured): Readonly<Record<string, 
 }
 
 function useOf({ charge, added, after, fits }: Measured, isCharged: boolean): CounterUse {
-  const { limit, counter, mode, max, near } = charge;
+  const { limit, counter, mode, window, max, near } = charge;
   const used = isCharged ? after : after - added;
-  return { limit, counter, mode, max, used: String(used), near: used >= BigInt(near), exceeded: !fits };
+  return {
+    limit,
+    counter,
+    mode,
+    window,
+    max,
+    used: String(used),
+    near: used >= BigInt(near),
+    exceeded: !fits,
+  };
 }
 
 /** The ask and the transaction stay untouched by it. */

@@ -1,6 +1,6 @@
 /** Counters of the embedded ledger: the same windows as counters.lua, on BigInt and rows. */
 import type { Charge } from '../../core/decision.js';
-import type { CounterEntry } from '../../core/ports.js';
+import type { Counter, CounterEntry } from '../../core/ports.js';
 import type { Rows } from './rows.js';
 
 /** What a charge would add, and the total after it. */
@@ -16,7 +16,6 @@ interface Holding {
   readonly amount: bigint;
 }
 
-type CounterOf = Pick<Charge, 'counter' | 'mode' | 'window'>;
 type NeedOf = Pick<Charge, 'need'>;
 
 export class Counters {
@@ -27,7 +26,7 @@ export class Counters {
   }
 
   /** Drops entries that are certainly older than the window. Returns whether there were any. */
-  trim(charge: CounterOf, nowMs: number): boolean {
+  trim(charge: Counter, nowMs: number): boolean {
     if (charge.window.kind !== 'rolling') return false;
     const expired = this.#expiredTotal(charge, nowMs);
     if (expired === undefined) return false;
@@ -38,7 +37,7 @@ export class Counters {
     return true;
   }
 
-  measure(charge: CounterOf & NeedOf, moneyKey: string): Measure {
+  measure(charge: Counter & NeedOf, moneyKey: string): Measure {
     const name = nameOf(charge);
     let added = 0n;
     let need = 0n;
@@ -54,7 +53,7 @@ export class Counters {
    * Every approval moves its entry to now, raised or not: what was approved a moment ago is inside the window whole.
    * A need of zero makes no entry.
    */
-  charge(charge: CounterOf & NeedOf, moneyKey: string, atMs: number): void {
+  charge(charge: Counter & NeedOf, moneyKey: string, atMs: number): void {
     const name = nameOf(charge);
     let total = this.#totalOf(name);
     for (const [holder, amount] of needsOf(charge, moneyKey)) {
@@ -84,12 +83,12 @@ export class Counters {
   }
 
   /** In a counter of amounts. */
-  heldBy(counter: CounterOf, moneyKey: string): bigint {
+  heldBy(counter: Counter, moneyKey: string): bigint {
     return this.#holding(nameOf(counter), moneyKey)?.amount ?? 0n;
   }
 
   /** Takes the entry of a money key away, as if it had never been charged. */
-  giveBack(counter: CounterOf, moneyKey: string): void {
+  giveBack(counter: Counter, moneyKey: string): void {
     const name = nameOf(counter);
     this.#setTotal(name, this.#totalOf(name) - this.heldBy(counter, moneyKey));
     this.#rows.write(
@@ -100,21 +99,21 @@ export class Counters {
   }
 
   /** Forgets who holds something: it stays in the total. */
-  fold(counter: CounterOf, holder: string): void {
+  fold(counter: Counter, holder: string): void {
     const sql = 'DELETE FROM entries WHERE workspace = ? AND counter = ? AND holder = ?';
     this.#rows.write(sql, nameOf(counter), holder);
   }
 
   /** When the entry of a money key, or of a member, was made last. */
-  heldSince(counter: CounterOf, holder: string): number | undefined {
+  heldSince(counter: Counter, holder: string): number | undefined {
     return this.#holding(nameOf(counter), holder)?.at;
   }
 
-  usage(charge: CounterOf, nowMs: number): bigint {
+  usage(charge: Counter, nowMs: number): bigint {
     return this.#totalOf(nameOf(charge)) - (this.#expiredTotal(charge, nowMs) ?? 0n);
   }
 
-  #expiredTotal({ window, ...charge }: CounterOf, nowMs: number): bigint | undefined {
+  #expiredTotal({ window, ...charge }: Counter, nowMs: number): bigint | undefined {
     if (window.kind !== 'rolling') return undefined;
     const sql = 'SELECT amount FROM entries WHERE workspace = ? AND counter = ? AND at < ?';
     const rows = this.#rows.all(sql, nameOf({ window, ...charge }), nowMs - window.lengthMs);
@@ -153,7 +152,7 @@ export class Counters {
 }
 
 /** The kind of need is not part of the name: a counter counts amounts or members, never both. */
-function nameOf({ counter, mode, window }: CounterOf): string {
+function nameOf({ counter, mode, window }: Counter): string {
   const span = window.kind === 'calendar' ? `calendar-${window.startMs}` : window.kind;
   return `${mode}:${span}:${counter}`;
 }

@@ -63,7 +63,7 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       // A file has one epoch.
       sweep: async () => 0,
     },
-    usage: (charges) => call({ method: 'usage', charges }),
+    usage: (counters) => call({ method: 'usage', counters }),
     lookup: (askKey) => call({ method: 'lookup', askKey }),
     check: () => call({ method: 'check' }),
     close: () => thread.close(),

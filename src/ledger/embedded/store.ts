@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import type { Charge, Decision } from '../../core/decision.js';
+import type { Decision } from '../../core/decision.js';
 import { CountersignError } from '../../core/errors.js';
 import type { ExportMark, ExportState } from '../../core/export.js';
 import type { LedgerProblem } from '../../core/fence.js';
@@ -15,6 +15,7 @@ import type {
   Activation,
   Clock,
   CommitReply,
+  Counter,
   CounterEntry,
   Freeze,
   JournalEvent,
@@ -244,9 +245,9 @@ export class EmbeddedStore {
     this.rows.write('INSERT OR REPLACE INTO exports VALUES (?, ?)', markText(mark));
   }
 
-  usage(charges: readonly Charge[]): readonly string[] {
+  usage(counters: readonly Counter[]): readonly string[] {
     const { nowMs } = this.head();
-    return charges.map((charge) => String(this.counters.usage(charge, nowMs)));
+    return counters.map((counter) => String(this.counters.usage(counter, nowMs)));
   }
 
   lookup(askKey: string): Decision | undefined {

@@ -1,11 +1,19 @@
 /** Forgetting in the embedded ledger what is older than the retention: checkpoint and removal are one transaction. */
 import { CountersignError } from '../../core/errors.js';
-import type { JournalEvent } from '../../core/ports.js';
+import type { Counter, JournalEvent } from '../../core/ports.js';
 import type { Kept, Trimmed, TrimOrder } from '../../core/upkeep.js';
 import { eventOf } from '../decision-record.js';
-import { bodyOf, type Checkpoint, carriedBy, checkpointBody } from '../journal-body.js';
+import { bodyOf, type Checkpoint, checkpointBody } from '../journal-body.js';
 import { CLOCK_TOLERANCE_MS } from '../proposal.js';
-import { forgettable, type Holder, nameOf, type Pair, RANGE_EVENTS, type Range, rangeOf } from '../range.js';
+import {
+  forgettable,
+  type Holder,
+  nameOf,
+  RANGE_EVENTS,
+  type Range,
+  rangeOf,
+  withCarried,
+} from '../range.js';
 import type { Row } from './rows.js';
 import type { EmbeddedStore, Head } from './store.js';
 
@@ -67,9 +75,7 @@ function lookUp(store: EmbeddedStore, holder: Holder, to: number): Known {
   const events = String(row.events);
   const isForgotten = Number(events.slice(events.lastIndexOf(',') + 1)) <= to;
   if (row.carried === null) return { ...holder, row, isForgotten };
-  const pairs = [...holder.counters, ...carriedBy(holder.key, checkpointAt(store, Number(row.carried)))];
-  const counters = [...new Map(pairs.map((pair) => [nameOf(pair), pair])).values()];
-  return { ...holder, counters, row, isForgotten };
+  return { ...withCarried(holder, checkpointAt(store, Number(row.carried))), row, isForgotten };
 }
 
 function checkpointAt({ rows }: EmbeddedStore, sequence: number): Checkpoint {
@@ -90,17 +96,17 @@ function checkpointOf(
   { from, to, atMs, members, facts, totals }: Range,
   holders: readonly Known[],
 ): Checkpoint {
-  const folded = new Map<string, Pair & { readonly amount: string }>();
-  const fold = ({ counter, mode, window }: Pair, amount: bigint) => {
+  const folded = new Map<string, Counter & { readonly amount: string }>();
+  const fold = ({ counter, mode, window }: Counter, amount: bigint) => {
     const known = folded.get(nameOf({ counter, mode, window }))?.amount ?? '0';
     const sum = String(BigInt(known) + amount);
     folded.set(nameOf({ counter, mode, window }), { counter, mode, window, amount: sum });
   };
   for (const total of totals) fold(total, BigInt(total.amount));
-  for (const { key, counters: pairs, isForgotten } of holders) {
-    for (const pair of pairs) {
-      const amount = counters.heldBy(pair, key);
-      if (isForgotten && pair.window.kind === 'lifetime' && amount > 0n) fold(pair, amount);
+  for (const { key, counters: named, isForgotten } of holders) {
+    for (const counter of named) {
+      const amount = counters.heldBy(counter, key);
+      if (isForgotten && counter.window.kind === 'lifetime' && amount > 0n) fold(counter, amount);
     }
   }
   const freezes = rows.all('SELECT sequence, body FROM freezes WHERE workspace = ? AND sequence <= ?', to);
@@ -126,14 +132,14 @@ function checkpointOf(
 /** Of a transaction that later events are about too, and of one that an earlier checkpoint carries. */
 function statementOf(
   counters: EmbeddedStore['counters'],
-  { key, counters: pairs, row, isForgotten }: Known,
+  { key, counters: named, row, isForgotten }: Known,
   to: number,
 ): Checkpoint['transactions'] {
   if (row === undefined || (isForgotten && row.carried === null)) return [];
-  const held = pairs.map((pair) => ({
-    ...pair,
-    amount: isForgotten ? '0' : String(counters.heldBy(pair, key)),
-    atMs: counters.heldSince(pair, key) ?? 0,
+  const held = named.map((counter) => ({
+    ...counter,
+    amount: isForgotten ? '0' : String(counters.heldBy(counter, key)),
+    atMs: counters.heldSince(counter, key) ?? 0,
   }));
   if (isForgotten) return [{ moneyKey: key, held }];
   const known = {
@@ -156,7 +162,7 @@ function numbersAfter(events: string, to: number): string {
 
 function forgetHolder(
   { rows, counters }: EmbeddedStore,
-  { kind, key, counters: pairs, row, isForgotten }: Known,
+  { kind, key, counters: named, row, isForgotten }: Known,
   { checkpoint, to }: { readonly checkpoint: number; readonly to: number },
 ): void {
   if (!isForgotten) {
@@ -165,19 +171,19 @@ function forgetHolder(
     rows.write(sql, key, checkpoint, numbersAfter(String(row.events), to));
     return;
   }
-  for (const pair of pairs) {
-    if (pair.window.kind === 'lifetime') counters.fold(pair, key);
-    else counters.giveBack(pair, key);
+  for (const counter of named) {
+    if (counter.window.kind === 'lifetime') counters.fold(counter, key);
+    else counters.giveBack(counter, key);
   }
   rows.write('DELETE FROM transactions WHERE workspace = ? AND money = ?', key);
 }
 
 function forgetRecords({ rows, counters }: EmbeddedStore, range: Range): void {
-  for (const { members, ...pair } of range.members) {
-    if (pair.window.kind === 'lifetime') continue;
+  for (const { members, ...counter } of range.members) {
+    if (counter.window.kind === 'lifetime') continue;
     for (const [member, atMs] of members) {
-      const latest = counters.heldSince(pair, member);
-      if (latest !== undefined && latest <= atMs) counters.giveBack(pair, member);
+      const latest = counters.heldSince(counter, member);
+      if (latest !== undefined && latest <= atMs) counters.giveBack(counter, member);
     }
   }
   for (const ask of range.asks) {

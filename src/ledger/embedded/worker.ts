@@ -69,7 +69,7 @@ function perform(opened: EmbeddedStore, { request }: Call): unknown {
     case 'exported':
       return opened.exported(request.identity, request.mark);
     case 'usage':
-      return opened.usage(request.charges);
+      return opened.usage(request.counters);
     case 'release':
       return opened.release(request.request);
     case 'transaction':

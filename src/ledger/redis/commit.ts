@@ -201,8 +201,8 @@ function retryOf(
 
 function useOf(fields: readonly string[], charges: readonly Charge[]): readonly CounterUse[] {
   if (fields.length === 0) return [];
-  return charges.map(({ limit, counter, mode, max }, index) => {
+  return charges.map(({ limit, counter, mode, window, max }, index) => {
     const [used = '', near, exceeded] = fields.slice(3 * index, 3 * index + 3);
-    return { limit, counter, mode, max, used, near: near === '1', exceeded: exceeded === '1' };
+    return { limit, counter, mode, window, max, used, near: near === '1', exceeded: exceeded === '1' };
   });
 }

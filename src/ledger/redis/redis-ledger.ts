@@ -1,10 +1,10 @@
 /** The shared memory on Redis. Every method is one script, so each is one atomic step on one primary. */
-import type { Charge } from '../../core/decision.js';
 import { assert, CountersignError } from '../../core/errors.js';
 import type { Exports } from '../../core/export.js';
-import type { RecoveryObserver } from '../../core/fence.js';
+import type { CommitObserver, RecoveryObserver } from '../../core/fence.js';
 import type {
   CommitReply,
+  Counter,
   CounterEntry,
   JournalEvent,
   Ledger,
@@ -78,7 +78,7 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
       return { identity };
     },
     state: () => state(session, guard),
-    commit: (proposal) => commit(session, guard, proposal),
+    commit: (proposal, observer) => commit(session, guard, { proposal, observer }),
     async fill(entries) {
       for (const entry of entries) checkEntry(entry);
       for (let start = 0; start < entries.length; start += FILL_CHUNK) {
@@ -128,7 +128,7 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
       events: (after, limit) => events(session, after, limit),
     }),
     exports: createExports(session),
-    usage: (charges) => usage(session, charges),
+    usage: (counters) => usage(session, counters),
     async lookup(askKey) {
       const { fields } = await session.read(SCRIPTS.lookup, (keys) => ({
         keys: [keys.meta, keys.asks],
@@ -206,7 +206,11 @@ async function state(session: Session, guard: Guard): Promise<LedgerState> {
   };
 }
 
-async function commit(session: Session, guard: Guard, proposal: Proposal): Promise<CommitReply> {
+async function commit(
+  session: Session,
+  guard: Guard,
+  { proposal, observer }: { readonly proposal: Proposal; readonly observer?: CommitObserver | undefined },
+): Promise<CommitReply> {
   checkProposal(proposal);
   for (;;) {
     const answer = await session.write(SCRIPTS.commit, (keys) => commitOperands(keys, proposal));
@@ -217,7 +221,8 @@ async function commit(session: Session, guard: Guard, proposal: Proposal): Promi
     const { reply, event } = result;
     if (!('decision' in reply)) return reply;
     const { sequence } = reply.decision;
-    if (event !== '') await guard.confirm([{ epoch, sequence, event }]);
+    const confirm = () => guard.confirm([{ epoch, sequence, event }]);
+    if (event !== '') await (observer === undefined ? confirm() : observer.during('witness', confirm));
     session.saw({ epoch, sequence });
     return reply;
   }
@@ -267,18 +272,18 @@ function createExports(session: Session): Exports {
   };
 }
 
-async function usage(session: Session, charges: readonly Charge[]): Promise<readonly string[]> {
+async function usage(session: Session, counters: readonly Counter[]): Promise<readonly string[]> {
   const { fields } = await session.read(SCRIPTS.usage, (keys) => ({
     keys: [
       keys.meta,
-      ...charges.flatMap((charge) => {
-        const { held, times, members } = keys.counter(charge);
+      ...counters.flatMap((counter) => {
+        const { held, times, members } = keys.counter(counter);
         return [held, times, members];
       }),
     ],
     args: [
-      String(charges.length),
-      ...charges.map(({ window }) => (window.kind === 'rolling' ? String(window.lengthMs) : '')),
+      String(counters.length),
+      ...counters.map(({ window }) => (window.kind === 'rolling' ? String(window.lengthMs) : '')),
     ],
   }));
   return fields;

@@ -9,11 +9,11 @@
  * Whoever comes after a janitor that died goes on where it ended. What a recovery finds is the ledger before step 1 or
  * the one after step 3: it drops every event that a checkpoint covers.
  */
-import type { JournalEvent } from '../../core/ports.js';
+import type { Counter, JournalEvent } from '../../core/ports.js';
 import type { Kept, Trimmed, TrimOrder, Upkeep } from '../../core/upkeep.js';
-import { bodyOf, type Checkpoint, carriedBy, checkpointBody } from '../journal-body.js';
+import { bodyOf, type Checkpoint, checkpointBody } from '../journal-body.js';
 import { CLOCK_TOLERANCE_MS } from '../proposal.js';
-import { forgettable, nameOf, type Pair, RANGE_EVENTS, type Range, rangeOf } from '../range.js';
+import { forgettable, RANGE_EVENTS, type Range, rangeOf, withCarried } from '../range.js';
 import { holdingOperands, listOperands, type Operands } from './commit.js';
 import type { Connection } from './connection.js';
 import { type Covered, type Guard, unconfirmedOf } from './fence.js';
@@ -127,7 +127,8 @@ async function finish(
   }
   session.saw({ epoch, sequence: checkpoint });
   // A transaction that an earlier checkpoint carried may hold something in counters that the range does not name.
-  const holders = withCarried(range.holders, await checkpointAt(parts, checkpoint));
+  const body = await checkpointAt(parts, checkpoint);
+  const holders = range.holders.map((holder) => withCarried(holder, body));
   const { code } = await session.write(SCRIPTS.forget, (keys) => forgetOperands(keys, { ...range, holders }));
   if (code === 'CHANGED') return { kind: 'waits', why: 'another' };
   if (code === 'PENDING') return { kind: 'waits', why: 'durability' };
@@ -170,7 +171,7 @@ async function record(
         ...[String(order.nowMs), String(CLOCK_TOLERANCE_MS), String(order.retentionMs)],
         ...[order.demandsExport ? '1' : '0', String(from), String(to), String(atMs), body.slice(0, -1)],
         ...listOperands(carried.map((each) => ({ keys: [], args: [String(each)] }))).args,
-        ...listOperands(range.totals.map((total) => ({ keys: [], args: [pairText(total), total.amount] })))
+        ...listOperands(range.totals.map((total) => ({ keys: [], args: [counterText(total), total.amount] })))
           .args,
         ...holders.args,
       ],
@@ -181,7 +182,7 @@ async function record(
   const known = await Promise.all(unconsidered.map((each) => checkpointAt(parts, each)));
   return record(parts, {
     ledger,
-    range: { ...range, holders: known.reduce(withCarried, range.holders) },
+    range: { ...range, holders: range.holders.map((holder) => known.reduce(withCarried, holder)) },
     order,
     carried: [...carried, ...unconsidered],
   });
@@ -193,31 +194,22 @@ async function checkpointAt({ events }: UpkeepParts, number: number): Promise<Ch
   return bodyOf(checkpointBody, { sequence, type, body: JSON.stringify(body) });
 }
 
-/** Holders with the counters that a checkpoint says they hold something in. */
-function withCarried(holders: Range['holders'], checkpoint: Checkpoint): Range['holders'] {
-  return holders.map((holder) => {
-    if (holder.kind === 'ask') return holder;
-    const pairs = [...holder.counters, ...carriedBy(holder.key, checkpoint)];
-    return { ...holder, counters: [...new Map(pairs.map((pair) => [nameOf(pair), pair])).values()] };
-  });
-}
-
 function holdersOperands(keys: Keys, { holders }: Range): Operands {
   return listOperands(
     holders.map(({ kind, key, counters }) => {
-      const pairs = listOperands(
-        counters.map((pair) => {
-          const operands = holdingOperands(keys, pair);
-          return { ...operands, args: [...operands.args, pairText(pair)] };
+      const named = listOperands(
+        counters.map((counter) => {
+          const operands = holdingOperands(keys, counter);
+          return { ...operands, args: [...operands.args, counterText(counter)] };
         }),
       );
-      return { keys: pairs.keys, args: [kind, key, JSON.stringify(key), ...pairs.args] };
+      return { keys: named.keys, args: [kind, key, JSON.stringify(key), ...named.args] };
     }),
   );
 }
 
 /** JSON without its end: what the counter holds is added. */
-function pairText({ counter, mode, window }: Pair): string {
+function counterText({ counter, mode, window }: Counter): string {
   return JSON.stringify({ counter, mode, window }).slice(0, -1);
 }
 

@@ -5,7 +5,14 @@
  * ledger, not this folder, sees to it that one request id never gets two answers.
  */
 import { assert, CountersignError } from '../../core/errors.js';
-import type { AnswerKeys, CosignerKeys, InboundMessage, Protocol, Received } from '../../core/ports.js';
+import type {
+  AnswerKeys,
+  CosignerKeys,
+  InboundMessage,
+  Protocol,
+  Received,
+  UnauthenticatedReason,
+} from '../../core/ports.js';
 import type { Request } from '../../core/request.js';
 import { answerClaims } from './answer.js';
 import { Claims, MalformedClaims } from './claims.js';
@@ -49,10 +56,12 @@ export function fireblocksProtocol({ cosigners, cosignerKeys, answerKeys }: Fire
       };
     }
     const token = readToken(body);
-    if (!token.ok) return unauthenticated(token.problem);
+    if (!token.ok) return unauthenticated(token.reason, token.problem);
     const verified = await cosignerKeys.verify(token.jws);
-    if (verified === undefined) return unauthenticated('no configured key verifies the signature');
-    if (!startsObject(verified.payload)) return unauthenticated('the signed payload is not a JSON object');
+    if (verified === undefined)
+      return unauthenticated('SIGNATURE', 'no configured key verifies the signature');
+    if (!startsObject(verified.payload))
+      return unauthenticated('PAYLOAD', 'the signed payload is not a JSON object');
     try {
       const claims = Claims.parse(verified.payload);
       const asker = findAsker(byName, verified.cosigners, claims.id('signerId'));
@@ -155,6 +164,6 @@ function startsObject(payload: Uint8Array): boolean {
   return first === 0x7b;
 }
 
-function unauthenticated(problem: string): Received {
-  return { kind: 'refused', status: 401, code: 'UNAUTHENTICATED', problem };
+function unauthenticated(reason: UnauthenticatedReason, problem: string): Received {
+  return { kind: 'refused', status: 401, code: 'UNAUTHENTICATED', reason, problem };
 }

@@ -6,7 +6,7 @@ import { isObject, type JsonObject, parseJson } from '../../core/json.js';
 
 export type Token =
   | { readonly ok: true; readonly jws: string }
-  | { readonly ok: false; readonly problem: string };
+  | { readonly ok: false; readonly reason: 'TOKEN' | 'HEADER'; readonly problem: string };
 
 const ALGORITHM = 'RS256';
 const MAX_HEADER_BYTES = 2048;
@@ -29,7 +29,7 @@ export function readToken(body: Uint8Array): Token {
   if (!isCanonical(payload)) return refused('the payload is not canonical base64url');
   if (!isCanonical(signature)) return refused('the signature is not canonical base64url');
   const problem = headerProblem(Buffer.from(header, 'base64url'));
-  return problem === undefined ? { ok: true, jws } : refused(problem);
+  return problem === undefined ? { ok: true, jws } : { ok: false, reason: 'HEADER', problem };
 }
 
 /** Byte by byte: a pattern for blanks at the end takes quadratic time on a body full of them. */
@@ -62,5 +62,5 @@ function headerProblem(bytes: Uint8Array): string | undefined {
 }
 
 function refused(problem: string): Token {
-  return { ok: false, problem };
+  return { ok: false, reason: 'TOKEN', problem };
 }

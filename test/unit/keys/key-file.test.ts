@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { loadAnswerKeys } from '../../../src/keys/answer-keys.js';
 import { loadCosignerKeys } from '../../../src/keys/cosigner-keys.js';
-import { readPrivateKeyFile, readPublicKeyFile } from '../../../src/keys/key-file.js';
+import { isOpenToOthers, readPrivateKeyFile, readPublicKeyFile } from '../../../src/keys/key-file.js';
 import { loadOperatorPrivateKey, loadOperators } from '../../../src/keys/statements.js';
 import { DOCUMENTED_PUBLIC_KEY } from '../../support/documented-example.js';
 import { errorOf } from '../../support/errors.js';
@@ -179,6 +179,18 @@ describe('an answer key that is not usable', () => {
     ],
   ])('as %s it is usable', (_, content, load) => {
     expect(load(file(content))).toMatchObject({ warnings: [] });
+  });
+
+  test.each([
+    [0o600, 1000, 1000, false],
+    [0o640, 1000, 1000, true],
+    [0o440, 0, 65532, false],
+    [0o440, 0, 0, true],
+    [0o460, 0, 65532, true],
+    [0o444, 0, 65532, true],
+    [0o440, 1000, 65532, true],
+  ])('a file of mode %o and owner %i, read by %i: open to others %s', (mode, owner, reader, open) => {
+    expect(isOpenToOthers({ mode, owner }, reader)).toBe(open);
   });
 
   test('others can read it: said once, and used all the same', () => {

@@ -220,6 +220,7 @@ describe('answered 401', () => {
         kind: 'refused',
         status: 401,
         code: 'UNAUTHENTICATED',
+        reason: reasonOf(problem),
         problem,
       });
     }
@@ -326,3 +327,10 @@ describe('whatever is sent', () => {
     );
   });
 });
+
+/** What strangers send is told apart from what only somebody sends who knows the format. */
+function reasonOf(problem: string): string {
+  if (problem.startsWith('the body') || problem.endsWith('not canonical base64url')) return 'TOKEN';
+  if (problem === NOT_VERIFIED) return 'SIGNATURE';
+  return problem.startsWith('the signed payload') ? 'PAYLOAD' : 'HEADER';
+}

@@ -1,0 +1,143 @@
+{{/* What the chart reads in the configuration document. */}}
+
+{{/* Every text of the document with its path: one JSON list [path, text] a line. */}}
+{{- define "countersign.texts" -}}
+{{- $path := .path -}}
+{{- if kindIs "map" .value -}}
+{{- range $key, $value := .value -}}
+{{- include "countersign.texts" (dict "path" (printf "%s.%s" $path $key) "value" $value) -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- range $index, $value := .value -}}
+{{- include "countersign.texts" (dict "path" (printf "%s[%d]" $path $index) "value" $value) -}}
+{{- end -}}
+{{- else if kindIs "string" .value -}}
+{{ list $path .value | toJson }}
+{{ end -}}
+{{- end -}}
+
+{{/* The texts whose path ends as the pattern says: `{ "found": [{ path, text }] }`. */}}
+{{- define "countersign.textsAt" -}}
+{{- $found := list -}}
+{{- range $line := include "countersign.texts" (dict "path" "config" "value" .root.Values.config) | splitList "\n" -}}
+{{- if $line -}}
+{{- $pair := fromJsonArray $line -}}
+{{- if regexMatch $.pattern (first $pair) -}}
+{{- $found = append $found (dict "path" (first $pair) "text" (last $pair)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{ dict "found" $found | toJson }}
+{{- end -}}
+
+{{/* Files and folders that the document names. */}}
+{{- define "countersign.filesNamed" -}}
+{{- include "countersign.textsAt" (dict "root" . "pattern" `\.(file|[a-zA-Z]+File|directory)$`) -}}
+{{- end -}}
+
+{{/* Hosts and ports that replicas connect to: `{ "found": [{ path, host, port }] }`. */}}
+{{- define "countersign.addresses" -}}
+{{- $found := list -}}
+{{- $known := dict "redis" "6379" "rediss" "6379" "http" "80" "https" "443" "" "6379" -}}
+{{- range (include "countersign.textsAt" (dict "root" . "pattern" `\.(url|endpoint|nodes\[\d+\])$`) | fromJson).found -}}
+{{- $scheme := regexFind `^[a-z]+://` .text | trimSuffix "://" -}}
+{{- $authority := regexReplaceAll `^([a-z]+://)?([^/]*@)?([^/]*).*$` .text "${3}" -}}
+{{- $port := default (index $known $scheme) (regexFind `:[0-9]+$` $authority | trimPrefix ":") -}}
+{{- $found = append $found (dict "path" .path "host" (regexReplaceAll `:[0-9]+$` $authority "") "port" $port) -}}
+{{- end -}}
+{{- if ((.Values.config.ledger).redis).sentinel -}}
+{{- $found = append $found (dict "path" "config.ledger.redis.sentinel" "host" "whatever Sentinel names" "port" "6379") -}}
+{{- end -}}
+{{ dict "found" $found | toJson }}
+{{- end -}}
+
+{{/* Secrets that the document names, with their keys: `{ name: [key] }`. */}}
+{{- define "countersign.secrets" -}}
+{{- $secrets := dict -}}
+{{- range (include "countersign.filesNamed" . | fromJson).found -}}
+{{- if regexMatch `^secrets/[^/]+/[^/]+$` .text -}}
+{{- $parts := splitList "/" .text -}}
+{{- $name := index $parts 1 -}}
+{{- $_ := set $secrets $name (append (default list (get $secrets $name)) (index $parts 2) | uniq) -}}
+{{- end -}}
+{{- end -}}
+{{ $secrets | toJson }}
+{{- end -}}
+
+{{/* `500ms`, `8s`, `5m` in whole seconds, rounded up. */}}
+{{- define "countersign.seconds" -}}
+{{- $count := regexFind "^[0-9]+" . | int64 -}}
+{{- $unit := regexFind "[a-z]+$" . -}}
+{{- if eq $unit "ms" -}}
+{{- div (add $count 999) 1000 -}}
+{{- else -}}
+{{- mul $count (get (dict "s" 1 "m" 60 "h" 3600 "d" 86400) $unit) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "countersign.drain" -}}
+{{- include "countersign.seconds" (default "0s" .Values.config.drain) -}}
+{{- end -}}
+
+{{/* No answer is given later than 30 s after its request came; 5 s are for closing. */}}
+{{- define "countersign.graceNeeded" -}}
+{{- add (int .Values.preStopSeconds) (include "countersign.drain" . | int) 35 -}}
+{{- end -}}
+
+{{- define "countersign.fewestReplicas" -}}
+{{- ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled -}}
+{{- end -}}
+
+{{/* The mode in which the ledger is durable: the document's, or what Countersign takes without one. */}}
+{{- define "countersign.durability" -}}
+{{- with .Values.config.ledger -}}
+{{- if eq .kind "embedded" -}}
+embedded
+{{- else -}}
+{{- default (ternary "witness" "fence" (or (hasKey .redis "sentinel") (hasKey .redis "cluster"))) (.durability).mode -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A policy is read from the ledger, so replicas need not restart for another one. */}}
+{{- define "countersign.checksum" -}}
+{{- $files := deepCopy .Values.files -}}
+{{- range .Values.config.workspaces -}}
+{{- $files = omit $files .policyFile -}}
+{{- end -}}
+{{ dict "config" .Values.config "files" $files | toJson | sha256sum }}
+{{- end -}}
+
+{{/* The document and the files beside it, as a ConfigMap has them. */}}
+{{- define "countersign.documents" -}}
+config.yaml: |
+  {{- toYaml .Values.config | nindent 2 }}
+{{- range $name, $text := .Values.files }}
+{{ $name | quote }}: {{ $text | toJson }}
+{{- end }}
+{{- end -}}
+
+{{/* The paths that co-signers call, and nothing else is routed: a JSON list. */}}
+{{- define "countersign.paths" -}}
+{{- $paths := list -}}
+{{- range .Values.config.workspaces -}}
+{{- range .cosigners -}}
+{{- $paths = append $paths .path -}}
+{{- end -}}
+{{- end -}}
+{{ $paths | uniq | toJson }}
+{{- end -}}
+
+{{/* Ports that replicas connect to outside the release, with their IPv4 addresses, or "any" where one has a name. */}}
+{{- define "countersign.egress" -}}
+{{- $own := printf "^%s-(redis|witness)-[0-9]+\\." (include "countersign.fullname" .) -}}
+{{- $ports := dict -}}
+{{- range (include "countersign.addresses" . | fromJson).found -}}
+{{- $inside := or (regexMatch $own .host) (and $.Values.evaluation.redis (eq .path "config.ledger.redis.sentinel")) -}}
+{{- if not $inside -}}
+{{- $host := ternary .host "any" (regexMatch `^\d+\.\d+\.\d+\.\d+$` .host) -}}
+{{- $_ := set $ports .port (append (default list (get $ports .port)) $host | uniq) -}}
+{{- end -}}
+{{- end -}}
+{{ $ports | toJson }}
+{{- end -}}

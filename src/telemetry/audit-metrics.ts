@@ -1,0 +1,49 @@
+/** What Prometheus sees of the journal's export. */
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+export class AuditMetrics {
+  readonly #lines: Counter<'workspace'>;
+  readonly #behind: Gauge<'workspace'>;
+  readonly #lastSuccess: Gauge<'workspace'>;
+  readonly #errors: Counter<'workspace'>;
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    const labelNames = ['workspace'] as const;
+    this.#lines = new Counter({
+      name: 'countersign_audit_lines_total',
+      help: 'Events of the journal that this replica exported.',
+      labelNames,
+      registers,
+    });
+    this.#behind = new Gauge({
+      name: 'countersign_audit_behind_events',
+      help: 'How many events the ledger was ahead of the export, when this replica last exported.',
+      labelNames,
+      registers,
+    });
+    this.#lastSuccess = new Gauge({
+      name: 'countersign_audit_last_success_timestamp_seconds',
+      help: 'When this replica last exported, or found that there was nothing new; only the one that exports has it.',
+      labelNames,
+      registers,
+    });
+    this.#errors = new Counter({
+      name: 'countersign_audit_errors_total',
+      help: 'Attempts to export that failed, and files that are damaged.',
+      labelNames,
+      registers,
+    });
+  }
+
+  exported(workspace: string, { lines, behind }: { readonly lines: number; readonly behind: number }): void {
+    this.#lines.inc({ workspace }, lines);
+    this.#behind.set({ workspace }, behind);
+    this.#lastSuccess.setToCurrentTime({ workspace });
+    this.#errors.inc({ workspace }, 0);
+  }
+
+  failed(workspace: string): void {
+    this.#errors.inc({ workspace });
+  }
+}

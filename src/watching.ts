@@ -1,0 +1,83 @@
+/** What is told of a replica's state: looked at anew for each scrape, so that figures are those of now, whoever else asks. */
+import type { Logger } from 'pino';
+import type { Config } from './config/schema.js';
+import type { RecoveryObserver } from './core/fence.js';
+import type { Ledger } from './core/ports.js';
+import { shownPath } from './endpoints.js';
+import type { Readiness } from './http/readiness.js';
+import { certificateFiles, type KeyFile } from './telemetry/file-metrics.js';
+import type { Metrics } from './telemetry/metrics.js';
+import { VERSION } from './version.js';
+
+export interface Watched {
+  readonly config: Config;
+  readonly workspaces: readonly {
+    readonly name: string;
+    readonly ledger: Pick<Ledger, 'usage' | 'lookup' | 'witnesses'>;
+  }[];
+  readonly readiness: Readiness;
+}
+
+export function watch(metrics: Metrics, { config, workspaces, readiness }: Watched): void {
+  metrics.built(VERSION);
+  metrics.expect(
+    config.workspaces.flatMap(({ name: workspace, cosigners }) =>
+      cosigners.map((cosigner) => ({ workspace, cosigner: cosigner.name, path: shownPath(cosigner) })),
+    ),
+  );
+  metrics.files.expect(certificateFiles({ http: config.http, ledger: config.ledger }), keyFiles(config));
+  for (const check of readiness.names)
+    metrics.onScrape(async () => metrics.checked(check, (await readiness.problemOf(check)) === undefined));
+  for (const { name, ledger } of workspaces) {
+    metrics.onScrape(() => metrics.limits.refresh(name, ledger));
+    metrics.onScrape(() =>
+      metrics.retries.refresh(name, async (askKey) => (await ledger.lookup(askKey)) !== undefined),
+    );
+    if (ledger.witnesses === undefined) continue;
+    const { witnesses } = ledger;
+    metrics.ledger.recovering(name, false);
+    metrics.onScrape(async () => {
+      for (const [index, { kind }] of (await witnesses.states()).entries())
+        metrics.ledger.witnessState(name, `${index + 1}`, kind === 'member' ? 'up' : kind);
+    });
+  }
+}
+
+function keyFiles({ workspaces }: Config): readonly KeyFile[] {
+  return workspaces.flatMap(({ name: workspace, cosigners }) =>
+    cosigners.flatMap((cosigner) => {
+      const isVirtual = cosigner.protocol === 'iofinnet';
+      const asking = isVirtual ? (cosigner.requestKeys ?? []) : cosigner.publicKeys;
+      const answering = isVirtual ? [] : cosigner.answerKeys;
+      const of = { workspace, cosigner: cosigner.name };
+      return [
+        ...asking.map(({ file }) => ({ ...of, use: 'cosigner' as const, file })),
+        ...[cosigner.answerKey, ...answering].map(({ file }) => ({ ...of, use: 'answer' as const, file })),
+      ];
+    }),
+  );
+}
+
+/** Between two lines about one step of a recovery. */
+const PROGRESS_EVENTS = 10_000;
+
+/** A recovery is rare and somebody waits for it: each step is a line. */
+export function recoveryObserver(workspace: string, metrics: Metrics, logger: Logger): RecoveryObserver {
+  return {
+    started(epoch) {
+      metrics.ledger.recovering(workspace, true);
+      logger.warn({ workspace, epoch }, 'recovering the ledger from its witnesses');
+    },
+    progress(step, done, total) {
+      const isLine = done === total || done % PROGRESS_EVENTS === 0;
+      logger[isLine ? 'info' : 'debug']({ workspace, step, done, total }, 'recovering');
+    },
+    ended(result, detail) {
+      metrics.ledger.recovering(workspace, false);
+      metrics.ledger.recoveryEnded(workspace, result, detail.milliseconds / 1_000, detail.events);
+      const level = result === 'failed' ? 'error' : 'warn';
+      logger[level]({ workspace, result, ...detail }, 'recovery ended');
+    },
+    witnessed: (milliseconds) => metrics.ledger.witnessAppend(workspace, milliseconds / 1_000),
+  };
+}

@@ -1,0 +1,135 @@
+/**
+ * A real Prometheus watches a real cluster: silent while all is well, every rule and panel with data; and when Redis hangs
+ * the right alerts ring, and end. With COUNTERSIGN_PLOTS=write the figures of the run become docs/images/run.png.
+ */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { alerts, filledIn, panels, rules, seriesIn } from '../support/alerts.js';
+import { type Cluster, MAIN, startCluster } from '../support/cluster.js';
+import { approving, eventually } from '../support/deployment.js';
+import { drawRun, photograph } from '../support/plot.js';
+import { kill } from '../support/processes.js';
+import { type PrometheusServer, startPrometheus } from '../support/prometheus-server.js';
+import { redisOf } from '../support/redis-process.js';
+
+const REPLICAS = 3;
+const startedAt = Date.now() / 1_000;
+
+let cluster: Cluster;
+let prometheus: PrometheusServer;
+let redis: number;
+
+beforeAll(async () => {
+  cluster = await startCluster({
+    ledger: 'redis',
+    replicas: REPLICAS,
+    policy: approving({ transfers: "{ sum: count, max: '1000000', window: { rolling: 1h } }" }),
+  });
+  redis = redisOf(cluster.pid);
+  prometheus = await startPrometheus(cluster.up.replicaOps.map((url) => new URL(url).host));
+}, 120_000);
+
+afterAll(async () => {
+  if (redis !== undefined) kill(redis, 'SIGCONT');
+  await prometheus?.stop();
+  await cluster?.discard();
+});
+
+/** Co-signers at work; resolves to how many requests ended well. */
+async function play(scenario: string, requests: number, ...more: readonly string[]): Promise<void> {
+  const args = ['simulate', '--dir', cluster.dir, '--scenario', scenario, '--requests', `${requests}`];
+  await promisify(execFile)(process.execPath, [MAIN, ...args, '--json', ...more]);
+}
+
+const ringing = async (): Promise<readonly string[]> =>
+  (await prometheus.alerts()).map(({ labels, state }) => `${labels.alertname} ${state}`).sort();
+
+/** Series that this run has no occasion for: there are no witnesses, no export and no certificates in it. */
+const NO_OCCASION =
+  /witness|recover|audit|certificate|retries_given_up|shadow|ledger_problem|ledger_errors|limit_near/;
+
+test('all replicas are scraped, and nothing rings while all is well', async () => {
+  await play('happy,duplicate,approval-then-signing,config-change', 240, '--rate', '12');
+  expect(await prometheus.targets()).toEqual(Array(REPLICAS).fill('up'));
+  expect(await ringing()).toEqual([]);
+  const [approved] = await prometheus.query('sum(countersign_decisions_total{effect="approve"})');
+  expect(approved?.values[0]?.[1]).toBeGreaterThan(200);
+}, 90_000);
+
+test('every recording rule has values', async () => {
+  const empty: string[] = [];
+  for (const { record, expr } of rules()) {
+    if (record === undefined || NO_OCCASION.test(expr)) continue;
+    if ((await prometheus.query(record)).length === 0) empty.push(record);
+  }
+  expect(empty).toEqual([]);
+});
+
+test('every panel of the dashboard is an expression, and shows something', async () => {
+  const empty: string[] = [];
+  for (const { title, targets = [] } of panels()) {
+    const found = await Promise.all(
+      targets.map(async ({ expr }) => (await prometheus.query(filledIn(expr))).length),
+    );
+    const hadOccasion = targets.some(({ expr }) => !seriesIn(expr).every((name) => NO_OCCASION.test(name)));
+    if (hadOccasion && found.every((count) => count === 0)) empty.push(title);
+  }
+  expect(empty).toEqual([]);
+});
+
+test('when Redis hangs, the right alerts ring', async () => {
+  kill(redis, 'SIGSTOP');
+  const waiting = play('happy', 30, '--retry-after', '2', '--patience', '120', '--concurrency', '30');
+  for (const wanted of ['CountersignLedgerDown firing', 'CountersignNotDeciding firing'])
+    await eventually(
+      `no ${wanted}`,
+      async () => ((await ringing()).includes(wanted) ? true : undefined),
+      110_000,
+    );
+  const fired = (await prometheus.alerts()).map(({ labels }) => labels.alertname);
+  const expected = ['CountersignLedgerDown', 'CountersignNotDeciding', 'CountersignUndecided'];
+  // The answers wait for the deadline while Redis says nothing, so they are late too.
+  expected.push('CountersignAnswersSlow', 'CountersignAnswersSlowing', 'CountersignReplicaNotReady');
+  expect(fired.filter((name) => !expected.includes(name ?? ''))).toEqual([]);
+  const [oldest] = await prometheus.query(
+    'max(workspace_cosigner_cause:countersign_retry_oldest_seconds:max)',
+  );
+  expect(oldest?.values[0]?.[1]).toBeGreaterThan(30);
+
+  kill(redis, 'SIGCONT');
+  await waiting;
+  await eventually('it did not end', async () =>
+    (await ringing()).some((name) => name.startsWith('CountersignLedgerDown')) ? undefined : true,
+  );
+  await eventually(
+    'something still waits',
+    async () => {
+      const [left] = await prometheus.query(
+        'max(workspace_cosigner_cause:countersign_retries_outstanding:max)',
+      );
+      return left?.values[0]?.[1] === 0 ? true : undefined;
+    },
+    60_000,
+  );
+}, 240_000);
+
+test('a conflict and a burst of forgeries ring at once, in whole sentences', async () => {
+  await play('conflict,bad-signature', 40, '--concurrency', '4');
+  const wanted = ['CountersignConflict', 'CountersignSignatureFailures'];
+  const rang = await eventually('nobody was told', async () => {
+    const now = await prometheus.alerts();
+    return wanted.every((name) => now.some(({ labels }) => labels.alertname === name)) ? now : undefined;
+  });
+  expect(alerts().length).toBeGreaterThan(wanted.length);
+  for (const { annotations } of rang)
+    for (const text of Object.values(annotations))
+      expect(text).not.toMatch(/error expanding|\{\{|<no value>/);
+  if (process.env.COUNTERSIGN_PLOTS !== 'write') return;
+  await play('happy', 240, '--rate', '12');
+  await sleep(3_000);
+  const drawing = await drawRun(prometheus, { from: startedAt, to: Date.now() / 1_000 });
+  photograph(drawing, join(process.cwd(), 'docs/images/run.png'));
+}, 90_000);

@@ -1,0 +1,176 @@
+/** NOTES.txt says what is unsafe in these values, and nothing that is not so. */
+import { describe, expect, test } from '@jest/globals';
+import { notes, type Release } from './helm.js';
+
+type Values = NonNullable<Release['values']>;
+
+/** The standalone example, with everything that it leaves to be desired put right. */
+const SAFE: Values = {
+  config: {
+    audit: { directory: '/var/lib/countersign/audit' },
+    ledger: {
+      redis: { url: null, cluster: { nodes: ['10.20.0.1:6379'] } },
+      durability: {
+        mode: 'witness',
+        witnesses: ['a', 'b', 'c'].map((name) => ({ url: `rediss://witness-${name}.internal:6379` })),
+      },
+    },
+  },
+  storage: { enabled: true, accessModes: ['ReadWriteMany'] },
+};
+
+async function warnings(values: Values, base: Values = SAFE): Promise<readonly string[]> {
+  const text = await notes({ example: 'standalone', values: merged(base, values), ignoreSchema: true });
+  return text.split('\n').flatMap((line) => (line.startsWith('  ! ') ? [line.slice(4)] : []));
+}
+
+function merged(base: Values, over: Values): Values {
+  const result = { ...base, ...over };
+  for (const key of Object.keys(base)) {
+    const [below, above] = [base[key], over[key]];
+    if (isObject(below) && isObject(above)) result[key as keyof Values] = merged(below, above);
+  }
+  return result;
+}
+
+function isObject(value: unknown): value is Values {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const COSIGNER = {
+  name: 'cosigner-a',
+  protocol: 'fireblocks',
+  path: '/fireblocks',
+  publicKeys: [{ file: 'cosigner-a.pub.pem' }],
+  answerKey: { file: 'secrets/countersign-keys/answer-signing.pem', algorithm: 'RS256' },
+  signers: [{ id: 'one' }],
+};
+
+function withCosigner(change: object): Values {
+  return {
+    config: {
+      workspaces: [{ name: 'main', policyFile: 'policy.yaml', cosigners: [{ ...COSIGNER, ...change }] }],
+    },
+  };
+}
+
+test('nothing is said of what is safe', async () => {
+  expect(await warnings({})).toEqual([]);
+});
+
+describe('a warning', () => {
+  test.each<[string, Values, string]>([
+    [
+      'an image by its tag',
+      { image: { digest: '' } },
+      'image.digest is empty: whoever can move the tag decides what approves your transactions.',
+    ],
+    [
+      'two replicas',
+      { replicas: 2 },
+      'Fewer than 3 replicas: while one is replaced, the death of a node leaves none.',
+    ],
+    [
+      'no password',
+      { config: { ledger: { redis: { passwordFile: null } } } },
+      'config.ledger.redis has no passwordFile: whoever reaches Redis can change counters.',
+    ],
+    [
+      'an operator key in the cluster',
+      { activation: { operatorKey: { secretName: 'alice' } } },
+      "An operator's private key is in the Secret alice: whoever can read it, or start pods here, can change what is approved.",
+    ],
+    [
+      'anybody may ask',
+      withCosigner({ signers: undefined }),
+      'Co-signer cosigner-a lists no signers: any of its API users may ask for signatures.',
+    ],
+    [
+      'a co-signer without RETRY',
+      withCosigner({ retrySupported: false }),
+      'Co-signer cosigner-a does not know RETRY: what cannot be decided within 25 s fails for good.',
+    ],
+    [
+      'no balancer that repeats',
+      { ingress: { enabled: false } },
+      'No Ingress and no HTTPRoute: with a balancer that only passes connections through, the death of a replica loses what is in flight. Put one in front that ends TLS and repeats (docs/kubernetes.md).',
+    ],
+    [
+      'TLS that may be passed through',
+      {
+        config: { http: { tls: { certificateFile: 'secrets/tls/tls.crt', keyFile: 'secrets/tls/tls.key' } } },
+      },
+      'config.http.tls with an Ingress or HTTPRoute: if the controller passes TLS through, the death of a replica loses what is in flight; let it end TLS and speak TLS to the pods.',
+    ],
+    [
+      'requests in the clear',
+      { service: { type: 'LoadBalancer' } },
+      'service.type LoadBalancer without config.http.tls: requests travel in the clear.',
+    ],
+    [
+      'an open network',
+      { networkPolicy: { enabled: false } },
+      "networkPolicy.enabled is false: every pod of the cluster reaches the replicas' metrics and readiness.",
+    ],
+    [
+      'a port that is open to everywhere',
+      { networkPolicy: { stores: [] } },
+      'networkPolicy.stores is empty and the document has names: pods may connect to port 6379 of any address.',
+    ],
+    [
+      'nobody looks',
+      { metrics: { podMonitor: { enabled: false } } },
+      'No ServiceMonitor and no PodMonitor: see that something else scrapes the ops port.',
+    ],
+    [
+      'nobody is woken',
+      { metrics: { prometheusRule: { enabled: false } } },
+      'No PrometheusRule: nobody is woken when co-signers are told to ask again for minutes.',
+    ],
+    [
+      'no audit trail',
+      { config: { audit: null } },
+      'The document has no audit section: the journal is kept in the ledger only.',
+    ],
+    [
+      'decisions that are not logged',
+      { config: { logging: { level: 'warn' } } },
+      'config.logging.level is above info: decisions are not logged.',
+    ],
+    [
+      'an upgrade that nothing checks',
+      { ledger: { check: false } },
+      'ledger.check is false: an upgrade with a wrong password or address rolls out, and every replica then answers RETRY.',
+    ],
+  ])('%s', async (_what, values, sentence) => {
+    expect(await warnings(values)).toEqual([sentence]);
+  });
+
+  test('one Redis in the clear, behind a fence', async () => {
+    const found = await warnings({ config: { ledger: { redis: { url: 'redis://redis:6379' } } } }, {});
+    expect(found).toEqual([
+      'Fence mode: after a promotion of Redis, or a restart that may have lost something, nothing is decided until an operator runs countersign ledger activate.',
+      'config.ledger.redis.url: the connection is not encrypted, and who can write to it can change counters: use rediss://.',
+      'The document has no audit section: the journal is kept in the ledger only.',
+    ]);
+  });
+});
+
+test('the stores for evaluation and the embedded ledger are named for what they are', async () => {
+  expect(await notes({ example: 'evaluation' })).toContain('for evaluation, not for money.');
+  expect(await notes({ example: 'pilot' })).toContain('  ! The embedded ledger has one replica');
+});
+
+test('the way to the first answer', async () => {
+  const text = await notes({ example: 'standalone' });
+  expect(text).toContain('Countersign 0.1.0 as cs-countersign in default: 3 replicas, ledger fence.');
+  expect(text).toContain('https://callback.example/fireblocks   (they append /v2/tx_sign_request)');
+  expect(text).toContain(
+    'countersign policy activate --config config.yaml --workspace main --key OPERATOR.pem',
+  );
+  const activated = await notes({
+    example: 'standalone',
+    values: { activation: { operatorKey: { secretName: 'a' } } },
+  });
+  expect(activated).not.toContain('countersign policy activate');
+});
