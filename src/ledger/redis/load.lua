@@ -76,17 +76,12 @@ end
 
 -- In its place in the log it says how things stood there, whatever was made of them from events that are left.
 function load.checkpoint()
-  local to, record = tonumber(take()), takeOptional()
+  local record = takeOptional()
   if record then redis.call('SET', policy, record) end
-  local standing, known = {}, redis.call('HGETALL', freezes)
+  -- A freeze that was lifted since is lifted again: its lifting is a later event than this one, and is covered only where
+  -- this one is too.
   for _ = 1, tonumber(take()) do
-    local id = take()
-    standing[id] = take()
-    redis.call('HSET', freezes, id, standing[id])
-  end
-  for index = 1, #known, 2 do
-    local id, sequence = known[index], tonumber(string.match(known[index + 1], '^%d+'))
-    if sequence <= to and not standing[id] then redis.call('HDEL', freezes, id) end
+    redis.call('HSET', freezes, take(), take())
   end
   for _ = 1, tonumber(take()) do
     local held, amount = takeKey(), natural(take())

@@ -109,7 +109,7 @@ function decisionOperands(
 function checkpointOperands(
   keys: Keys,
   sequence: number,
-  { to, policy, freezes, totals, members, facts, transactions }: Checkpoint,
+  { policy, freezes, totals, members, facts, transactions }: Checkpoint,
 ): Operands {
   const standing = freezes.map(({ sequence: since, freeze }) => [
     namedBody.parse(freeze).id,
@@ -139,11 +139,7 @@ function checkpointOperands(
   ];
   return {
     keys: parts.flatMap((part) => part.keys),
-    args: [
-      String(to),
-      policy === undefined ? '' : JSON.stringify(policy.record),
-      ...parts.flatMap((part) => part.args),
-    ],
+    args: [policy === undefined ? '' : JSON.stringify(policy.record), ...parts.flatMap((part) => part.args)],
   };
 }
 
