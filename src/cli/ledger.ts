@@ -7,7 +7,8 @@ import type { Recovery, WitnessState } from '../core/fence.js';
 import type { Ledger } from '../core/ports.js';
 import type { Kept } from '../core/upkeep.js';
 import { openLedger } from '../ledger/index.js';
-import { ledgerSettings } from '../replica.js';
+import { createLocks, singleFlight } from '../locks/locks.js';
+import { ledgerSettings, lockNodes } from '../replica.js';
 import { journalTable, newestEvents } from './ledger-journal.js';
 import { wholeNumber } from './options.js';
 
@@ -55,11 +56,15 @@ export async function withLedger<T>(
 ): Promise<T> {
   const config = loadConfig(options.config);
   const workspace = workspaceNamed(config, options.workspace);
-  const ledger = openLedger(workspace.name, ledgerSettings(config));
+  // A recovery by a command and those of the replicas that meet it would overtake one another.
+  const locks = createLocks({ nodes: lockNodes(config) });
+  const alone = singleFlight(locks, () => undefined);
+  const ledger = openLedger(workspace.name, ledgerSettings(config), { alone });
   try {
     return await use(ledger, workspace, config);
   } finally {
     await ledger.close();
+    locks.close();
   }
 }
 

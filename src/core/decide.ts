@@ -33,8 +33,11 @@ import {
 import type { Request } from './request.js';
 import { examine } from './verify.js';
 
-/** Pause before the ledger is asked again after it could not be reached. */
-const LEDGER_RETRY_MS = 100;
+/**
+ * Pause before the ledger is asked again after it could not be reached. It grows with every attempt: each costs a whole
+ * evaluation, and all that wait at once must leave the machine to whoever recovers the ledger.
+ */
+const LEDGER_RETRY_MS = { first: 100, growth: 1.5, longest: 1_000 };
 
 /** Failures that pass by themselves, often before the deadline. */
 const PASSING: ReadonlySet<ErrorCode> = new Set(['LEDGER_UNAVAILABLE', 'LEDGER_RECOVERING']);
@@ -81,6 +84,7 @@ async function decideBefore(deadline: Deadline, request: Request, ports: Decisio
   const ask = identify(request);
   let instantMs: number | undefined;
   let evaluations = 0;
+  let pauseMs = LEDGER_RETRY_MS.first;
   while (deadline.remainingMs() > 0 && evaluations < MAX_EVALUATIONS) {
     const reply = await deadline.within(propose(request, ask, ports, deadline, instantMs).catch(asReply));
     if (reply === DEADLINE_PASSED) break;
@@ -88,7 +92,8 @@ async function decideBefore(deadline: Deadline, request: Request, ports: Decisio
       // The store may be failing over, and an interrupted commit may or may not have been recorded: asking again
       // is safe, because the commit itself finds out.
       ports.observer.faulted(undecidedReasonOf(reply), reply);
-      await deadline.pause(LEDGER_RETRY_MS);
+      await deadline.pause(pauseMs);
+      pauseMs = Math.min(pauseMs * LEDGER_RETRY_MS.growth, LEDGER_RETRY_MS.longest);
       continue;
     }
     switch (reply.kind) {

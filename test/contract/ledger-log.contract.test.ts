@@ -20,6 +20,11 @@ onEachLedger('versions and the log', (given) => {
       );
     });
 
+    test('a proposal that waited until it was outdated is stale, and no sign of a wrong clock', async () => {
+      const waited = { versions: { ...given.versions, policy: 1 }, nowMs: Date.now() - 10_000 };
+      expect(await outcome(commit('t', waited))).toBe('stale');
+    });
+
     test('an activation is refused when the log has moved on', async () => {
       const { sequence } = await given.ledger.state();
       await commit('t');

@@ -140,6 +140,34 @@ describe('a fail-over', () => {
 });
 
 describe('behind Sentinels', () => {
+  test('a late word of the primary that we are at already does not part us from it', async () => {
+    const bed = await sentinels({ replicas: 0 });
+    // Takes subscriptions as a Sentinel does, and lets us speak.
+    const late = await startRedis();
+    ended.push(() => late.stop());
+    const { sentinel } = settingsOf(bed);
+    const nodes = [bed.nodes[0] ?? '', `127.0.0.1:${late.port}`];
+    const made = await ledgerBehind(bed, { sentinel: { ...sentinel, nodes }, commandTimeoutMs: 500 });
+    await committing(made)('t');
+    const primary = await bed.primary();
+    const ours = async () => {
+      const clients = String(await primary.command('CLIENT', 'LIST')).split('\n');
+      return clients.find((line) => /cmd=(evalsha|eval|script)/.test(line))?.match(/id=(\d+)/)?.[1];
+    };
+    const before = await ours();
+    expect(before).toBeDefined();
+    const say = (port: number) =>
+      late.command('PUBLISH', '+switch-master', `${PRIMARY_NAME} 127.0.0.1 1 127.0.0.1 ${port}`);
+    await eventually(async () => expect(await say(primary.port)).toBe(1));
+    await committing(made)('u');
+    expect(await ours()).toBe(before);
+    await say(1);
+    await eventually(async () => {
+      await committing(made)('u');
+      expect(await ours()).not.toBe(before);
+    });
+  }, 30_000);
+
   test('a primary that restarts before they notice is not trusted, whatever its settings', async () => {
     const bed = await sentinels({
       replicas: 0,

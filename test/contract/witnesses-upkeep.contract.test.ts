@@ -246,6 +246,18 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     });
   });
 
+  test('several janitors at once say it once', async () => {
+    for (let index = 0; index < 60; index += 1) await decided(`t${index}`, { charges: [ever] });
+    await age();
+    const replicas = Array.from({ length: 4 }, () => current.another());
+    await Promise.all(replicas.map((replica) => replica.state()));
+    const steps = await Promise.all(replicas.map((replica) => replica.upkeep.trim(orderOf())));
+    expect(steps.filter(({ kind }) => kind === 'trimmed')).toHaveLength(1);
+    await forgetAll(current.ledger);
+    expect(await current.ledger.events(0, 9)).toMatchObject([{ type: 'checkpoint', body: { to: 62 } }]);
+    await recoverAndCompare();
+  });
+
   test('a witness that missed the checkpoint keeps its events until it holds a later one', async () => {
     await decided('t', { charges: [ever] });
     await age();

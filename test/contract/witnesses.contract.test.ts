@@ -181,6 +181,17 @@ describe('a ledger that witnesses keep', () => {
     expect(await asking('t', { opinion: REJECT })).toBe('reject RULE_REJECTS');
   });
 
+  test('a conflict that was answered stands, although what it contradicted was never answered and is lost', async () => {
+    const parts = { ask: { fingerprint: 'another-content' } };
+    await Promise.all(store.witnesses.map((witness) => witness.kill('SIGSTOP')));
+    await expect(commit('t')).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+    await Promise.all(store.witnesses.map((witness) => witness.kill('SIGKILL')));
+    await Promise.all(store.witnesses.map((witness) => witness.restart()));
+    expect(await patiently(() => decided('t', parts))).toMatch(/^conflict CONFLICT_CONTENT/);
+    await store.server.command('FLUSHALL');
+    expect(await patiently(() => decided('t', parts))).toBe('conflict CONFLICT_CONTENT again');
+  });
+
   test('all replicas that find the server empty at once bring it back once, and lose nothing', async () => {
     const limit = charge('ten', { max: '10' });
     for (let index = 0; index < 6; index += 1) await decided(`t${index}`, { charges: [limit] });

@@ -48,13 +48,13 @@ export function commit(store: EmbeddedStore, head: Head, proposal: Proposal): Co
   const step = { store, head, proposal };
   const { ask, versions, opinion } = proposal;
   const ledgerNowMs = head.nowMs;
+  const { ledger, policy, freezes } = versions;
+  if (ledger !== head.identity || policy !== head.policy || freezes !== head.freezes)
+    return { kind: 'stale', ledgerNowMs };
   const skewMs = Math.abs(ledgerNowMs - proposal.nowMs);
   if (skewMs > CLOCK_TOLERANCE_MS) {
     throw new CountersignError('CLOCK_SKEW', `the ledger's clock and this replica's differ by ${skewMs} ms`);
   }
-  const { ledger, policy, freezes } = versions;
-  if (ledger !== head.identity || policy !== head.policy || freezes !== head.freezes)
-    return { kind: 'stale', ledgerNowMs };
 
   // The same variant gets the same answer again, whatever it contradicts by now.
   const contradicted = store.rows.one(

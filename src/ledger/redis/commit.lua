@@ -20,11 +20,13 @@ local log = takeLog()
 local asks, conflicts, transactions, bindings, factValues = takeKey(), takeKey(), takeKey(), takeKey(), takeKey()
 local now = whole(ledger.now)
 
-if math.abs(ledger.now - tonumber(take())) > tonumber(take()) then return { 'CLOCK_SKEW', now } end
+local skew, tolerance = math.abs(ledger.now - tonumber(take())), tonumber(take())
 local identity, epoch, policy, freezes = take(), take(), take(), take()
+-- First, because a proposal that has waited for a recovery tells the time at which it was made.
 if identity ~= ledger.identity or epoch ~= ledger.epoch or policy ~= ledger.policy or freezes ~= ledger.freezes then
   return { 'STALE', now }
 end
+if skew > tolerance then return { 'CLOCK_SKEW', now } end
 
 local askKey, fingerprint, askJson = take(), take(), take()
 local requestKey, txId = takeOptional(), take()

@@ -76,13 +76,26 @@ export interface Connection {
 export function connect(settings: NodeConnection, onReady: () => Promise<unknown>): Connection;
 export function connect(settings: RedisConnection, onReady: () => Promise<unknown>, key: string): Connection;
 export function connect(settings: RedisConnection, onReady: () => Promise<unknown>, key = ''): Connection {
-  const redis = clientOf(settings, key);
-  redis.on('close', () => refreshPassword(redis, settings));
+  let found: string | undefined;
+  const redis = clientOf(settings, key, (address) => {
+    found = address;
+  });
+  let isLeaving = false;
+  redis.on('close', () => {
+    isLeaving = false;
+    refreshPassword(redis, settings);
+  });
   redis.on('ready', () => void onReady().catch(() => undefined));
   const renew = () => {
-    if (redis.status === 'ready' || redis.status === 'connect') redis.disconnect(true);
+    if (isLeaving || (redis.status !== 'ready' && redis.status !== 'connect')) return;
+    isLeaving = true;
+    redis.disconnect(true);
   };
-  const endWatch = 'sentinel' in settings ? watchSentinels(settings, renew) : () => {};
+  // Each Sentinel says so, up to seconds apart: we must not leave the new primary again, in the middle of a recovery.
+  const onSwitch = (primary: string) => {
+    if (primary !== found) renew();
+  };
+  const endWatch = 'sentinel' in settings ? watchSentinels(settings, onSwitch) : () => {};
   // Why there is no connection: a command that fails while there is none says only that.
   let fault: string | undefined;
   redis.on('error', (error) => {
@@ -110,11 +123,11 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
   };
 }
 
-function clientOf(settings: RedisConnection, key: string): Redis {
+function clientOf(settings: RedisConnection, key: string, onFound: (address: string) => void): Redis {
   const options = optionsOf(settings);
   if ('url' in settings) return new Redis(settings.url, options);
   const find = 'sentinel' in settings ? primaryOfSentinels(settings) : primaryOfCluster(settings, key);
-  return new Redis({ ...options, Connector: connectorTo(find, settings.tls) });
+  return new Redis({ ...options, Connector: connectorTo(find, { tls: settings.tls, onFound }) });
 }
 
 /**

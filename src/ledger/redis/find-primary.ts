@@ -24,8 +24,17 @@ const PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 2000;
 const DISCONNECT_MS = 100;
 
+export interface ConnectorSettings {
+  readonly tls: Access['tls'];
+  /** Told the `host:port` that is connected to. */
+  readonly onFound: (address: string) => void;
+}
+
 /** For the option of this name: looks for the primary until there is one, or until the connection is closed. */
-export function connectorTo(find: FindPrimary, tls: Access['tls']): NonNullable<RedisOptions['Connector']> {
+export function connectorTo(
+  find: FindPrimary,
+  { tls, onFound }: ConnectorSettings,
+): NonNullable<RedisOptions['Connector']> {
   return class extends AbstractConnector {
     private fault: (error: Error) => void = () => {};
     private found = '';
@@ -55,6 +64,7 @@ export function connectorTo(find: FindPrimary, tls: Access['tls']): NonNullable<
 
     private dial(address: Address) {
       this.found = nameOf(address);
+      onFound(this.found);
       const stream = tls === undefined ? createConnection(address) : connectTls({ ...address, ...tls });
       stream.once('error', (error) => {
         this.firstError = error;
@@ -108,9 +118,13 @@ function ownerOf(slot: number, slots: unknown, asked: string): Address {
  * Tells when the Sentinels have made another server the primary: the old one may live on, cut off from them, and would
  * be asked until it finds out.
  *
+ * @param onSwitch told the `host:port` of the new primary, by each Sentinel when it learns of it
  * @returns ends it
  */
-export function watchSentinels({ sentinel }: SentinelConnection, onSwitch: () => void): () => void {
+export function watchSentinels(
+  { sentinel }: SentinelConnection,
+  onSwitch: (primary: string) => void,
+): () => void {
   const clients = sentinel.nodes.map((node) => {
     const client = new Redis({
       ...questionOptions(node, sentinel),
@@ -122,7 +136,9 @@ export function watchSentinels({ sentinel }: SentinelConnection, onSwitch: () =>
     client.on('close', () => refreshPassword(client, sentinel));
     client.on('ready', () => void client.subscribe('+switch-master').catch(() => undefined));
     client.on('message', (_, text: string) => {
-      if (text.startsWith(`${sentinel.name} `)) onSwitch();
+      // Name, host and port of the old one, host and port of the new one.
+      const [name, , , host = '', port] = text.split(' ');
+      if (name === sentinel.name) onSwitch(nameOf({ host, port: Number(port) }));
     });
     return client;
   });

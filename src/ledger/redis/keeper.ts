@@ -79,7 +79,8 @@ class Keeper implements Guard, Witnesses {
     const identity = members[0]?.ledger ?? randomUUID();
     const ballot = { ledger: identity, epoch: FIRST_EPOCH };
     for (const [index, witness] of this.#witnesses.entries()) {
-      if (surveys[index]?.kind === 'blank') await witness.install(ballot, 0);
+      const survey = surveys[index];
+      if (survey?.kind === 'blank') await witness.install(ballot, { disk: survey.disk, count: 0 });
     }
     this.#settings.session.begin(FIRST_EPOCH);
     const { code, fields, epoch } = await this.#settings.session.read(

@@ -6,6 +6,6 @@
 
 local refusal = refuseEvent()
 if refusal then return refusal end
-if epoch > promised then redis.call('HSET', meta, 'promised', whole(epoch)) end
+if epoch > appended then redis.call('HSET', meta, 'promised', whole(epoch), 'appended', whole(epoch)) end
 redis.call('HSET', log, ARGV[3], whole(epoch) .. ' ' .. ARGV[4])
 return { 'KEPT' }

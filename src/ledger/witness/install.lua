@@ -1,15 +1,16 @@
 -- Makes the events put aside the log. A blank witness becomes one that votes.
 --
 -- KEYS  meta, log, staged
--- ARGV  ledger, epoch, number of events
+-- ARGV  ledger, epoch, disk, number of events
 -- Returns { 'INSTALLED' } | a refusal
 
-local refusal = refuseStep()
+local refusal = refuseInstallation(ARGV[3])
 if refusal then return refusal end
-if ARGV[3] == '0' then
-  if not isBlank or redis.call('EXISTS', log) == 1 then return { 'PROMISED', whole(promised) } end
+if ARGV[4] == '0' then
+  -- A ledger that begins, or one that nobody was ever answered from.
+  redis.call('UNLINK', log, staged)
 else
-  if staging ~= epoch or redis.call('HLEN', staged) ~= tonumber(ARGV[3]) then return { 'PROMISED', whole(staging) } end
+  if staging ~= epoch or redis.call('HLEN', staged) ~= tonumber(ARGV[4]) then return { 'PROMISED', whole(staging) } end
   redis.call('UNLINK', log)
   redis.call('RENAME', staged, log)
 end

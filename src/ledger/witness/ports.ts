@@ -44,9 +44,14 @@ export interface LogSummary {
 }
 
 export type WitnessSurvey =
-  | { readonly kind: 'blank' }
+  | {
+      readonly kind: 'blank';
+      /** Names what it keeps its data on; another name once that was lost. */
+      readonly disk: string;
+    }
   | {
       readonly kind: 'member';
+      readonly disk: string;
       readonly ledger: string;
       /** The highest epoch that it has promised. */
       readonly promised: number;
@@ -76,14 +81,19 @@ export interface RecoveryWitness {
   read(ballot: Ballot, cursor: string | undefined): Promise<LogPage | undefined>;
   /**
    * Puts events aside for an installation; the first call of a ballot drops what was put aside before. An event of
-   * which `held` says that the witness has it is taken from its own log. False when it has promised another epoch.
+   * which `held` says that the witness has it is taken from its own log. False when it has promised another epoch, its
+   * disk is not the one that was surveyed, or the epoch has begun there.
    */
   stage(ballot: Ballot, page: StagedPage): Promise<boolean>;
-  /** Makes the events put aside its log. False when it has promised another epoch, or there are not `count` of them. */
-  install(ballot: Ballot, count: number): Promise<boolean>;
+  /**
+   * Makes the events put aside its log. False when it has promised another epoch, its disk is not the one that was
+   * surveyed, there are not `count` of them, or the epoch has begun there: by an installation or an event.
+   */
+  install(ballot: Ballot, installed: { readonly disk: string; readonly count: number }): Promise<boolean>;
 }
 
 export interface StagedPage {
+  readonly disk: string;
   readonly isFirst: boolean;
   readonly events: readonly LogEvent[];
   readonly held: ReadonlySet<number>;

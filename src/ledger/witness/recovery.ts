@@ -61,7 +61,7 @@ export async function recover(
   const server = await primary.survey();
   if (isDone(server, cause)) return OVERTAKEN;
   const surveyed = await surveyAll(witnesses);
-  const ledger = ledgerOf(server, surveyed);
+  const ledger = ledgerOf(server, surveyed, witnesses.length);
   const promised = surveyed.map(({ survey }) => (survey.kind === 'member' ? survey.promised : 0));
   const epoch = 1 + Math.max(server.epoch, server.claim, cause.epoch, ...promised);
   const ballot = { ledger, epoch };
@@ -103,32 +103,30 @@ async function surveyAll(witnesses: readonly RecoveryWitness[]): Promise<readonl
 }
 
 /** The one ledger that all of them hold. An empty server is no contradiction: its disk may be new. */
-function ledgerOf(server: PrimarySurvey, surveyed: readonly Surveyed[]): string {
-  const held = surveyed.flatMap(({ survey }) => (survey.kind === 'member' ? [survey.ledger] : []));
-  const ledgers = new Set(server.ledger === undefined ? held : [server.ledger, ...held]);
-  const [ledger] = held;
-  if (ledger === undefined) {
-    throw surveyed.some(({ survey }) => survey.kind === 'blank')
-      ? new CountersignError('LEDGER_MISSING', 'no witness that answers holds a ledger')
-      : unavailable('no witness answers');
+function ledgerOf(server: PrimarySurvey, surveyed: readonly Surveyed[], members: number): string {
+  const held = surveyed.flatMap(({ survey }) => (survey.kind === 'member' ? [survey] : []));
+  if (surveyed.length - held.length >= majorityOf(members)) {
+    throw new CountersignError('LEDGER_MISSING', 'most witnesses are blank: they hold no ledger');
   }
+  const [first] = held;
+  if (first === undefined) throw unavailable('no witness that holds a ledger answers');
   // A ledger begins with an event: without one `ledger init` is still at it, or died.
-  if (
-    server.ledger === undefined &&
-    surveyed.every(({ survey }) => survey.kind === 'blank' || survey.events === 0)
-  ) {
+  const isBegun = held.length >= majorityOf(members) && held.every(({ events }) => events === 0);
+  if (server.ledger === undefined && isBegun) {
     throw new CountersignError(
       'LEDGER_MISSING',
       'the ledger was begun and not completed: run `countersign ledger init` again',
     );
   }
+  const ledgers = new Set(held.map(({ ledger }) => ledger));
+  if (server.ledger !== undefined) ledgers.add(server.ledger);
   if (ledgers.size > 1) {
     throw new CountersignError(
       'LEDGER_CORRUPT',
       `the server and the witnesses hold different ledgers: ${[...ledgers].join(', ')}`,
     );
   }
-  return ledger;
+  return first.ledger;
 }
 
 /** The witnesses that promised; undefined when another recovery has a higher promise of so many that no majority is left. */
@@ -229,7 +227,7 @@ interface Installing {
 
 /** On every witness that can be reached, blank ones too; enough when it is a majority. */
 async function installAll(surveyed: readonly Surveyed[], installing: Installing): Promise<boolean> {
-  const results = await Promise.allSettled(surveyed.map(({ witness }) => install(witness, installing)));
+  const results = await Promise.allSettled(surveyed.map((each) => install(each, installing)));
   const installed = results.filter((result) => result.status === 'fulfilled' && result.value).length;
   const needed = majorityOf(installing.members);
   if (installed >= needed) return true;
@@ -239,8 +237,9 @@ async function installAll(surveyed: readonly Surveyed[], installing: Installing)
   );
 }
 
+/** Only on the disk that was surveyed: one that was lost since may have held events that this log has not. */
 async function install(
-  witness: RecoveryWitness,
+  { witness, survey: { disk } }: Surveyed,
   { ballot, logs, log, progress }: Installing,
 ): Promise<boolean> {
   const own = logs.find((each) => each.witness === witness)?.events;
@@ -249,11 +248,11 @@ async function install(
     const held = new Set(
       events.flatMap(({ sequence, event }) => (own?.get(sequence)?.event === event ? [sequence] : [])),
     );
-    if (!(await witness.stage(ballot, { isFirst, events, held }))) return false;
+    if (!(await witness.stage(ballot, { disk, isFirst, events, held }))) return false;
     isFirst = false;
     progress('install', end, log.length);
   }
-  return witness.install(ballot, log.length);
+  return witness.install(ballot, { disk, count: log.length });
 }
 
 function* pagesOf(log: readonly LogEvent[]) {

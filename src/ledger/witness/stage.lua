@@ -1,12 +1,12 @@
 -- Puts events aside for an installation. One without text is taken from the witness's own log.
 --
 -- KEYS  meta, log, staged
--- ARGV  ledger, epoch, '1' for the first part, (sequence, event or empty text)...
+-- ARGV  ledger, epoch, disk, '1' for the first part, (sequence, event or empty text)...
 -- Returns { 'STAGED' } | a refusal
 
-local refusal = refuseStep()
+local refusal = refuseInstallation(ARGV[3])
 if refusal then return refusal end
-if ARGV[3] == '1' then
+if ARGV[4] == '1' then
   -- A recovery that is slower than another one must not mix its events with those of that one.
   if staging > epoch then return { 'PROMISED', whole(staging) } end
   redis.call('UNLINK', staged)
@@ -14,7 +14,7 @@ if ARGV[3] == '1' then
 elseif staging ~= epoch then
   return { 'PROMISED', whole(staging) }
 end
-for index = 4, #ARGV, 2 do
+for index = 5, #ARGV, 2 do
   local sequence, event = ARGV[index], ARGV[index + 1]
   if event == '' then event = string.match(redis.call('HGET', log, sequence), '^%d+ (.*)$') end
   redis.call('HSET', staged, sequence, whole(epoch) .. ' ' .. event)

@@ -1,5 +1,5 @@
 /** One witness: a small Redis of its own that holds the log of one workspace. The rules are in witness.lua. */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { CountersignError } from '../../core/errors.js';
 import { checkWorkspace } from '../proposal.js';
@@ -47,11 +47,12 @@ export function connectWitness(workspace: string, settings: NodeConnection): Wit
   };
   return {
     async survey() {
-      const { code, fields } = await call('survey', ['', '0']);
-      const [ledger = '', promised, base, events] = fields;
-      if (code === 'BLANK') return { kind: 'blank' };
+      const { code, fields } = await call('survey', ['', '0', randomUUID()]);
+      const [disk = '', ledger = '', promised, base, events] = fields;
+      if (code === 'BLANK') return { kind: 'blank', disk };
       return {
         kind: 'member',
+        disk,
         ledger,
         promised: Number(promised),
         base: Number(base),
@@ -68,14 +69,15 @@ export function connectWitness(workspace: string, settings: NodeConnection): Wit
       const { code, fields } = await step('read', ballot, [cursor ?? '0', String(READ_EVENTS)]);
       return code === 'PAGE' ? pageOf(fields) : undefined;
     },
-    async stage(ballot, { isFirst, events, held }) {
+    async stage(ballot, { disk, isFirst, events, held }) {
       const args = events.flatMap(({ sequence, event }) => [
         String(sequence),
         held.has(sequence) ? '' : event,
       ]);
-      return (await step('stage', ballot, [isFirst ? '1' : '0', ...args])).code === 'STAGED';
+      return (await step('stage', ballot, [disk, isFirst ? '1' : '0', ...args])).code === 'STAGED';
     },
-    install: async (ballot, count) => (await step('install', ballot, [String(count)])).code === 'INSTALLED',
+    install: async (ballot, { disk, count }) =>
+      (await step('install', ballot, [disk, String(count)])).code === 'INSTALLED',
     async trim(ballot, { checkpoint, to, most }) {
       const { code, fields } = await step('trim', ballot, [String(checkpoint), String(to), String(most)]);
       return code === 'TRIMMED' ? Number(fields[0]) : undefined;

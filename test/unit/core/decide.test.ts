@@ -241,6 +241,17 @@ describe('a ledger that cannot be reached', () => {
     expect(ledger.proposals.length).toBeLessThan(100);
   });
 
+  test('is left in peace more and more, but asked at least once a second', async () => {
+    const { ports } = settingOf({ ledger: ledgerIn(UNAVAILABLE) });
+    const deadline = inTime();
+    await decide(ETHER, ports, deadline);
+    const { pauses } = deadline;
+    expect(pauses.every((pause, index) => pause >= (pauses[index - 1] ?? 0))).toBe(true);
+    expect(pauses[0]).toBeLessThanOrEqual(100);
+    expect(Math.max(...pauses)).toBe(1_000);
+    expect(pauses.length).toBeLessThan(30);
+  });
+
   test.each<[string, MoodyLedger]>([
     ['never answers a commit', ledgerIn('silent')],
     ['never answers what policy is active', new MoodyLedger(POLICY, { state: ['silent'] })],

@@ -1,0 +1,213 @@
+/**
+ * One co-signer, as Fireblocks describes its behaviour: it gives up on a call after 30 s, delivers again what got no
+ * answer, asks again after a RETRY (here after a second), and obeys nothing but a signed answer. It writes down everything.
+ */
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { createWriteStream, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { checkAnswer } from '../../../src/simulator/answer.js';
+import { Courier } from '../../../src/simulator/courier.js';
+import { BAD_SIGNATURES } from '../../../src/simulator/forgeries.js';
+import { Random } from '../../../src/simulator/random.js';
+import { signToken } from '../../../src/simulator/token.js';
+import { type Ask, type CosignerName, type Delivery, errand } from '../workload/errands.js';
+import type { AskedLine, Line, Outcome, Phase } from './record.js';
+
+export interface CosignerSettings {
+  readonly name: CosignerName;
+  readonly origin: string;
+  readonly keyFile: string;
+  readonly answerPublicKeyFile: string;
+  readonly seed: string;
+  /** Transactions a second, over both co-signers. */
+  readonly rate: number;
+  readonly recordFile: string;
+  /** CLOCK_MONOTONIC, in nanoseconds, when the run began. */
+  readonly beganNs: string;
+}
+
+/** What the runner says. */
+export type Command =
+  /** No new transactions; `idle` comes back when all that are under way are decided. */
+  | { readonly command: 'finish' }
+  /** Ask again for decisions that were heard, each once. */
+  | { readonly command: 'repeat'; readonly atMost: number }
+  /** Old and new asks, each once, when nothing may be decided any more. */
+  | { readonly command: 'after-the-end' }
+  | { readonly command: 'quit' };
+
+const CALL_TIMEOUT_MS = 30_000;
+const AFTER_RETRY_MS = 1_000;
+const AFTER_LOSS_MS = 100;
+const FORGERY_EVERY_MS = 1_000;
+const REPEATS_AT_A_TIME = 8;
+const PROGRESS_MS = 250;
+
+const settings = JSON.parse(process.argv[2] ?? '{}') as CosignerSettings;
+const { name, seed } = settings;
+const key = createPrivateKey(readFileSync(settings.keyFile));
+const answerKeys = [createPublicKey(readFileSync(settings.answerPublicKeyFile))];
+const strangerKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+const url = `${settings.origin}/${name}/v2/tx_sign_request`;
+const began = BigInt(settings.beganNs);
+const courier = new Courier();
+const record = createWriteStream(settings.recordFile);
+const progress = { decided: 0, retried: 0, lost: 0, pending: 0 };
+const decided = new Map<string, Ask>();
+const finishing = new AbortController();
+let calls = 0;
+let deliveries = 0;
+
+function nowMs(): number {
+  return Number(process.hrtime.bigint() - began) / 1e6;
+}
+
+function write(line: Line): void {
+  record.write(`${JSON.stringify(line)}\n`);
+}
+
+/** One call, and what came of it. */
+async function call(
+  ask: Ask,
+  token: string,
+  { delivery, phase }: Pick<AskedLine, 'delivery' | 'phase'>,
+): Promise<Outcome> {
+  calls += 1;
+  const id = `${name}/${calls}`;
+  const { payload: _payload, ...facts } = ask;
+  const asked = { ...facts, wei: ask.wei.toString() };
+  write({
+    event: 'asked',
+    call: id,
+    atMs: nowMs(),
+    wallMs: Date.now(),
+    phase,
+    cosigner: name,
+    delivery,
+    ask: asked,
+  });
+  const reply = await courier.post({ url, body: token, timeoutMs: CALL_TIMEOUT_MS });
+  const answered = { event: 'answered', call: id, atMs: nowMs(), wallMs: Date.now() } as const;
+  if (reply.kind === 'none') {
+    write({ ...answered, outcome: 'none', reason: reply.problem });
+    return 'none';
+  }
+  const { requestId, stage } = ask;
+  const checked = checkAnswer(reply.status, reply.body, { requestId, stage, keys: answerKeys });
+  if (!checked.ok) {
+    // What a balancer says when it has nobody is no answer of anybody, and not a signed wrong one.
+    const outcome = reply.status >= 500 ? 'none' : 'wrong';
+    write({ ...answered, outcome, reason: checked.problem });
+    return outcome;
+  }
+  const { action, reason } = checked.answer;
+  write({ ...answered, outcome: action, ...(reason === undefined ? {} : { reason }) });
+  return action;
+}
+
+/** Asks until something final is heard. */
+async function pursue(ask: Ask): Promise<Outcome> {
+  const token = await signToken(ask.payload, key);
+  deliveries += 1;
+  const delivery = `${name}/${deliveries}`;
+  progress.pending += 1;
+  try {
+    for (;;) {
+      const outcome = await call(ask, token, { delivery, phase: 'run' });
+      if (outcome === 'none') {
+        progress.lost += 1;
+        await pause(AFTER_LOSS_MS);
+      } else if (outcome === 'RETRY') {
+        progress.retried += 1;
+        await pause(AFTER_RETRY_MS);
+      } else {
+        progress.decided += 1;
+        decided.set(`${ask.key} ${ask.variant}`, ask);
+        return outcome;
+      }
+    }
+  } finally {
+    progress.pending -= 1;
+  }
+}
+
+async function deliver({ asks }: Delivery): Promise<void> {
+  for (const ask of asks) if ((await pursue(ask)) !== 'APPROVE') return;
+}
+
+/** What is still to come when the run ends comes at once. */
+function dueAfter(ms: number): Promise<void> {
+  return pause(ms, undefined, { signal: finishing.signal }).catch(() => undefined);
+}
+
+/** Errands come when they are due, however long others wait. */
+async function goErrands(): Promise<void> {
+  const underWay = new Set<Promise<void>>();
+  for (let index = 0; !finishing.signal.aborted; index += 1) {
+    const { atMs, deliveries: all } = errand(seed, index, settings.rate);
+    const mine = all.filter(({ cosigner }) => cosigner === name);
+    const waitMs = atMs - nowMs();
+    if (waitMs > 0) await pause(waitMs);
+    for (const delivery of mine) {
+      const done = dueAfter(delivery.afterMs).then(() => deliver(delivery));
+      underWay.add(done);
+      done.finally(() => underWay.delete(done));
+    }
+  }
+  while (underWay.size > 0) await Promise.all(underWay);
+}
+
+/** Honest content that somebody else signed, or that was changed afterwards. */
+async function forge(): Promise<void> {
+  const random = new Random(seed, `forgeries of ${name}`);
+  for (let turn = 0; !finishing.signal.aborted; turn += 1) {
+    await pause(FORGERY_EVERY_MS);
+    const [ask] =
+      errand(seed, 1_000_000 + turn * 2 + (name === 'cosigner-a' ? 0 : 1), settings.rate).deliveries[0]
+        ?.asks ?? [];
+    if (ask === undefined) continue;
+    const token = await signToken(ask.payload, key);
+    const forgery = BAD_SIGNATURES[turn % BAD_SIGNATURES.length] ?? BAD_SIGNATURES[0];
+    const body = await forgery.make({ token, payload: ask.payload, key, strangerKey, random });
+    const reply = await courier.post({ url, body, timeoutMs: CALL_TIMEOUT_MS });
+    const status = reply.kind === 'reply' ? reply.status : 0;
+    write({ event: 'forged', atMs: nowMs(), name: forgery.name, requestId: ask.requestId, status });
+  }
+}
+
+/** One call each, several at a time. */
+async function askOnce(asks: readonly Ask[], phase: Phase): Promise<void> {
+  const queue = [...asks];
+  const worker = async () => {
+    for (let ask = queue.shift(); ask !== undefined; ask = queue.shift()) {
+      deliveries += 1;
+      await call(ask, await signToken(ask.payload, key), { delivery: `${name}/${deliveries}`, phase });
+    }
+  };
+  await Promise.all(Array.from({ length: REPEATS_AT_A_TIME }, worker));
+}
+
+function sample(atMost: number, purpose: string): readonly Ask[] {
+  return new Random(seed, `${purpose} of ${name}`).shuffled([...decided.values()]).slice(0, atMost);
+}
+
+/** Not of any errand before. */
+function newAsks(count: number): readonly Ask[] {
+  return Array.from({ length: count }, (_, index) => errand(seed, 2_000_000 + index, settings.rate)).flatMap(
+    (one) => one.deliveries[0]?.asks[0] ?? [],
+  );
+}
+
+async function obey(order: Command): Promise<void> {
+  if (order.command === 'finish') finishing.abort();
+  else if (order.command === 'repeat') await askOnce(sample(order.atMost, 'repeats'), 'repeat');
+  else if (order.command === 'after-the-end')
+    await askOnce([...sample(40, 'last asks'), ...newAsks(40)], 'after-the-end');
+  else record.end(() => process.exit(0));
+  if (order.command !== 'finish') process.send?.({ done: order.command });
+}
+
+process.on('message', (order: Command) => void obey(order));
+process.on('disconnect', () => process.exit(0));
+setInterval(() => process.send?.({ progress }), PROGRESS_MS);
+Promise.all([goErrands(), forge()]).then(() => process.send?.({ done: 'finish' }));

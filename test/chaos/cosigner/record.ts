@@ -1,0 +1,53 @@
+/** What a co-signer writes down, one JSON line each: the only thing that the verdict on a run rests on. */
+import type { AskFacts, CosignerName } from '../workload/errands.js';
+
+/** `none`: no answer came, and it was asked again. `wrong`: what came is no answer that a co-signer would obey. */
+export type Outcome = 'APPROVE' | 'REJECT' | 'IGNORE' | 'RETRY' | 'none' | 'wrong';
+
+/** During the faults; afterwards, to hear every decision once more; after a fault that nothing may survive. */
+export type Phase = 'run' | 'repeat' | 'after-the-end';
+
+/** Times are milliseconds of CLOCK_MONOTONIC, which all processes of a machine share, since the run began. */
+export interface AskedLine {
+  readonly event: 'asked';
+  /** Of this call, unique over the run. */
+  readonly call: string;
+  readonly atMs: number;
+  readonly wallMs: number;
+  readonly phase: Phase;
+  readonly cosigner: CosignerName;
+  /** Which delivery this call belongs to: a delivery is one machine pursuing one ask until it is decided. */
+  readonly delivery: string;
+  readonly ask: Omit<AskFacts, 'wei'> & { readonly wei: string };
+}
+
+export interface AnsweredLine {
+  readonly event: 'answered';
+  readonly call: string;
+  readonly atMs: number;
+  readonly wallMs: number;
+  readonly outcome: Outcome;
+  /** Of a REJECT, or what was wrong. */
+  readonly reason?: string;
+}
+
+/** Something no handler may act on, and what it was told. */
+export interface ForgedLine {
+  readonly event: 'forged';
+  readonly atMs: number;
+  readonly name: string;
+  readonly requestId: string;
+  /** HTTP status; 0 when no answer came. */
+  readonly status: number;
+}
+
+export type Line = AskedLine | AnsweredLine | ForgedLine;
+
+/** What the runner is told while it goes on. */
+export interface Progress {
+  readonly decided: number;
+  readonly retried: number;
+  readonly lost: number;
+  /** Deliveries that wait for a decision now. */
+  readonly pending: number;
+}

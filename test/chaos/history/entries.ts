@@ -1,0 +1,119 @@
+/** What the ledger says at the end of a run, in the words of the checker. */
+import { readFileSync } from 'node:fs';
+import { Redis } from 'ioredis';
+import { z } from 'zod';
+import { readJournal } from '../../support/journal.js';
+import type { AskFacts } from '../workload/errands.js';
+import type { Final } from './history.js';
+
+/** One event of the log that answers a question. */
+export interface Entry {
+  /** Of {@link questionKey}. */
+  readonly key: AskFacts['key'];
+  readonly wei: bigint;
+  readonly requestId: string;
+  readonly sequence: number;
+  /** By the ledger's clock, when it was decided. */
+  readonly atMs: number;
+  readonly action: Final['action'];
+  readonly reason: string | undefined;
+}
+
+const bodySchema = z.object({
+  decision: z.object({
+    effect: z.enum(['approve', 'reject', 'ignore']),
+    sentence: z.string(),
+    sequence: z.int(),
+    decidedAtMs: z.number(),
+  }),
+  journal: z.object({
+    request: z.object({ requestId: z.string(), stage: z.enum(['approval', 'signing']), signer: z.string() }),
+    facts: z.object({ transaction: z.object({ amount: z.string() }) }),
+  }),
+});
+
+const ACTIONS = { approve: 'APPROVE', reject: 'REJECT', ignore: 'IGNORE' } as const;
+
+/** Through the product's own port. Throws when an event says another number of itself than the log does. */
+export async function entriesOfLedger(configFile: string): Promise<readonly Entry[]> {
+  const events = await readJournal(configFile);
+  return events
+    .filter(({ type }) => type === 'decision' || type === 'conflict')
+    .map(({ sequence, body }): Entry => {
+      const { decision, journal } = bodySchema.parse(body);
+      const { effect, sentence, decidedAtMs: atMs } = decision;
+      if (decision.sequence !== sequence)
+        throw new Error(`event ${sequence} calls itself ${decision.sequence}`);
+      const { requestId, stage, signer } = journal.request;
+      return {
+        key: keyOf(requestId, stage, signer),
+        wei: BigInt(journal.facts.transaction.amount),
+        requestId,
+        sequence,
+        atMs,
+        action: ACTIONS[effect],
+        reason: effect === 'reject' ? sentence : undefined,
+      };
+    });
+}
+
+const naiveSchema = z.object({
+  requestId: z.string(),
+  stage: z.string(),
+  signer: z.string(),
+  wei: z.string().transform(BigInt),
+});
+
+/** The journal of the control: the order in which its stream was written is all the numbering it has. */
+export async function entriesOfControl(port: number): Promise<readonly Entry[]> {
+  const redis = new Redis(port, '127.0.0.1');
+  const stream = await redis.xrange('naive:journal', '-', '+');
+  redis.disconnect();
+  return stream.map(([, fields], index): Entry => {
+    const field = (name: string) => fields[fields.indexOf(name) + 1] ?? '';
+    const { requestId, stage, signer, wei } = naiveSchema.parse(JSON.parse(field('ask')));
+    const action = field('action') === 'APPROVE' ? 'APPROVE' : 'REJECT';
+    const key = keyOf(requestId, stage, signer);
+    return {
+      key,
+      wei,
+      requestId,
+      sequence: index + 1,
+      atMs: Number(field('atMs')),
+      action,
+      reason: undefined,
+    };
+  });
+}
+
+/** What a replica wrote to its log when it gave an answer. */
+export interface Logged {
+  readonly requestId: string;
+  readonly stage: string;
+  readonly answer: string;
+  readonly sequence: number;
+}
+
+const loggedSchema = z.object({
+  requestId: z.string(),
+  stage: z.string(),
+  answer: z.string(),
+  sequence: z.int(),
+});
+
+export function loggedIn(files: readonly string[]): readonly Logged[] {
+  return files.flatMap((file) =>
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .flatMap((line) => {
+        // The last line of a replica that was killed may be half of one.
+        if (!line.startsWith('{') || !line.endsWith('}') || !line.includes('"sequence"')) return [];
+        const parsed = loggedSchema.safeParse(JSON.parse(line));
+        return parsed.success ? [parsed.data] : [];
+      }),
+  );
+}
+
+function keyOf(requestId: string, stage: string, signer: string): string {
+  return stage === 'approval' ? `${requestId}/approval/${signer}` : `${requestId}/signing`;
+}

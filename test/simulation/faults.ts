@@ -1,0 +1,217 @@
+/** What goes wrong in a schedule. Every fault that lasts ends by itself; how often each happens differs from seed to seed. */
+import type { Chance } from './chance.js';
+import type { Node, Route } from './network.js';
+import type { Replica } from './replica.js';
+import type { Servers } from './servers.js';
+import type { WitnessModel } from './witness-model.js';
+
+/** What faults may touch. */
+export interface Breakable {
+  readonly chance: Chance;
+  readonly servers: Servers;
+  readonly witnesses: readonly WitnessModel[];
+  readonly replicas: Replica[];
+  /** A new process in the place of one that died. */
+  replace(replica: Replica): void;
+  /** Does something in so many steps. */
+  later(steps: number, undo: () => void): void;
+}
+
+type Fault = (world: Breakable) => void;
+
+const FAULTS: Readonly<Record<string, Fault>> = {
+  'a caller gives up': (world) => giveUp(world),
+  'a connection breaks': (world) => pickRoute(world)?.break(world.chance.happens(0.5)),
+  'a request arrives twice': (world) => pickRoute(world)?.repeat(),
+  'a connection is slow': (world) => {
+    const route = pickRoute(world);
+    if (route !== undefined) during(world, (isSlow) => Object.assign(route, { isSlow }));
+  },
+  'a connection is cut': (world) => {
+    const route = pickRoute(world);
+    if (route === undefined) return;
+    route.break(world.chance.happens(0.5));
+    during(world, (isCut) => Object.assign(route, { isCut }));
+  },
+  'a replica stands still': (world) => {
+    const replica = world.chance.pick(world.replicas);
+    if (replica !== undefined) during(world, (isStalled) => Object.assign(replica, { isStalled }));
+  },
+  'a recovery stands still': (world) => standStill(world),
+  'a replica dies': (world) => die(world),
+  'a replica looks for the primary': (world) => world.chance.pick(world.replicas)?.renew(),
+  'a witness stands still': (world) => {
+    const witness = world.chance.pick(world.witnesses);
+    if (witness !== undefined) during(world, (isStalled) => Object.assign(witness, { isStalled }));
+  },
+  'a witness restarts': (world) => {
+    const witness = world.chance.pick(world.witnesses);
+    if (witness !== undefined) disconnect(world, witness);
+  },
+  'a witness loses its disk': (world) => {
+    loseDisk(world, world.chance.pick(world.witnesses));
+  },
+  'a witness is cut off': (world) => cutOff(world, world.chance.pick(world.witnesses)),
+  'a machine is lost': (world) => {
+    die(world);
+    restart(world, world.chance.pick([0, 1, Number.POSITIVE_INFINITY]) ?? 0);
+    if (world.chance.happens(0.7)) cutOff(world, world.chance.pick(world.witnesses));
+  },
+  'the primary stands still': ({ servers: { elected }, ...world }) =>
+    during(world, (isStalled) => Object.assign(elected, { isStalled })),
+  'the primary restarts': (world) => restart(world, 0),
+  'the primary forgets': (world) => restart(world, world.chance.between(1, 12)),
+  'the primary comes back empty': (world) => restart(world, Number.POSITIVE_INFINITY),
+  'everything is flushed': ({ servers }) => {
+    if (!servers.elected.isDown) servers.flush();
+  },
+  'a fail-over': (world) => failOver(world, true),
+  'a fail-over that the old primary misses': (world) => failOver(world, false),
+  'the old primary learns of it': ({ servers }) => servers.rejoin(),
+};
+
+const NAMES = Object.keys(FAULTS);
+
+/** How often each fault happens in one schedule; many not at all, so that the others show what they can do. */
+export function weigh(chance: Chance): readonly string[] {
+  const weighted = NAMES.flatMap((name) =>
+    chance.happens(0.5) ? [] : Array.from({ length: chance.between(1, 6) }, () => name),
+  );
+  return ['a caller gives up', ...weighted];
+}
+
+/** @param name of those that {@link weigh} gave */
+export function happen(name: string | undefined, world: Breakable): void {
+  if (name !== undefined) FAULTS[name]?.(world);
+}
+
+const CALLS = ['seal', 'read', 'stage', 'stage', 'install', 'install', 'claim', 'load', 'settle', 'commit'];
+
+/** The calls that are often held up in one schedule. */
+export function holdUp(chance: Chance): ReadonlySet<string> {
+  const [append, other] = [
+    chance.happens(0.5) ? 'append' : '',
+    chance.happens(0.6) ? chance.pick(CALLS) : '',
+  ];
+  return new Set([append, other ?? '']);
+}
+
+/** The request that was just sent is held up; whoever sent it gives it up or waits. */
+export function detour(world: Breakable, route: Route): void {
+  const { chance, witnesses } = world;
+  const blank = witnesses.find(({ isBlank }) => isBlank);
+  const held = route.detour();
+  const isGivenUp = chance.happens(0.6);
+  if (isGivenUp) held?.giveUp();
+  const letGo = () => held?.letGo();
+  if (isGivenUp || blank === undefined) world.later(chance.pick([20, 80, 320]) ?? 20, letGo);
+  else failAgain(world, { witness: blank, tries: 20, letGo });
+}
+
+interface Held {
+  readonly witness: WitnessModel;
+  readonly tries: number;
+  readonly letGo: () => void;
+}
+
+/**
+ * Once another recovery has given the witness its vote back, a second one cannot be reached and the disk fails again; then
+ * what was held up goes on.
+ */
+function failAgain(world: Breakable, held: Held): void {
+  const { chance } = world;
+  const { witness, tries, letGo } = held;
+  if (tries === 0) letGo();
+  else if (witness.isBlank) world.later(20, () => failAgain(world, { ...held, tries: tries - 1 }));
+  else {
+    if (chance.happens(0.7)) cutOff(world, chance.pick(world.witnesses.filter((each) => each !== witness)));
+    world.later(chance.between(20, 150), () => {
+      if (chance.happens(0.7)) loseDisk(world, witness);
+      letGo();
+    });
+  }
+}
+
+function giveUp({ chance, replicas }: Breakable): void {
+  const waiting = replicas.filter(({ isStalled }) => !isStalled);
+  const routes = waiting.flatMap((replica) => replica.routes.filter(({ isWaitedFor }) => isWaitedFor));
+  chance.pick(routes)?.giveUp();
+}
+
+/** Rather of a replica that is recovering, if there is one. */
+function pickRoute({ chance, replicas }: Breakable): Route | undefined {
+  const recovering = chance.happens(0.5) ? replicas.filter(({ isRecovering }) => isRecovering) : [];
+  return chance.pick(chance.pick(recovering.length > 0 ? recovering : replicas)?.routes ?? []);
+}
+
+function die({ chance, replicas, replace }: Breakable): void {
+  const replica = chance.pick(replicas);
+  if (replica === undefined) return;
+  replica.die(chance.happens(0.5));
+  replace(replica);
+}
+
+function cutOff(world: Breakable, witness: WitnessModel | undefined): void {
+  const { chance, replicas } = world;
+  const isLosingRequests = chance.happens(0.5);
+  for (const route of replicas.flatMap(({ routes }) => routes)) {
+    if (route.node !== witness || chance.happens(0.2)) continue;
+    route.break(isLosingRequests);
+    during(world, (isCut) => Object.assign(route, { isCut }));
+  }
+}
+
+/** For so long that others recover meanwhile; and a disk that failed before fails again before it goes on. */
+function standStill(world: Breakable): void {
+  const { chance, replicas, witnesses } = world;
+  const replica = chance.pick(replicas.filter(({ isRecovering }) => isRecovering));
+  if (replica === undefined) return;
+  const blank = witnesses.find(({ isBlank }) => isBlank);
+  replica.isStalled = true;
+  world.later(chance.between(20, 320), () => {
+    replica.isStalled = false;
+    if (blank !== undefined && world.chance.happens(0.7)) loseDisk(world, blank);
+  });
+}
+
+/** The fault model has one blank witness at a time. */
+function loseDisk(world: Breakable, witness: WitnessModel | undefined): void {
+  if (witness === undefined || world.witnesses.some(({ isBlank }) => isBlank)) return;
+  witness.loseDisk();
+  if (world.chance.happens(0.7)) disconnect(world, witness);
+}
+
+/** For a short while or for a long one. */
+function during({ chance, later }: Pick<Breakable, 'chance' | 'later'>, set: (is: boolean) => void): void {
+  set(true);
+  later(chance.pick([5, 20, 80, 320]) ?? 5, () => set(false));
+}
+
+/** The process at the other end is gone, and what was sent to it with it. */
+function disconnect({ replicas }: Pick<Breakable, 'replicas'>, node: Node): void {
+  for (const replica of replicas) {
+    for (const route of replica.routes) if (route.node === node) route.break(true);
+  }
+}
+
+function restart(world: Breakable, lost: number): void {
+  const { servers } = world;
+  disconnect(world, servers.elected);
+  servers.restart(servers.elected, lost);
+}
+
+function failOver(world: Breakable, isOldStopped: boolean): void {
+  const { chance, servers, replicas } = world;
+  const to = chance.pick(servers.replicas);
+  if (to === undefined) return;
+  const old = servers.elected;
+  servers.failOver(to, isOldStopped);
+  disconnect(world, to);
+  if (isOldStopped) {
+    disconnect(world, old);
+    world.later(chance.between(10, 200), () => {
+      old.isDown = false;
+    });
+  } else for (const replica of replicas) replica.isLeftBehind = chance.happens(0.5);
+  for (const replica of replicas) if (chance.happens(0.5)) replica.renew();
+}

@@ -1,0 +1,43 @@
+/** The models behind the product's ports: how a call travels is the caller's choice. Calls have names for the trace. */
+import type { RecoveryPrimary, RecoveryWitness } from '../../src/ledger/witness/ports.js';
+import type { AppendingWitness } from '../../src/ledger/witness/quorum.js';
+import type { Scripts } from './server-model.js';
+import type { WitnessModel } from './witness-model.js';
+
+export type Travel = <T>(what: string, run: () => T) => Promise<T>;
+
+export type Run = <T>(what: string, script: (scripts: Scripts) => T) => Promise<T>;
+
+/** @param run runs a script on the server that is meant at that moment */
+export function primaryPort(run: Run): RecoveryPrimary {
+  return {
+    survey: () => run('survey', (scripts) => scripts.survey()),
+    claim: (epoch, history) => run(`claim ${epoch}`, (scripts) => scripts.claim(epoch, history)),
+    load: (epoch, history, events) =>
+      run(`load ${events.length} in ${epoch}`, (scripts) => scripts.load(epoch, history, events)),
+    settle: (ballot, history, summary) =>
+      run(`settle ${ballot.epoch}`, (scripts) => scripts.settle(ballot, history, summary)),
+  };
+}
+
+export function witnessPort(witness: WitnessModel, travel: Travel): RecoveryWitness & AppendingWitness {
+  return {
+    survey: () => travel('survey', () => witness.survey(newName())),
+    append: (ballot, sequence, event) =>
+      travel(`append ${sequence} in ${ballot.epoch}`, () => witness.append(ballot, sequence, event)),
+    seal: (ballot) => travel(`seal ${ballot.epoch}`, () => witness.seal(ballot)),
+    read: (ballot, cursor) => travel(`read in ${ballot.epoch}`, () => witness.read(ballot, cursor)),
+    stage: (ballot, page) =>
+      travel(`stage ${page.events.length} in ${ballot.epoch}`, () => witness.stage(ballot, page)),
+    install: (ballot, installed) =>
+      travel(`install ${installed.count} in ${ballot.epoch}`, () => witness.install(ballot, installed)),
+  };
+}
+
+let names = 0;
+
+/** Never the same twice. */
+function newName(): string {
+  names += 1;
+  return `disk-${names}`;
+}

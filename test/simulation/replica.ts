@@ -1,0 +1,293 @@
+/**
+ * A replica of Countersign, as far as witnesses go: what session.ts, keeper.ts and redis-ledger.ts do with the replies of
+ * scripts, in the same order. Recovering and counting the witnesses that kept an event is the product's own code.
+ */
+import { CountersignError } from '../../src/core/errors.js';
+import type { RecoveryPorts, RecoveryPrimary } from '../../src/ledger/witness/ports.js';
+import type { appendToMajority } from '../../src/ledger/witness/quorum.js';
+import type { RecoveryCause, recover } from '../../src/ledger/witness/recovery.js';
+import { type Question, textOf } from './events.js';
+import { Route } from './network.js';
+import { primaryPort, witnessPort } from './ports.js';
+import { type Answer, changeText, type Promises } from './promises.js';
+import type { Caller, Change, Recorded, Refusal, StateReply } from './replies.js';
+import type { Removed } from './rules.js';
+import type { Scripts } from './server-model.js';
+import type { Server, Servers } from './servers.js';
+import type { WitnessModel } from './witness-model.js';
+
+/** The product's code, or a mutant of it. */
+export interface Product {
+  readonly recover: typeof recover;
+  readonly appendToMajority: typeof appendToMajority;
+}
+
+export interface Surroundings {
+  readonly product: Product;
+  readonly removed: Removed;
+  readonly servers: Servers;
+  readonly witnesses: readonly WitnessModel[];
+  readonly promises: Promises;
+  /** A request has been sent there. */
+  readonly sent: (route: Route, what: string) => void;
+  /** Something happened that no fault explains. */
+  readonly fail: (error: unknown) => void;
+}
+
+type State = Extract<StateReply, { readonly code: 'STATE' }>;
+type Accepted<Reply extends { readonly code: string }> = Exclude<Reply, Refusal> & { readonly epoch: number };
+
+/** After so many attempts the co-signer is told to ask again. */
+const ATTEMPTS = 3;
+
+export class Replica {
+  isStalled = false;
+  isDead = false;
+  /** Its Sentinels have not heard of the fail-over. */
+  isLeftBehind = false;
+  /** Things it is at. */
+  tasks = 0;
+  readonly #witnessRoutes: readonly { readonly witness: WitnessModel; readonly route: Route }[];
+  readonly #serverRoutes: ReadonlyMap<Server, Route>;
+  #server: Server;
+  #epoch = 0;
+  #known = { identity: '', sequence: 0 };
+  #recovering: Promise<boolean> | undefined;
+  #lookedElsewhere: number | undefined;
+
+  readonly name: string;
+  readonly #world: Surroundings;
+
+  constructor(name: string, world: Surroundings) {
+    this.name = name;
+    this.#world = world;
+    this.#witnessRoutes = world.witnesses.map((witness) => ({ witness, route: new Route(this, witness) }));
+    this.#serverRoutes = new Map(world.servers.all.map((server) => [server, new Route(this, server)]));
+    this.#server = world.servers.elected;
+  }
+
+  get routes(): readonly Route[] {
+    return [...this.#serverRoutes.values(), ...this.#witnessRoutes.map(({ route }) => route)];
+  }
+
+  get isRecovering(): boolean {
+    return this.#recovering !== undefined;
+  }
+
+  /** The process ends; what it has sent may still arrive. */
+  die(isLosingRequests: boolean): void {
+    this.isDead = true;
+    for (const route of this.routes) route.abandon(isLosingRequests);
+  }
+
+  /** Asks the Sentinels for the server that decides. */
+  renew(): void {
+    const { servers } = this.#world;
+    const next = this.isLeftBehind && servers.leftBehind !== undefined ? servers.leftBehind : servers.elected;
+    if (next === this.#server) return;
+    this.#routeTo(this.#server).break(false);
+    this.#server = next;
+  }
+
+  /** Runs one of the methods below; that it fails is what co-signers are told "ask again" for. */
+  async does(work: () => Promise<void>): Promise<void> {
+    this.tasks += 1;
+    try {
+      await work();
+    } catch (error) {
+      if (!isUndecided(error)) this.#world.fail(error);
+    } finally {
+      this.tasks -= 1;
+    }
+  }
+
+  async ask(question: Question): Promise<void> {
+    const { promises } = this.#world;
+    promises.asked(question);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const { versions, isFrozen } = await this.#state();
+      const reply = await this.#call(`commit ${textOf(question)}`, (scripts, caller) =>
+        scripts.commit(caller, versions, { ...question, isFrozen }),
+      );
+      if (reply.code === 'STALE') continue;
+      if (reply.code === 'RETRY') return;
+      const { verdict, sequence, event, epoch } = reply;
+      if (event !== undefined) await this.#confirm(epoch, event);
+      this.#saw(epoch, sequence);
+      const kind: Answer['kind'] = reply.code === 'CONFLICT' ? 'conflict' : 'decision';
+      promises.answered(question, { ...verdict, kind, sequence });
+      return;
+    }
+  }
+
+  async change(type: Change['type'], id: string): Promise<void> {
+    const { sequence: expected } = await this.#state();
+    const change: Change = type === 'policy' ? { type, version: id, expected } : { type, id };
+    const reply = await this.#call(`${type} ${id}`, (scripts, caller) => scripts.change(caller, change));
+    if (reply.code !== 'DONE') return;
+    if (reply.event !== undefined) await this.#confirm(reply.epoch, reply.event);
+    this.#saw(reply.epoch, reply.sequence);
+    const { promises } = this.#world;
+    promises.acknowledged(
+      reply.sequence,
+      changeText(type === 'policy' ? { type, version: id } : { type, id }),
+    );
+  }
+
+  /** Events whose recorder died before a majority had them. */
+  async confirmPending(): Promise<void> {
+    const { events, epoch } = await this.#call('pending', (scripts, caller) => scripts.pending(caller));
+    await Promise.all(events.map((event) => this.#confirm(epoch, event)));
+  }
+
+  /** As an operator has it done, to give a blank witness its vote back. */
+  async recover(): Promise<boolean> {
+    const { epoch } = await this.#primary().survey();
+    return this.#recover({ epoch, evenIfOpen: true });
+  }
+
+  async #state(): Promise<State & { readonly epoch: number }> {
+    const state = await this.#call('state', (scripts, caller) => scripts.state(caller));
+    const { versions, sequence, epoch } = state;
+    if (epoch === this.#epoch && versions.ledger !== this.#known.identity) {
+      this.#known = { identity: versions.ledger, sequence: 0 };
+    }
+    await Promise.all(state.unconfirmed.map((event) => this.#confirm(epoch, event)));
+    this.#saw(epoch, sequence);
+    return state;
+  }
+
+  async #confirm(epoch: number, { ledger, sequence, event }: Recorded): Promise<void> {
+    const ballot = { ledger, epoch };
+    const witnesses = this.#witnesses();
+    const result = await this.#world.product.appendToMajority(witnesses, ballot, { sequence, event });
+    if (result === 'kept') {
+      // Nobody waits for it.
+      void this.does(async () => {
+        if (this.#epoch === epoch) {
+          await this.#call(`confirm ${sequence}`, (scripts, caller) => scripts.confirm(caller, [sequence]));
+        }
+      });
+      return;
+    }
+    if (this.#looksElsewhere(epoch)) this.renew();
+    else {
+      void this.does(async () => {
+        await this.#startRecovery({ epoch, evenIfOpen: true });
+      });
+    }
+    throw recovering();
+  }
+
+  /** The primary may be another server by now; it is looked for once in each epoch. */
+  #looksElsewhere(epoch: number): boolean {
+    if (this.#lookedElsewhere === epoch) return false;
+    this.#lookedElsewhere = epoch;
+    return true;
+  }
+
+  /** Speaks with the server until it accepts the epoch and stands behind its fence, or it is not worth waiting for. */
+  async #call<Reply extends { readonly code: string }>(
+    what: string,
+    script: (scripts: Scripts, caller: Caller) => Reply,
+  ): Promise<Accepted<Reply>> {
+    for (let attempt = 1; ; attempt += 1) {
+      const { servers } = this.#world;
+      const [server, epoch] = [this.#server, this.#epoch];
+      const { identity, sequence: seen } = this.#known;
+      const reply = await this.#send(this.#routeTo(server), what, () =>
+        servers.run(server, (scripts) => script(scripts, { epoch, identity, seen })),
+      );
+      if (!isRefusal(reply)) return { ...reply, epoch } as Accepted<Reply>;
+      if (reply.code === 'EPOCH' && reply.epoch >= this.#epoch) this.#follow(reply.epoch);
+      else await this.#mend(reply, attempt);
+    }
+  }
+
+  async #mend(refusal: Refusal, attempt: number): Promise<void> {
+    const isReplica = refusal.code === 'FENCED' && refusal.why === 'role';
+    if (isReplica || (refusal.code === 'EPOCH' && this.#looksElsewhere(this.#epoch))) {
+      this.renew();
+      throw recovering();
+    }
+    const isRecovered = await this.#startRecovery({ epoch: this.#epoch, evenIfOpen: false });
+    if (!isRecovered || attempt >= ATTEMPTS) throw recovering();
+  }
+
+  #follow(epoch: number): void {
+    this.#epoch = epoch;
+    this.#known = { ...this.#known, sequence: 0 };
+  }
+
+  #saw(epoch: number, sequence: number): void {
+    if (epoch !== this.#epoch) return;
+    this.#known = { ...this.#known, sequence: Math.max(sequence, this.#known.sequence) };
+  }
+
+  /** One at a time; whoever needs one while it runs asks again afterwards. */
+  #startRecovery(cause: RecoveryCause): Promise<boolean> {
+    this.#recovering ??= this.#recover(cause)
+      .catch((error: unknown) => {
+        if (!isUndecided(error)) throw error;
+        return false;
+      })
+      .finally(() => {
+        this.#recovering = undefined;
+      });
+    return this.#recovering;
+  }
+
+  async #recover(cause: RecoveryCause): Promise<boolean> {
+    const result = await this.#world.product.recover(this.#ports(), cause);
+    return result.kind === 'recovered';
+  }
+
+  #ports(): RecoveryPorts {
+    return { primary: this.#primary(), witnesses: this.#witnesses(), progress: () => undefined };
+  }
+
+  #primary(): RecoveryPrimary {
+    const { servers } = this.#world;
+    return primaryPort((what, script) => {
+      const server = this.#server;
+      return this.#send(this.#routeTo(server), what, () => servers.run(server, script));
+    });
+  }
+
+  #witnesses() {
+    return this.#witnessRoutes.map(({ route, witness }) =>
+      witnessPort(witness, (what, run) => this.#send(route, what, run)),
+    );
+  }
+
+  #send<T>(route: Route, what: string, run: () => T): Promise<T> {
+    const reply = route.call(what, run);
+    this.#world.sent(route, what);
+    return reply;
+  }
+
+  #routeTo(server: Server): Route {
+    const route = this.#serverRoutes.get(server);
+    if (route === undefined) throw new Error(`no route to ${server.name}`);
+    return route;
+  }
+}
+
+function isRefusal(reply: { readonly code: string }): reply is Refusal {
+  return reply.code === 'EPOCH' || reply.code === 'MISSING' || reply.code === 'FENCED';
+}
+
+/**
+ * A fault may be answered with these; that a ledger cannot be read may never be. Surveys that were slow may show two
+ * witnesses blank that never were so at once, so it may seem gone for a moment; in the end it may not.
+ */
+function isUndecided(error: unknown): boolean {
+  return (
+    error instanceof CountersignError &&
+    ['LEDGER_UNAVAILABLE', 'LEDGER_RECOVERING', 'LEDGER_MISSING'].includes(error.code)
+  );
+}
+
+function recovering(): CountersignError {
+  return new CountersignError('LEDGER_RECOVERING', 'the ledger is being recovered');
+}

@@ -1,0 +1,37 @@
+/**
+ * The rules of the protocol that live in Lua, or between the scripts and the recovery. The models keep all of them but
+ * those that a mutant removes.
+ */
+export type Rule =
+  /** A script that writes compares the history of the server with the fence. */
+  | 'fence'
+  /** A seal raises the promise, and the steps after it need that promise. */
+  | 'seal'
+  /** No epoch is promised, or claimed, twice. */
+  | 'epochs-are-unique'
+  /** A witness refuses events of epochs below its promise. */
+  | 'promise'
+  /** A witness without a ledger has no vote. */
+  | 'blank-has-no-vote'
+  /** A log is read only by the recovery that the witness has promised to. */
+  | 'read-after-seal'
+  /** A recovery writes to a server only while its claim stands. */
+  | 'claim'
+  /** What only the old keys hold is dropped. */
+  | 'drop-local'
+  /** A conflict is an event, which witnesses must have before it is answered. */
+  | 'conflict-is-witnessed'
+  /** Who was told of a conflict is told so again, even when what it contradicted is gone. */
+  | 'conflict-stands'
+  /** A decision that is repeated goes to the witnesses first, unless they are known to have it. */
+  | 'repeat-is-witnessed'
+  /** What is in force, a policy or a freeze, is on enough witnesses before anybody evaluates by it. */
+  | 'state-is-witnessed'
+  /** Once an epoch has begun at a witness, by an installation or an event, nothing is installed there in it. */
+  | 'no-install-once-begun'
+  /** A recovery installs on the witness that it surveyed, not on one that has lost its disk since. */
+  | 'same-witness';
+
+export type Removed = ReadonlySet<Rule>;
+
+export const ALL_RULES: Removed = new Set();

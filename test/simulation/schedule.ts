@@ -1,0 +1,337 @@
+/**
+ * One schedule: replicas, servers and witnesses, and a seed that decides what happens next. In the end everything is
+ * mended, the ledger is recovered a last time, and what was answered must be in it.
+ */
+import { audit } from './audit.js';
+import { Chance } from './chance.js';
+import { frozenBy, type Question, questions } from './events.js';
+import { type Breakable, detour, happen, holdUp, weigh } from './faults.js';
+import type { Route } from './network.js';
+import { Broken, Promises } from './promises.js';
+import { type Product, Replica, type Surroundings } from './replica.js';
+import type { Removed } from './rules.js';
+import { Servers } from './servers.js';
+import { WitnessModel } from './witness-model.js';
+
+export interface Outcome {
+  readonly steps: number;
+  readonly recoveries: number;
+  readonly answers: number;
+  readonly broken?: Broken;
+  /** What happened, a line each. */
+  readonly trace: readonly string[];
+  /** The steps in which somebody began something, or something went wrong. */
+  readonly happenings: readonly number[];
+}
+
+export interface ScheduleSettings {
+  readonly seed: number;
+  readonly product: Product;
+  readonly removed: Removed;
+  /** Steps in which nobody begins anything and nothing goes wrong, whatever the seed says. */
+  readonly without?: ReadonlySet<number>;
+}
+
+/** Things one replica is at, at most. */
+const TASKS = 4;
+
+/** So often it is looked what a recovery would find; and after every answer, every installation, and what arrives late. */
+const AUDIT_STEPS = 50;
+
+/** A recovery that takes longer loses its lock. */
+const LOCK_STEPS = 150;
+
+/** After the last fault nothing may take longer. */
+const CALM_STEPS = 20_000;
+
+const LEDGER = 'ledger';
+
+const LAST_FAULTS = [
+  'the primary comes back empty',
+  'everything is flushed',
+  'a fail-over',
+  'the primary restarts',
+];
+
+export class Schedule implements Breakable, Surroundings {
+  readonly chance: Chance;
+  readonly promises = new Promises((text) => {
+    this.#isAuditDue = true;
+    this.#note(text);
+  });
+  readonly servers: Servers;
+  readonly witnesses: readonly WitnessModel[];
+  readonly replicas: Replica[];
+  readonly product: Product;
+  readonly #product: Product;
+  #recoveries = 0;
+  #step = 0;
+  #troubles: { readonly ends: number; readonly undo: () => void }[] = [];
+  #failure: unknown;
+  readonly #faults: readonly string[];
+  readonly #faultRate: number;
+  readonly #questions: readonly Question[];
+  readonly #asked = new Set<Question>();
+
+  readonly #recoveryFaultRate: number;
+  readonly #heldUp: ReadonlySet<string>;
+  /** One replica at a time recovers, mostly. */
+  readonly #isLocking: boolean;
+  #lockedUntil = 0;
+  #isMended = false;
+  #isAuditDue = false;
+  readonly #trace: string[] = [];
+  readonly #happenings: number[] = [];
+  readonly #without: ReadonlySet<number>;
+
+  readonly removed: Removed;
+
+  constructor({ seed, product, removed, without = new Set() }: ScheduleSettings) {
+    this.removed = removed;
+    this.#without = without;
+    this.chance = new Chance(seed);
+    const { chance } = this;
+    this.#product = product;
+    this.product = { ...product, recover: (...args) => this.#recover(...args) };
+    this.servers = new Servers(removed);
+    const members = chance.happens(0.1) ? 5 : 3;
+    this.witnesses = Array.from(
+      { length: members },
+      (_, index) => new WitnessModel(`witness-${index + 1}`, removed),
+    );
+    this.#begin();
+    const replicas = chance.between(2, 4);
+    this.replicas = Array.from({ length: replicas }, (_, index) => new Replica(`replica-${index + 1}`, this));
+    if (chance.happens(0.5)) for (const replica of this.replicas) this.#keepAway(replica);
+    this.#faults = weigh(chance);
+    this.#faultRate = chance.pick([0.005, 0.01, 0.03, 0.06]) ?? 0.01;
+    this.#recoveryFaultRate = chance.happens(0.6) ? this.#faultRate : 0.15;
+    this.#questions = questions(chance);
+    this.#heldUp = holdUp(chance);
+    this.#isLocking = chance.happens(0.7);
+    if (chance.happens(0.3)) chance.pick(this.witnesses)?.loseDisk();
+  }
+
+  async run(): Promise<Outcome> {
+    try {
+      const steps = this.chance.pick([200, 500, 1000]) ?? 200;
+      while (this.#step < steps) await this.#next();
+      await this.#mend();
+    } catch (error) {
+      this.#failure ??= error;
+    }
+    const { promises } = this;
+    const counts = {
+      steps: this.#step,
+      recoveries: this.#recoveries,
+      answers: promises.answers,
+      trace: this.#trace,
+      happenings: this.#happenings,
+    };
+    if (this.#failure === undefined) return counts;
+    const broken =
+      this.#failure instanceof Broken ? this.#failure : new Broken('no defect', String(this.#failure));
+    return { ...counts, broken };
+  }
+
+  readonly fail = (error: unknown): void => {
+    this.#failure ??= error;
+  };
+
+  readonly replace = (replica: Replica): void => {
+    const fresh = new Replica(replica.name, this);
+    replica.routes.forEach((route, index) => {
+      const successor = fresh.routes[index];
+      if (successor !== undefined) successor.isCut = route.isCut;
+    });
+    this.replicas[this.replicas.indexOf(replica)] = fresh;
+  };
+
+  readonly sent = (route: Route, what: string): void => {
+    const [call = ''] = what.split(' ');
+    if (this.#isMended || !this.#heldUp.has(call) || !this.chance.happens(0.35)) return;
+    this.#happening(() => {
+      this.#note(`fault: ${route.from.name} -> ${route.node.name}: ${what} is held up`);
+      detour(this, route);
+    });
+  };
+
+  readonly later = (steps: number, undo: () => void): void => {
+    this.#troubles.push({ ends: this.#step + steps, undo });
+  };
+
+  /** For this replica one of the witnesses is never there. */
+  #keepAway(replica: Replica): void {
+    const witness = this.chance.happens(0.6) ? this.chance.pick(this.witnesses) : undefined;
+    for (const route of replica.routes) if (route.node === witness) route.isCut = true;
+  }
+
+  /** As `ledger init` leaves it. */
+  #begin(): void {
+    const recorded = this.servers.run(this.servers.elected, (scripts) => scripts.init(LEDGER, 1));
+    for (const witness of this.witnesses) {
+      const { disk } = witness.survey(`first disk of ${witness.name}`);
+      witness.install({ ledger: LEDGER, epoch: 1 }, { disk, count: 0 });
+      witness.append({ ledger: LEDGER, epoch: 1 }, recorded.sequence, recorded.event);
+    }
+  }
+
+  /** With the lock, a replica that finds another one at it leaves it to that one; the lock ends by itself. */
+  async #recover(...args: Parameters<Product['recover']>): ReturnType<Product['recover']> {
+    if (this.#isLocking && !this.#isMended && this.#step < this.#lockedUntil) return { kind: 'overtaken' };
+    this.#lockedUntil = this.#step + LOCK_STEPS;
+    const result = await this.#product.recover(...args);
+    if (result.kind === 'recovered') {
+      this.#lockedUntil = 0;
+      this.#recoveries += 1;
+      this.#note(`recovered: epoch ${result.epoch}, ${result.events} events`);
+    }
+    return result;
+  }
+
+  async #next(): Promise<void> {
+    const { chance } = this;
+    const roll = chance.next();
+    const isRecovering = this.replicas.some((replica) => replica.isRecovering);
+    const faultRate = isRecovering ? this.#recoveryFaultRate : this.#faultRate;
+    if (roll < faultRate) this.#happening(() => this.#fault(chance.pick(this.#faults)));
+    else if (roll < faultRate + 0.08 || !this.#deliver()) this.#happening(() => this.#initiative());
+    const replica = chance.happens(0.15) ? chance.pick(this.servers.replicas) : undefined;
+    if (replica !== undefined) this.servers.replicate(replica, chance.between(1, 4));
+    await this.#settle();
+  }
+
+  #note(text: string): void {
+    this.#trace.push(`${this.#step} ${text}`);
+  }
+
+  #happening(happen: () => void): void {
+    if (this.#without.has(this.#step)) return;
+    this.#happenings.push(this.#step);
+    happen();
+  }
+
+  #fault(name: string | undefined): void {
+    this.#note(`fault: ${name}`);
+    happen(name, this);
+  }
+
+  async #settle(): Promise<void> {
+    this.#step += 1;
+    this.chance.begin(this.#step);
+    this.promises.now = this.#step;
+    const over = this.#troubles.filter(({ ends }) => ends <= this.#step);
+    if (over.length > 0) {
+      this.#troubles = this.#troubles.filter((trouble) => !over.includes(trouble));
+      for (const { undo } of over) undo();
+    }
+    // Whoever got a reply goes on until it waits again.
+    await new Promise(setImmediate);
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#step % AUDIT_STEPS === 0 || this.#isAuditDue) await this.#audit();
+  }
+
+  #audit(): Promise<void> {
+    this.#isAuditDue = false;
+    return audit({ ...this, product: this.#product }, (journal) => this.promises.checkLog(journal));
+  }
+
+  #deliver(): boolean {
+    const deliverable = this.replicas.flatMap((replica) =>
+      replica.routes.flatMap((route) => route.deliverable()),
+    );
+    const delivery = this.chance.pick(deliverable);
+    if (delivery !== undefined) this.#note(delivery.text());
+    delivery?.run();
+    if (delivery?.isLate || delivery?.isInstallation) this.#isAuditDue = true;
+    return delivery !== undefined;
+  }
+
+  /** Somebody begins something. */
+  #initiative(): void {
+    const { chance } = this;
+    const replica = chance.pick(this.replicas.filter(({ tasks, isStalled }) => tasks < TASKS && !isStalled));
+    if (replica === undefined) return;
+    const roll = chance.next();
+    const isBlank = this.witnesses.some((witness) => witness.isBlank);
+    if (roll < 0.8 - (isBlank ? 0.2 : 0)) this.#ask(replica, chance.below(Math.ceil(this.#step / 40) + 2));
+    else if (isBlank && roll < 0.8) void replica.does(() => replica.recover().then(() => undefined));
+    else if (roll < 0.86) void replica.does(() => replica.confirmPending());
+    else if (roll < 0.9) void replica.does(() => replica.change('policy', `version-${chance.below(3)}`));
+    else if (roll < 0.93) void replica.does(() => replica.change('freeze', 'freeze-1'));
+    else if (roll < 0.98) void replica.does(() => replica.change('unfreeze', 'freeze-1'));
+    else void replica.does(() => replica.recover().then(() => undefined));
+  }
+
+  #ask(replica: Replica, index: number): void {
+    const question = this.#questions[index % this.#questions.length];
+    if (question === undefined) return;
+    this.#asked.add(question);
+    void replica.does(() => replica.ask(question));
+  }
+
+  /** Nothing goes wrong any more, but that one witness may be away and the server forgets once more. */
+  async #mend(): Promise<void> {
+    const { chance, servers, witnesses } = this;
+    this.#isMended = true;
+    for (const { undo } of this.#troubles) undo();
+    this.#troubles = [];
+    servers.rejoin();
+    await this.#calm();
+    for (const replica of this.replicas) replica.die(true);
+    const last = new Replica('last', this);
+    this.replicas.splice(0, this.replicas.length, last);
+    const away = witnesses.some(({ isBlank }) => isBlank) ? undefined : chance.pick(witnesses);
+    if (away !== undefined) away.isDown = chance.happens(0.8);
+    this.#fault(chance.pick(LAST_FAULTS));
+    last.renew();
+    await this.#lastRecovery(last);
+    this.promises.checkLog(this.#journal());
+    await this.#askAll(last);
+    this.promises.checkLog(this.#journal());
+  }
+
+  async #lastRecovery(last: Replica): Promise<void> {
+    let isRecovered = false;
+    await this.#finish(last, async () => {
+      isRecovered = await last.recover();
+    });
+    if (!isRecovered)
+      throw new Broken('it comes back', 'nothing is wrong any more, and it cannot be recovered');
+  }
+
+  /** Every question has an answer now: the one that was given, where one was. */
+  async #askAll(last: Replica): Promise<void> {
+    for (const id of frozenBy(this.#journal()).keys())
+      await this.#finish(last, () => last.change('unfreeze', id));
+    for (const question of this.#asked) {
+      await this.#finish(last, () => last.ask(question));
+      if (!this.promises.isAnswered(question)) {
+        throw new Broken(
+          'it comes back',
+          `${question.ask} is not answered although nothing is wrong any more`,
+        );
+      }
+    }
+  }
+
+  async #finish(replica: Replica, work: () => Promise<void>): Promise<void> {
+    void replica.does(work);
+    await this.#calm();
+  }
+
+  /** Until nobody waits for anything. */
+  async #calm(): Promise<void> {
+    await this.#settle();
+    for (let step = 0; step < CALM_STEPS; step += 1) {
+      if (!this.#deliver()) return;
+      await this.#settle();
+    }
+    throw new Broken('it comes back', 'nothing is wrong any more, and replicas are still at it');
+  }
+
+  #journal() {
+    const { meta, keys } = this.servers.elected.dataset;
+    return keys.get(meta.epoch)?.journal ?? [];
+  }
+}

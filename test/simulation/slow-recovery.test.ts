@@ -1,0 +1,85 @@
+import { describe, expect, test } from '@jest/globals';
+import { messageOf } from '../../src/core/errors.js';
+import { appendToMajority } from '../../src/ledger/witness/quorum.js';
+import { recover } from '../../src/ledger/witness/recovery.js';
+import { unavailable } from './network.js';
+import { primaryPort, witnessPort } from './ports.js';
+import { ALL_RULES, type Removed } from './rules.js';
+import { Servers } from './servers.js';
+import { WitnessModel } from './witness-model.js';
+
+const LEDGER = 'ledger';
+
+/**
+ * Chance takes some ten thousand schedules to come by this, so it is told: a recovery finds a witness blank and then stands
+ * still; another one gives that witness its vote back; it answers for an event, and loses its disk again.
+ */
+async function tellStory(removed: Removed): Promise<string> {
+  const servers = new Servers(removed);
+  const witnesses = ['one', 'two', 'three'].map((name) => new WitnessModel(name, removed));
+  const [, two, three] = witnesses;
+  if (two === undefined || three === undefined) throw new Error('there are three');
+  const portsTo = (away: WitnessModel | undefined, wait: (name: string, what: string) => Promise<void>) => ({
+    primary: primaryPort(async (_, script) => servers.run(servers.elected, script)),
+    witnesses: witnesses.map((witness) =>
+      witnessPort(witness, async (what, run) => {
+        if (witness === away) throw unavailable(witness);
+        await wait(witness.name, what);
+        return run();
+      }),
+    ),
+    progress: () => undefined,
+  });
+  const atOnce = async () => undefined;
+
+  const begun = servers.run(servers.elected, (scripts) => scripts.init(LEDGER, 1));
+  for (const { name, port } of portsTo(undefined, atOnce).witnesses.map((port, index) => ({
+    name: index,
+    port,
+  }))) {
+    expect(
+      await port.install({ ledger: LEDGER, epoch: 1 }, { disk: (await port.survey()).disk, count: 0 }),
+    ).toBe(true);
+    expect([name, await port.append({ ledger: LEDGER, epoch: 1 }, begun.sequence, begun.event)]).toEqual([
+      name,
+      'kept',
+    ]);
+  }
+  three.loseDisk();
+
+  const [reached, goesOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const slow = recover(
+    portsTo(undefined, async (name, what) => {
+      if (name !== 'three' || !what.startsWith('stage')) return;
+      reached.resolve();
+      await goesOn.promise;
+    }),
+    { epoch: 1, evenIfOpen: true },
+  );
+  await reached.promise;
+  const other = await recover(portsTo(undefined, atOnce), { epoch: 1, evenIfOpen: true });
+  if (other.kind !== 'recovered') throw new Error('nothing disturbs it');
+  const event = { sequence: 2, event: 'freeze 1 {"type":"freeze","id":"freeze-1"}' };
+  const ballot = { ledger: LEDGER, epoch: other.epoch };
+  expect(await appendToMajority(portsTo(witnesses[0], atOnce).witnesses, ballot, event)).toBe('kept');
+  three.loseDisk();
+  goesOn.resolve();
+  expect(await slow).toEqual({ kind: 'overtaken' });
+
+  try {
+    const last = await recover(portsTo(two, atOnce), { epoch: other.epoch, evenIfOpen: true });
+    return last.kind === 'recovered' ? `recovered with ${last.events} of 2 events` : last.kind;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+describe('a recovery that goes on after the disk that it surveyed was lost', () => {
+  test('gives no vote to the new disk, which knows nothing of what the old one answered for', async () => {
+    expect(await tellStory(ALL_RULES)).toContain('1 of 3 witnesses promised, and 2 must');
+  });
+
+  test('would lose an event that was answered if it did', async () => {
+    expect(await tellStory(new Set(['same-witness']))).toBe('recovered with 1 of 2 events');
+  });
+});
