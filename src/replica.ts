@@ -14,6 +14,7 @@ import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.
 import { startExporting, startKeeping } from './exporting.js';
 import { Answering, type Outlets, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
+import { Janitor, type JanitorSettings, upkeepLog } from './janitor.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
 import {
   type LedgerSettings,
@@ -74,6 +75,10 @@ export function composeReplica(
   watch(metrics, { config, workspaces, readiness });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const keeping = startKeeping(config.audit, { metrics, logger });
+  const janitors = workspaces.map(({ name, ledger, ports: { clock } }) =>
+    janitorOf({ workspace: name, ledger, alone, clock, observer: upkeepLog(name, logger) }, config),
+  );
+  for (const janitor of janitors) janitor.start();
   return {
     config,
     logger,
@@ -89,11 +94,18 @@ export function composeReplica(
     }),
     readiness,
     async close() {
-      await Promise.all([exporting.stop(), keeping.stop()]);
+      await Promise.all([exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
     },
   };
+}
+
+function janitorOf(
+  settings: Omit<JanitorSettings, 'retentionMs' | 'demandsExport'>,
+  { ledger, audit }: Pick<Config, 'ledger' | 'audit'>,
+): Janitor {
+  return new Janitor({ ...settings, retentionMs: ledger.retention, demandsExport: audit !== undefined });
 }
 
 function chainsIn(workspaces: readonly Workspace[], name: string): Chains {

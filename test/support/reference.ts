@@ -317,6 +317,8 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
     'The message does not show the whole new vault. Let people vote on it, or compare a captured message with the page of the protocol.',
   DEVICE_SUFFICES: 'Raise the threshold, or give no device that much weight.',
   REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',
+  RELEASED_BEFORE:
+    '**Investigate**: somebody asks for a signature of a transaction that was said to be over. What it had charged was given back.',
 };
 
 export function undecidedTable(): string {
