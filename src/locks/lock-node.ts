@@ -31,7 +31,7 @@ const FAST_TO_FAIL = {
   // It would need INFO; a server that still loads its data refuses scripts by itself.
   enableReadyCheck: false,
   disableClientInfo: true,
-  commandTimeout: 250,
+  commandTimeout: 150,
   connectTimeout: 300,
   disconnectTimeout: 100,
   socketTimeout: 1000,
