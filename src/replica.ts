@@ -11,9 +11,10 @@ import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
 import type { Chains, Ledger, SingleFlight } from './core/ports.js';
 import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
-import { startExporting } from './exporting.js';
+import { startExporting, startKeeping } from './exporting.js';
 import { Answering, type Outlets, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
+import { Janitor, type JanitorSettings, upkeepLog } from './janitor.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
 import {
   type LedgerSettings,
@@ -73,6 +74,11 @@ export function composeReplica(
   const readiness = new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics)));
   watch(metrics, { config, workspaces, readiness });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
+  const keeping = startKeeping(config.audit, { metrics, logger });
+  const janitors = workspaces.map(({ name, ledger, ports: { clock } }) =>
+    janitorOf({ workspace: name, ledger, alone, clock, observer: upkeepLog(name, logger) }, config),
+  );
+  for (const janitor of janitors) janitor.start();
   return {
     config,
     logger,
@@ -84,14 +90,22 @@ export function composeReplica(
       metrics,
       logger,
       tracer,
+      ...(keeping.keep && { keep: keeping.keep }),
     }),
     readiness,
     async close() {
-      await exporting.stop();
+      await Promise.all([exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
     },
   };
+}
+
+function janitorOf(
+  settings: Omit<JanitorSettings, 'retentionMs' | 'demandsExport'>,
+  { ledger, audit }: Pick<Config, 'ledger' | 'audit'>,
+): Janitor {
+  return new Janitor({ ...settings, retentionMs: ledger.retention, demandsExport: audit !== undefined });
 }
 
 function chainsIn(workspaces: readonly Workspace[], name: string): Chains {

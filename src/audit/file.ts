@@ -18,6 +18,13 @@ export function isFileName(name: string): boolean {
   return FILE_NAME.test(name);
 }
 
+/** When its first message was answered, and something that no other file has: names sort by time. */
+const ORIGINALS_FILE_NAME = /^originals-\d{8}T\d{9}Z-[0-9a-f]{8}\.jsonl$/;
+
+export function originalsFileName(atMs: number, mark: string): string {
+  return `originals-${new Date(atMs).toISOString().replace(/[-:.]/g, '')}-${mark}.jsonl`;
+}
+
 /** One line of a file; its bytes are valid until the next piece is asked for. */
 export interface FileLine {
   /** From 1. */
@@ -82,14 +89,22 @@ async function opened(file: string): Promise<FileHandle> {
 
 /** The audit files below these folders, and the files named themselves. Throws FILE_UNREADABLE when there are none. */
 export function auditFilesIn(paths: readonly string[]): readonly string[] {
+  return filesIn(paths, FILE_NAME, 'audit files');
+}
+
+/** Files of originals, likewise. */
+export function originalsFilesIn(paths: readonly string[]): readonly string[] {
+  return filesIn(paths, ORIGINALS_FILE_NAME, 'files of originals');
+}
+
+function filesIn(paths: readonly string[], name: RegExp, what: string): readonly string[] {
   const files = paths.flatMap((path) => {
     if (!existsSync(path)) throw new CountersignError('FILE_UNREADABLE', `there is no ${path}`);
     if (!statSync(path).isDirectory()) return [path];
     const found = readdirSync(path, { recursive: true, withFileTypes: true })
-      .filter((entry: Dirent) => entry.isFile() && FILE_NAME.test(entry.name))
+      .filter((entry: Dirent) => entry.isFile() && name.test(entry.name))
       .map((entry: Dirent) => join(entry.parentPath, entry.name));
-    if (found.length === 0)
-      throw new CountersignError('FILE_UNREADABLE', `there are no audit files in ${path}`);
+    if (found.length === 0) throw new CountersignError('FILE_UNREADABLE', `there are no ${what} in ${path}`);
     return found.sort();
   });
   return [...new Set(files)];

@@ -4,7 +4,7 @@ import { readText } from '../config/load.js';
 import type { Config, WorkspaceConfig } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
-import { entriesFor, type InstancePlan, planInstances } from '../core/policy/fill.js';
+import { entriesFor, historyNeeded, type InstancePlan, planInstances } from '../core/policy/fill.js';
 import type { ActivePolicy, Chains, JournalEvent, Ledger } from '../core/ports.js';
 import {
   authenticateActivation,
@@ -152,12 +152,30 @@ class Filling {
     if (fresh.length === 0) return (await ledger.state()).sequence;
     for (;;) {
       const events = await ledger.events(this.#covered, PAGE);
-      if (this.#covered === 0) refuseLateBeginning(events[0], fresh);
+      await this.#refuseForgotten(fresh);
       const filled = await this.#fill(events, fresh);
       this.#covered = events.at(-1)?.sequence ?? this.#covered;
       // Filling is an event too, and others may have come before it.
       if (filled === 0 && events.length < PAGE) return this.#covered;
     }
+  }
+
+  /**
+   * What was forgotten by now, before it was read, cannot be counted: a limit that looks back further must be told to
+   * start empty.
+   */
+  async #refuseForgotten(fresh: readonly string[]): Promise<void> {
+    const { nowMs, trimmed } = await this.request.ledger.upkeep.kept();
+    if (trimmed === undefined || trimmed.sequence <= this.#covered) return;
+    const limit = fresh.find((name) => {
+      const from = historyNeeded(this.policy, [name], nowMs);
+      return from === 'beginning' || (from !== undefined && from <= trimmed.atMs);
+    });
+    if (limit === undefined) return;
+    throw new CountersignError(
+      'LIMIT_HISTORY_SHORT',
+      `limit ${limit} cannot be filled: the events up to ${trimmed.sequence} were forgotten (ledger.retention); --start-empty ${limit} accepts that it counts from the next one`,
+    );
   }
 
   /** Resolves to the number of entries. */
@@ -180,13 +198,4 @@ class Filling {
     }
     return entries.length;
   }
-}
-
-/** A journal that was trimmed cannot tell what its older part held. */
-function refuseLateBeginning(first: JournalEvent | undefined, fresh: readonly string[]): void {
-  if (first === undefined || first.type === 'ledger') return;
-  throw new CountersignError(
-    'LIMIT_HISTORY_SHORT',
-    `the journal begins at event ${first.sequence}: too late to fill ${fresh.join(', ')}; --start-empty LIMIT accepts that a limit starts from zero`,
-  );
 }

@@ -7,6 +7,7 @@ import type { ExportMark } from '../core/export.js';
 import { auditEvidenceCommand, isEvidence } from './audit-evidence.js';
 import { auditFollowCommand } from './audit-follow.js';
 import { checkpointKeys } from './audit-keys.js';
+import { auditOpenCommand } from './audit-open.js';
 import { auditShowCommand } from './audit-show.js';
 import { type SignedEvent, StatementCheck } from './audit-statements.js';
 import { withLedger } from './ledger.js';
@@ -25,7 +26,7 @@ interface VerifyOptions {
 
 export function auditCommand(): Command {
   const command = new Command('audit').description(
-    'the exported journal: verify it, look into it, hand out a part as evidence',
+    'the exported journal: verify it, look into it, hand out a part as evidence; and originals, if they are kept',
   );
   command
     .command('verify')
@@ -62,6 +63,7 @@ export function auditCommand(): Command {
   return command
     .addCommand(auditShowCommand())
     .addCommand(auditEvidenceCommand())
+    .addCommand(auditOpenCommand())
     .addCommand(auditFollowCommand());
 }
 

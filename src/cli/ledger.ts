@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
 import type { Recovery, WitnessState } from '../core/fence.js';
 import type { Ledger } from '../core/ports.js';
+import type { Kept } from '../core/upkeep.js';
 import { openLedger } from '../ledger/index.js';
 import { createLocks, singleFlight } from '../locks/locks.js';
 import { ledgerSettings, lockNodes } from '../replica.js';
@@ -121,10 +122,11 @@ async function status(options: LedgerOptions): Promise<void> {
     const fence = await ledger.fence?.state();
     const witnesses = await ledger.witnesses?.states();
     const policy = state.policy;
+    const kept = await ledger.upkeep.kept();
     const text = [
       `workspace   ${name}`,
       `ledger      ${state.identity} (${ledger.kind})`,
-      `events      ${state.sequence}`,
+      `events      ${keptText(state.sequence, kept)}`,
       `policy      ${policy === undefined ? 'none is active' : `${policy.version} since event ${policy.sequence}`}`,
       `freezes     ${state.freezes.length === 0 ? 'none' : state.freezes.map((freeze) => `${freeze.id} (${freeze.reason})`).join(', ')}`,
       ...(fence === undefined
@@ -142,6 +144,7 @@ async function status(options: LedgerOptions): Promise<void> {
         identity: state.identity,
         kind: ledger.kind,
         sequence: state.sequence,
+        kept,
         policy: policy === undefined ? null : { version: policy.version, sequence: policy.sequence },
         freezes: state.freezes,
         ...(fence === undefined ? {} : { fence }),
@@ -152,6 +155,25 @@ async function status(options: LedgerOptions): Promise<void> {
     );
     if (problems.some(({ blocks }) => blocks)) process.exitCode = 1;
   });
+}
+
+function keptText(sequence: number, { nowMs, oldest, checkpoint, trimmed }: Kept): string {
+  const lines = [
+    String(sequence),
+    ...(oldest === undefined
+      ? []
+      : [`the oldest that is kept is event ${oldest.sequence}, ${ageText(nowMs - oldest.atMs)} old`]),
+    checkpoint === undefined || trimmed === undefined
+      ? 'none was forgotten'
+      : `forgotten up to event ${trimmed.sequence}, of ${new Date(trimmed.atMs).toISOString()}; checkpoint at event ${checkpoint.sequence}`,
+  ];
+  return lines.join('\n            ');
+}
+
+const DAY_MS = 86_400_000;
+
+function ageText(ms: number): string {
+  return ms < DAY_MS ? `${Math.floor(ms / 60_000)} minutes` : `${Math.floor(ms / DAY_MS)} days`;
 }
 
 function witnessText(state: WitnessState, index: number): string {

@@ -9,6 +9,7 @@ import { freezeCommand } from './freeze.js';
 import { keysCommand } from './keys.js';
 import { ledgerCommand } from './ledger.js';
 import { activateLedgerCommand } from './ledger-activate.js';
+import { releaseCommand } from './ledger-release.js';
 import { policyCommand } from './policy.js';
 import { activateCommand } from './policy-activate.js';
 import { serveCommand } from './serve.js';
@@ -31,7 +32,7 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(unfreezeCommand())
     .addCommand(auditCommand())
     .addCommand(policyCommand({ chains: createChains, print }).addCommand(activateCommand()))
-    .addCommand(ledgerCommand().addCommand(activateLedgerCommand()))
+    .addCommand(ledgerCommand().addCommand(activateLedgerCommand()).addCommand(releaseCommand()))
     .addCommand(keysCommand())
     .addCommand(verifyTxCommand())
     .addCommand(assetsCommand());

@@ -176,7 +176,7 @@ export function ledgerSchema(file: FileSchema) {
   const retention = duration
     .prefault('90d')
     .describe(
-      'How long decisions are kept at least: a policy with a longer window is refused. This version removes nothing.',
+      'How long decisions are kept: a policy with a longer window is refused. What is older is forgotten, and lifetime limits keep their totals.',
     );
   return z.discriminatedUnion(
     'kind',

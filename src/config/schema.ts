@@ -78,6 +78,21 @@ export function configSchema(folder: string) {
           .describe(
             'What signs how far the export has come. Keep its public half where replicas cannot write.',
           ),
+        originals: z
+          .strictObject({
+            directory: file.describe(
+              'Where files of sealed lines go, on a disk that outlives the replica; made when there is none. All ' +
+                'replicas may share it.',
+            ),
+            recipientKeyFile: file.describe(
+              'For whom they are sealed: a public key, PEM, RSA of at least 3072 bit. Keep its private half offline.',
+            ),
+          })
+          .optional()
+          .describe(
+            'Keeps the messages of co-signers and our answers word for word, sealed. No answer waits for it: what ' +
+              'cannot be written is dropped and counted.',
+          ),
       })
       .optional()
       .describe('The export of the journal as evidence; without it nothing is exported.'),

@@ -21,6 +21,7 @@ const DECISION_REASONS = {
   VAULT_UNKNOWN: 'the threshold of the vault, or the weight of its devices, is not known',
   DEVICE_SUFFICES: 'one device alone would reach the threshold of the vault',
   REJECTED_BEFORE: 'the same transaction was rejected at another stage or by another signer',
+  RELEASED_BEFORE: 'the charges of the same transaction were released: it must not be signed any more',
 } as const;
 
 /** Reasons of byte verification (what each means and when it is given: docs/verification.md). */

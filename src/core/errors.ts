@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   POLICY_UNTRUSTED: { exit: 4, meaning: 'the active policy is not signed by a configured operator' },
   STATEMENT_INVALID: { exit: 1, meaning: 'a signed statement does not verify, or says something else' },
   LIMIT_HISTORY_SHORT: { exit: 1, meaning: 'the journal is too short to fill a new limit' },
+  RELEASE_REFUSED: { exit: 1, meaning: 'the charges of a transaction cannot be released' },
   CONCURRENT_CHANGE: {
     exit: 1,
     meaning: 'the ledger changed while the command was preparing its own change',

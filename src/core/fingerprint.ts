@@ -77,7 +77,7 @@ function identifyTransaction(request: TransactionRequest): AskIdentity {
   const { protocol, requestId, txId, intent } = request;
   return {
     askKey: askKeyOf(request),
-    moneyKey: key(protocol, isBatchMember(requestId, txId) ? requestId : txId),
+    moneyKey: moneyKeyOf(protocol, isBatchMember(requestId, txId) ? requestId : txId),
     binding: { requestKey: key(protocol, requestId), txId },
     fingerprint: hash([txId, ...contentOf(request)]),
     coreFingerprint: hash([
@@ -96,6 +96,11 @@ function identifyTransaction(request: TransactionRequest): AskIdentity {
 
 function identifyChange(request: Exclude<Request, TransactionRequest>): AskIdentity {
   return { ...NOTHING_BOUND, askKey: askKeyOf(request), fingerprint: hash(contentOf(request)) };
+}
+
+/** @param id of a transaction; of a member of a batch its request id */
+export function moneyKeyOf(protocol: string, id: string): string {
+  return key(protocol, id);
 }
 
 /** A batch gives each member the transaction's id with a suffix as its request id. */

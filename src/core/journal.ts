@@ -56,7 +56,9 @@ export const EVENT_TYPES = [
   'conflict',
   'freeze',
   'unfreeze',
+  'release',
   'activation',
+  'checkpoint',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 

@@ -11,7 +11,9 @@ import type { Exports } from './export.js';
 import type { CommitObserver, Fence, LedgerProblem, Witnesses } from './fence.js';
 import type { JournalEvent } from './journal.js';
 import type { AssetSettings } from './policy/verification.js';
+import type { Releases } from './release.js';
 import type { RawTransaction, SignRequest, TransactionRequest } from './request.js';
+import type { Upkeep } from './upkeep.js';
 
 export type { JournalEvent } from './journal.js';
 export { type Clock, DEADLINE_PASSED, type Deadline } from './time.js';
@@ -295,7 +297,7 @@ export interface Activation {
  * The shared memory. Every method rejects with a CountersignError whose code is one of the LEDGER_* codes or
  * CLOCK_SKEW when nothing can be said; a rejected commit may or may not have been recorded, and repeating it is safe.
  */
-export interface Ledger {
+export interface Ledger extends Releases {
   readonly kind: 'redis' | 'embedded';
   /** Writes the identity of a new ledger, once. LEDGER_EXISTS when there is one. */
   init(): Promise<{ readonly identity: string }>;
@@ -316,6 +318,8 @@ export interface Ledger {
   usage(counters: readonly Counter[]): Promise<readonly string[]>;
   /** The standing decision of an ask, for people; no part of deciding. */
   lookup(askKey: string): Promise<Decision | undefined>;
+  /** What is kept, and forgetting what is older than the retention. */
+  readonly upkeep: Upkeep;
   /** Absent when the store cannot come back with less than it acknowledged, or recovers by itself. */
   readonly fence?: Fence;
   readonly exports: Exports;

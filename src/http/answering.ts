@@ -1,5 +1,6 @@
 /** From bytes on the wire to bytes on the wire: receive, decide, answer. */
 import type { Logger } from 'pino';
+import type { Original } from '../audit/original.js';
 import { type DecisionPorts, decide } from '../core/decide.js';
 import { type Outcome, undecided } from '../core/decision.js';
 import { assert, errorCodeOf, messageOf, unreachable } from '../core/errors.js';
@@ -40,6 +41,8 @@ export interface AnsweringParts extends Outlets {
   /** By workspace and co-signer. */
   readonly timing: (request: Request) => CosignerTiming;
   readonly metrics: Metrics;
+  /** Takes what was asked and answered, word for word. Never waits, and never throws. Absent: nothing is kept. */
+  readonly keep?: (original: Original) => void;
 }
 
 export interface Inbound extends Omit<InboundMessage, 'route'> {
@@ -50,6 +53,8 @@ export interface Inbound extends Omit<InboundMessage, 'route'> {
 interface Way {
   readonly startedAt: number;
   readonly trail: Trail;
+  /** Told of each request in it, and of the answer as it is sent. */
+  readonly keep: (request: Request, outcome: Outcome, sent: OutboundMessage) => void;
 }
 
 /** More would wait past their deadlines; those that are turned away cost a signature and are asked again. */
@@ -108,8 +113,10 @@ export class Answering {
     const endpoint = this.#endpointOf(inbound.path);
     if (endpoint === undefined) return this.#pathUnknown(inbound.path);
     const trail = Trail.of(inbound.headers.traceparent, this.parts.tracer);
+    const { path, ...rest } = inbound;
+    const message = { ...rest, route: path.slice(endpoint.path.length) };
     try {
-      return await this.#answerAt(endpoint, inbound, { startedAt, trail });
+      return await this.#answerAt(endpoint, message, { startedAt, trail, keep: this.#keeperOf(message) });
     } catch (error) {
       trail.end({ code: errorCodeOf(error) });
       throw error;
@@ -118,12 +125,11 @@ export class Answering {
 
   async #answerAt(
     endpoint: Endpoint,
-    { path: asked, ...message }: Inbound,
+    message: InboundMessage,
     way: Way,
   ): Promise<OutboundMessage | undefined> {
     const { startedAt, trail } = way;
-    const route = asked.slice(endpoint.path.length);
-    const received = await trail.during('receive', () => endpoint.protocol.receive({ ...message, route }));
+    const received = await trail.during('receive', () => endpoint.protocol.receive(message));
     switch (received.kind) {
       case 'refused':
         trail.end({ code: received.code });
@@ -138,7 +144,10 @@ export class Answering {
           ? await trail.during('answer', () => endpoint.protocol.answer(request, outcome))
           : undefined;
         this.#tell({ request, outcome, path: endpoint.shownAs, answered, seconds: since(startedAt) }, trail);
-        return answer && traced(answer, trail);
+        if (answer === undefined) return undefined;
+        const sent = traced(answer, trail);
+        way.keep(request, outcome, sent);
+        return sent;
       }
       default:
         return unreachable(received);
@@ -148,7 +157,7 @@ export class Answering {
   async #answerBatch(
     endpoint: Endpoint,
     { requests, problems, answer }: Received & { kind: 'batch' },
-    { startedAt, trail }: Way,
+    { startedAt, trail, keep }: Way,
   ): Promise<OutboundMessage> {
     for (const problem of problems) this.#noted(endpoint, { code: 'REQUEST_MALFORMED', problem }, trail);
     const decided = await Promise.all(
@@ -162,7 +171,21 @@ export class Answering {
     for (const { request, outcome, own } of decided)
       this.#tell({ request, outcome, path: endpoint.shownAs, answered: true, seconds }, own);
     this.#end(trail, { requests: requests.length });
-    return traced(answers, trail);
+    const sent = traced(answers, trail);
+    for (const { request, outcome } of decided) keep(request, outcome, sent);
+    return sent;
+  }
+
+  #keeperOf(message: InboundMessage): Way['keep'] {
+    const { keep } = this.parts;
+    if (keep === undefined) return () => undefined;
+    // Looked up now: a connection that closes meanwhile has forgotten it.
+    const asked = { ...message, certificateSha256: message.certificateSha256() };
+    return ({ protocol, workspace, cosigner, requestId }, outcome, answer) => {
+      const sequence = outcome.kind === 'decided' ? outcome.decision.sequence : undefined;
+      const about = { protocol, workspace, cosigner, requestId, sequence };
+      keep({ atMs: Date.now(), ...about, request: asked, answer });
+    };
   }
 
   async #decide(request: Request, startedAt: number, trail: Trail): Promise<Outcome> {

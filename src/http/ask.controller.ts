@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { type PeerCertificate, TLSSocket } from 'node:tls';
 import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Answering } from './answering.js';
@@ -51,5 +51,7 @@ function headersOf(raw: readonly string[]): Readonly<Record<string, string>> {
 
 function certificateOf(socket: Socket): string | undefined {
   if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-  return socket.getPeerCertificate().fingerprint256?.replaceAll(':', '').toLowerCase();
+  // Null once the connection is closed, whatever the types say.
+  const certificate: PeerCertificate | null = socket.getPeerCertificate();
+  return certificate?.fingerprint256?.replaceAll(':', '').toLowerCase();
 }

@@ -8,6 +8,7 @@ import { CompactSign, compactVerify, errors } from 'jose';
 import { z } from 'zod';
 import { assert, CountersignError } from '../core/errors.js';
 import type { Authenticate } from '../core/policy/rulebook.js';
+import { RELEASE_REASONS } from '../core/release.js';
 import { algorithmOf, invalid, readPrivateKeyFile, readPublicKeyFile } from './key-file.js';
 import { spkiSha256 } from './published-keys.js';
 
@@ -51,6 +52,16 @@ const statementSchema = z.discriminatedUnion('statement', [
     sequence: z.int().positive(),
     /** What the operator has made sure of. */
     oldPrimary: z.literal('stopped'),
+    issuedAt: z.iso.datetime(),
+  }),
+  z.strictObject({
+    statement: z.literal('release'),
+    ledger: name,
+    workspace: name,
+    /** The id of the transaction of which no signature can exist; of a member of a batch, its request id. */
+    transaction: name,
+    /** What became of it. */
+    reason: z.enum(RELEASE_REASONS),
     issuedAt: z.iso.datetime(),
   }),
 ]);

@@ -3,6 +3,7 @@ import type { Charge, Decision } from '../core/decision.js';
 import { MAX_CHARGES, REASONS, undecided } from '../core/decision.js';
 import { assert, CountersignError } from '../core/errors.js';
 import type { CounterEntry, Proposal } from '../core/ports.js';
+import type { Release } from '../core/release.js';
 
 /** A replica whose clock differs more from the ledger's decides nothing. */
 export const CLOCK_TOLERANCE_MS = 2000;
@@ -29,7 +30,7 @@ export function checkWorkspace(workspace: string): void {
 }
 
 /** Reasons that only the ledger finds. */
-export type LedgerReason = Extract<Decision['reason'], `CONFLICT_${string}` | 'REJECTED_BEFORE'>;
+export type LedgerReason = Extract<Decision['reason'], `CONFLICT_${string}` | `${string}_BEFORE`>;
 
 export function ledgerSentence(reason: LedgerReason): string {
   return `Rejected: ${REASONS[reason]}.`;
@@ -78,6 +79,29 @@ export function checkEntry(entry: CounterEntry): void {
   checkCounter(entry);
   checkKey(entry.moneyKey, 'money key');
   assert(Number.isSafeInteger(entry.atMs), 'an entry is at a whole millisecond');
+}
+
+const MAX_NOTE_CHARACTERS = 1024;
+
+export function checkRelease({ moneyKey, note = '' }: Release): void {
+  checkKey(moneyKey, 'money key');
+  assert(note.length <= MAX_NOTE_CHARACTERS, `a note has at most ${MAX_NOTE_CHARACTERS} characters`);
+}
+
+/** Only what was decided can be released, and only when every counter that it was charged to is known. */
+export function checkKnown<Known extends { readonly isCut: boolean }>(
+  moneyKey: string,
+  known: Known | undefined,
+): asserts known is Known {
+  if (known === undefined) {
+    throw new CountersignError('RELEASE_REFUSED', `nothing was decided about ${moneyKey}: it holds nothing`);
+  }
+  if (known.isCut) {
+    throw new CountersignError(
+      'RELEASE_REFUSED',
+      `too many decisions are about ${moneyKey}: the counters that it was charged to are not known any more`,
+    );
+  }
 }
 
 function checkCounter({ counter, window, need }: Pick<CounterEntry, 'counter' | 'window' | 'need'>): void {

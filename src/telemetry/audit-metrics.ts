@@ -1,4 +1,4 @@
-/** What Prometheus sees of the journal's export. */
+/** What Prometheus sees of evidence: of the journal's export, and of originals. */
 import { Counter, Gauge, type Registry } from 'prom-client';
 
 export class AuditMetrics {
@@ -6,6 +6,9 @@ export class AuditMetrics {
   readonly #behind: Gauge<'workspace'>;
   readonly #lastSuccess: Gauge<'workspace'>;
   readonly #errors: Counter<'workspace'>;
+  readonly #originalsWritten: Counter;
+  readonly #originalsDropped: Counter;
+  readonly #originalsErrors: Counter;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -34,6 +37,21 @@ export class AuditMetrics {
       labelNames,
       registers,
     });
+    this.#originalsWritten = new Counter({
+      name: 'countersign_originals_written_total',
+      help: 'Answered requests whose messages this replica has written to its files of originals.',
+      registers,
+    });
+    this.#originalsDropped = new Counter({
+      name: 'countersign_originals_dropped_total',
+      help: 'Answered requests whose messages were not kept, because the disk did not take them in time; they are gone.',
+      registers,
+    });
+    this.#originalsErrors = new Counter({
+      name: 'countersign_originals_errors_total',
+      help: 'Attempts to write originals that failed and are made again; nothing is lost yet, and no answer is affected.',
+      registers,
+    });
   }
 
   exported(workspace: string, { lines, behind }: { readonly lines: number; readonly behind: number }): void {
@@ -45,5 +63,17 @@ export class AuditMetrics {
 
   failed(workspace: string): void {
     this.#errors.inc({ workspace });
+  }
+
+  originalsWritten(count: number): void {
+    this.#originalsWritten.inc(count);
+  }
+
+  originalsDropped(count: number): void {
+    this.#originalsDropped.inc(count);
+  }
+
+  originalsFailed(): void {
+    this.#originalsErrors.inc();
   }
 }

@@ -110,6 +110,29 @@ const CASES: readonly Case[] = [
     { ignoreSchema: true },
   ],
   [
+    'originals that go with the pod',
+    {
+      config: {
+        audit: { originals: { directory: 'var/originals', recipientKeyFile: 'keys/recipient.pub.pem' } },
+      },
+    },
+    'config.audit.originals.directory: var/originals would be lost with the pod: name a folder of storage.mountPath (with storage.enabled) or of one of extraVolumeMounts',
+    { ignoreSchema: true },
+  ],
+  [
+    'originals sealed for nobody',
+    {
+      config: {
+        audit: {
+          originals: { directory: '/var/lib/countersign/originals', recipientKeyFile: 'recipient.pub.pem' },
+        },
+      },
+      storage: { enabled: true, accessModes: ['ReadWriteMany'] },
+    },
+    'config.audit.originals.recipientKeyFile: there is no recipient.pub.pem: give it in files, or write secrets/NAME/KEY for the key KEY of the Secret NAME',
+    { ignoreSchema: true },
+  ],
+  [
     'a disk of one node for several replicas',
     { storage: { enabled: true } },
     'storage.accessModes: several replicas share the volume: it must be ReadWriteMany',

@@ -10,6 +10,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Charge, LedgerFact, WindowSpan } from '../../src/core/decision.js';
 import type { CommitReply, Proposal } from '../../src/core/ports.js';
+import type { Release, Released } from '../../src/core/release.js';
+import type { Trimmed, TrimOrder } from '../../src/core/upkeep.js';
 import { EmbeddedStore } from '../../src/ledger/embedded/store.js';
 import { bench, type RedisStore, redisStore } from '../support/ledger-bench.js';
 import { comparable, LedgerModel } from '../support/ledger-model.js';
@@ -32,6 +34,8 @@ type Step =
     }
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'activate' }
+  | { readonly kind: 'release'; readonly moneyKey: string }
+  | { readonly kind: 'forget' }
   | { readonly kind: 'freeze' };
 
 /** A store under test: how it acts, and between which instants its clock may be. */
@@ -41,6 +45,8 @@ interface Subject {
   usage(charges: readonly Charge[]): Promise<readonly string[]>;
   activate(): Promise<{ readonly sequence: number }>;
   freeze(id: string): Promise<{ readonly sequence: number }>;
+  release(release: Release): Promise<Released>;
+  forget(): Promise<Trimmed>;
   wait(ms: number): Promise<void>;
   now(): number;
 }
@@ -146,15 +152,47 @@ const waits = fc
   .oneof(fc.nat(ROLLING_MS), fc.constantFrom(ROLLING_MS - 1, ROLLING_MS, ROLLING_MS + 1, 3 * ROLLING_MS))
   .map((ms): Step => ({ kind: 'wait', ms }));
 
+const releases = fc.nat(3).map((tx): Step => ({ kind: 'release', moneyKey: `test:t${tx}` }));
+
 const histories: fc.Arbitrary<readonly Step[]> = fc.array(
   fc.oneof(
     { weight: 20, arbitrary: commits },
     { weight: 6, arbitrary: waits },
     { weight: 1, arbitrary: fc.constant<Step>({ kind: 'activate' }) },
     { weight: 1, arbitrary: fc.constant<Step>({ kind: 'freeze' }) },
+    { weight: 2, arbitrary: releases },
   ),
   { minLength: 5, maxLength: 50, size: 'max' },
 );
+
+/** The same, in which everything is forgotten as soon as it may be: without the window that lasts for ever. */
+const forgetfulHistories: fc.Arbitrary<readonly Step[]> = fc.array(
+  fc.oneof(
+    {
+      weight: 20,
+      arbitrary: commits.map((step): Step => {
+        if (step.kind !== 'commit') return step;
+        const withoutCalendar = (made: Proposal) => ({
+          ...made,
+          charges: made.charges.filter(({ window }) => window.kind !== 'calendar'),
+        });
+        return { kind: 'commit', make: (parts) => withoutCalendar(step.make(parts)) };
+      }),
+    },
+    { weight: 4, arbitrary: waits },
+    { weight: 3, arbitrary: fc.constant<Step>({ kind: 'wait', ms: 3 * ROLLING_MS + 10 }) },
+    { weight: 5, arbitrary: fc.constant<Step>({ kind: 'forget' }) },
+    { weight: 1, arbitrary: fc.constant<Step>({ kind: 'activate' }) },
+    { weight: 2, arbitrary: releases },
+  ),
+  { minLength: 10, maxLength: 60, size: 'max' },
+);
+
+const RETENTION_MS = 20;
+
+function orderAt(nowMs: number): TrimOrder {
+  return { retentionMs: RETENTION_MS, nowMs, demandsExport: false };
+}
 
 async function play(history: readonly Step[], subject: Subject): Promise<void> {
   const model = new LedgerModel(subject.identity);
@@ -175,6 +213,18 @@ async function play(history: readonly Step[], subject: Subject): Promise<void> {
       case 'activate':
         expect(await subject.activate()).toEqual({ sequence: model.policyActivated() });
         break;
+      case 'release': {
+        const expected = model.released(step.moneyKey);
+        const done = subject.release({ ...RELEASE, moneyKey: step.moneyKey });
+        if (expected === undefined) await expect(done).rejects.toMatchObject({ code: 'RELEASE_REFUSED' });
+        else expect(await done).toMatchObject(expected);
+        break;
+      }
+      case 'forget': {
+        const done = await subject.forget();
+        if (done.kind === 'trimmed') expect(done.checkpoint).toBe(model.forgotten(done.to));
+        break;
+      }
       case 'freeze':
         expect(await subject.freeze(`f${index}`)).toEqual({ sequence: model.freezesChanged() });
         break;
@@ -210,11 +260,16 @@ describe('random histories', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  test('come out on the embedded store as on the model', async () => {
+  const KINDS = [
+    ['', histories],
+    [', old events being forgotten', forgetfulHistories],
+  ] as const;
+
+  test.each(KINDS)('come out on the embedded store as on the model%s', async (what, each) => {
     let workspaces = 0;
-    const file = join(directory, 'ledger.db');
+    const file = join(directory, `ledger${what}.db`);
     await fc.assert(
-      fc.asyncProperty(histories, fc.array(fc.integer({ min: -30, max: 30 })), async (history, drifts) => {
+      fc.asyncProperty(each, fc.array(fc.integer({ min: -30, max: 30 })), async (history, drifts) => {
         workspaces += 1;
         const clock = { ms: 1_700_000_000_000, mark: 0, now: () => clock.ms };
         const store = new EmbeddedStore({ file, workspace: `w${workspaces}`, busyTimeoutMs: 1000 }, clock);
@@ -228,9 +283,9 @@ describe('random histories', () => {
     );
   });
 
-  test('come out on Redis as on the model', async () => {
+  test.each(KINDS)('come out on Redis as on the model%s', async (_what, each) => {
     await fc.assert(
-      fc.asyncProperty(histories, async (history) => {
+      fc.asyncProperty(each, async (history) => {
         const { ledger, versions, close } = await bench(redis);
         try {
           await play(history, {
@@ -242,6 +297,8 @@ describe('random histories', () => {
               return ledger.activate({ ...POLICY, expectedSequence: sequence });
             },
             freeze: (id) => ledger.freeze({ ...FREEZE, id }),
+            release: (request) => ledger.release(request),
+            forget: () => ledger.upkeep.trim(orderAt(Date.now())),
             wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
             now: () => Date.now(),
           });
@@ -255,6 +312,7 @@ describe('random histories', () => {
 });
 
 const POLICY = { version: 'f'.repeat(64), document: '', instances: {}, statement: '' };
+const RELEASE = { reason: 'failed', authority: { kind: 'operator', statement: 's' } } as const;
 const FREEZE = { scope: '{}', reason: 'r', author: 'a', answers: 'retry' } as const;
 
 /** The store's clock drifts back and forth; what it promises never to step back behind is its last recorded instant. */
@@ -289,6 +347,8 @@ function embeddedSubject(
       return run((opened) => opened.activate({ ...POLICY, expectedSequence: sequence }));
     },
     freeze: async (id) => run((opened) => opened.freeze({ ...FREEZE, id })),
+    release: async (request) => run((opened) => opened.release(request)),
+    forget: async () => run((opened) => opened.trim(orderAt(now()))),
     wait: async (ms) => {
       clock.ms += ms;
     },

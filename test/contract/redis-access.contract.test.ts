@@ -8,6 +8,7 @@ import { ledgerSettings } from '../../src/replica.js';
 import { authority, type Certified, certificate } from '../support/certificates.js';
 import { outcome } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
+import { age, forgetAll } from '../support/forgetting.js';
 import { aclLine } from '../support/guide.js';
 import { activate } from '../support/ledger-bench.js';
 import { charge, HOUR, LIFETIME, proposal, REJECT } from '../support/proposals.js';
@@ -39,10 +40,11 @@ function ledgerWith(connection: Parameters<typeof createRedisLedger>[0]['connect
 describe('the user of the guide', () => {
   test('may do on a witness everything that a witness does, and nothing else', async () => {
     const [primary, ...witnesses] = await Promise.all([redis(), redis(), redis(), redis()]);
+    await primary.command(...aclLine('countersign', 'secret'));
     for (const witness of witnesses) await witness.command(...aclLine('countersign-witness', 'secret'));
     const ledger = createRedisLedger({
       workspace: 'main',
-      connection: { url: primary.url },
+      connection: { url: primary.url, username: 'countersign', password: () => 'secret' },
       witnesses: witnesses.map(({ url }) => ({
         url,
         username: 'countersign-witness',
@@ -52,8 +54,15 @@ describe('the user of the guide', () => {
     ended.push(() => ledger.close());
     await ledger.init();
     await activate(ledger);
+    await ledger.freeze({ id: 'f', scope: '{}', reason: 'r', author: 'a', answers: 'retry' });
     await witnesses[0]?.command('FLUSHALL');
-    expect(await ledger.witnesses?.recover()).toMatchObject({ events: 2 });
+    expect(await ledger.witnesses?.recover()).toMatchObject({ events: 3 });
+    await age();
+    expect(await forgetAll(ledger)).toMatchObject([{ kind: 'trimmed', to: 3 }, {}]);
+    expect(await ledger.witnesses?.states()).toMatchObject([{ events: 1 }, { events: 1 }, { events: 1 }]);
+    expect(await ledger.witnesses?.recover()).toMatchObject({ epoch: 3 });
+    expect((await ledger.state()).freezes).toHaveLength(1);
+    expect(await ledger.upkeep.sweep()).toBeGreaterThan(0);
     expect(await ledger.check()).toEqual([]);
     const stranger = await witnesses[1]?.command('ACL', 'DRYRUN', 'countersign-witness', 'GET', 'x');
     expect(String(stranger)).toMatch(/no permissions/);
@@ -62,7 +71,8 @@ describe('the user of the guide', () => {
   test('may do everything a ledger does, and nothing else', async () => {
     const server = await redis();
     await server.command(...aclLine('countersign', 'secret'));
-    const ledger = ledgerWith({ url: server.url, username: 'countersign', password: () => 'secret' });
+    const user = { username: 'countersign', password: () => 'secret' };
+    const ledger = ledgerWith({ url: server.url, ...user });
     const { identity } = await ledger.init();
     const { sequence } = await activate(ledger);
     const charges = [
@@ -82,13 +92,35 @@ describe('the user of the guide', () => {
     await ledger.unfreeze('f', []);
     await ledger.usage(charges);
     await ledger.lookup('a');
-    expect(await ledger.events(0, 100)).toHaveLength(8);
+    await ledger.release({
+      moneyKey: 'test:u',
+      reason: 'cancelled',
+      authority: { kind: 'operator', statement: 's' },
+    });
+    expect(await ledger.events(0, 100)).toHaveLength(9);
     expect(await ledger.check()).toEqual([]);
     await server.restart();
     await server.command(...aclLine('countersign', 'secret'));
     expect(await eventually(() => ledger.check())).toEqual([]);
     const { history = '', sequence: last = 0 } = (await ledger.fence?.state()) ?? {};
     await ledger.fence?.activate({ identity, history, sequence: last + 1, statement: 's' });
+
+    const short = [
+      charge('short', { window: { kind: 'rolling', lengthMs: 1 } }),
+      charge('few', { members: ['a', 'b'], window: { kind: 'rolling', lengthMs: 1 } }),
+    ];
+    const trimmed = createRedisLedger({ workspace: 'trimmed', connection: { url: server.url, ...user } });
+    ended.push(() => trimmed.close());
+    await trimmed.init();
+    await activate(trimmed);
+    await trimmed.freeze({ id: 'f', scope: '{}', reason: 'r', author: 'a', answers: 'retry' });
+    const known = (await trimmed.state()).versions;
+    for (const txId of ['t', 'u'])
+      await trimmed.commit(proposal(txId, { versions: known, charges: short, facts }));
+    const aged = await age();
+    await trimmed.commit(proposal('t', { versions: known, ask: { askKey: 'again' } }));
+    expect(await forgetAll(trimmed, aged)).toMatchObject([{ kind: 'trimmed', to: 5 }, {}]);
+    expect(await trimmed.upkeep.sweep()).toBe(0);
 
     const rights = (words: readonly string[]) =>
       server.command('ACL', ...['DRYRUN', 'countersign', ...words]);

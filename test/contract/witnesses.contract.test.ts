@@ -22,6 +22,8 @@ import {
   RETRY,
 } from '../support/proposals.js';
 
+const RELEASE = { reason: 'failed', authority: { kind: 'operator', statement: 'a.b.c' } } as const;
+
 describe('a ledger that witnesses keep', () => {
   let store: WitnessedStore;
   let current: Bench;
@@ -85,6 +87,9 @@ describe('a ledger that witnesses keep', () => {
       await decided('spends', {
         facts: [{ key: 'outpoint:1', value: '5', reason: 'INPUT_AMOUNT_CHANGED', sentence: 'Changed.' }],
       });
+      await current.ledger.release({ ...RELEASE, moneyKey: 'test:t5' });
+      await decided('t5', { charges: counters });
+      await decided('t5', { ask: { askKey: 'approval of t5' }, charges: counters });
       const freeze = { scope: '{}', reason: 'a test', author: 'alice', answers: 'retry' } as const;
       await current.ledger.freeze({ id: 'kept', ...freeze, expiresAtMs: 4e12 });
       await current.ledger.freeze({ id: 'lifted', ...freeze });
@@ -99,7 +104,15 @@ describe('a ledger that witnesses keep', () => {
           atMs: 1,
           need: { kind: 'distinct', members: ['x'] },
         },
+        {
+          counter: 'new',
+          window: LIFETIME,
+          moneyKey: 'test:t3',
+          atMs: 1,
+          need: { kind: 'amount', amount: '4' },
+        },
       ]);
+      await current.ledger.release({ ...RELEASE, moneyKey: 'test:t6' });
       await activate(current.ledger);
     }
 

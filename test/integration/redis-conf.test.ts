@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { withLedger } from '../../src/cli/ledger.js';
+import { loadConfig } from '../../src/config/load.js';
+import { createLocks } from '../../src/locks/locks.js';
+import { lockNodes } from '../../src/replica.js';
 import { freePorts } from '../support/cluster.js';
 import { eventually } from '../support/deployment.js';
 
@@ -128,7 +131,10 @@ describe('redis.conf and sentinel.conf', () => {
   ])('give the user of a %s the rights of the guide', (kind, user) => {
     const guide = readFileSync('docs/operations-redis.md', 'utf8');
     const [, rights] = new RegExp(`^ACL SETUSER ${user} reset on >PASSWORD (.*)$`, 'm').exec(guide) ?? [];
-    expect(readFileSync(`deploy/redis/${kind}.acl`, 'utf8')).toBe(`${user} ${rights}\n`);
+    // Witnesses hold the locks too.
+    const [, selector] = new RegExp(`^ACL SETUSER ${user} (\\(.*\\))$`, 'm').exec(guide) ?? [];
+    const all = [user, rights, ...(selector === undefined ? [] : [selector])];
+    expect(readFileSync(`deploy/redis/${kind}.acl`, 'utf8')).toBe(`${all.join(' ')}\n`);
   });
 });
 
@@ -167,6 +173,9 @@ test('the configuration of compose.yaml keeps a ledger in them, with the users t
     expect((await ledger.state()).identity).toBe(identity);
     expect(await ledger.check()).toEqual([]);
   });
+  const locks = createLocks({ nodes: lockNodes(loadConfig(configFile)) });
+  expect(await locks.hold('anything', {}, async () => 'held')).toEqual({ kind: 'done', value: 'held' });
+  locks.close();
 });
 
 test.each(['redis.conf', 'sentinel.conf', 'witness.conf'])('every block of %s says why', (file) => {

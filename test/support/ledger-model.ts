@@ -14,6 +14,9 @@ interface KnownTransaction {
   readonly core: string | undefined;
   readonly rejected: boolean;
   readonly approvedAmount: string | undefined;
+  readonly released?: number | undefined;
+  /** The last event that is about it. */
+  readonly last: number;
 }
 
 /** What a test compares: everything but the wording of the ledger's own sentences. */
@@ -27,6 +30,9 @@ export type Expected =
   | { readonly kind: 'retry'; readonly reason: string }
   | { readonly kind: 'stale' | 'window-moved' };
 
+/** Who holds what forgotten transactions held; no holder's key is empty. */
+const NOBODY = '';
+
 type Words = Pick<Decision, 'effect' | 'reason' | 'rule' | 'limit'>;
 
 export class LedgerModel {
@@ -38,9 +44,10 @@ export class LedgerModel {
   >();
   readonly #conflicts = new Map<string, Omit<Decision, 'sentence'>>();
   readonly #transactions = new Map<string, KnownTransaction>();
-  readonly #bindings = new Map<string, string>();
+  readonly #bindings = new Map<string, { readonly txId: string; readonly last: number }>();
   readonly #facts = new Map<string, string>();
   readonly #counters = new Map<string, Map<string, Entry>>();
+  readonly #counted = new Map<string, Charge['need']['kind']>();
 
   constructor(identity: string) {
     this.versions = { ledger: identity, epoch: 0, policy: 0, freezes: 0 };
@@ -58,6 +65,39 @@ export class LedgerModel {
     return this.sequence;
   }
 
+  /** Undefined: nothing is known of it. */
+  released(moneyKey: string): { readonly sequence: number; readonly repeated: boolean } | undefined {
+    const known = this.#transactions.get(moneyKey);
+    if (known === undefined) return undefined;
+    if (known.released !== undefined) return { sequence: known.released, repeated: true };
+    this.sequence += 1;
+    this.#transactions.set(moneyKey, { ...known, released: this.sequence, last: this.sequence });
+    for (const entries of this.#counters.values()) entries.delete(moneyKey);
+    return { sequence: this.sequence, repeated: false };
+  }
+
+  /** Events up to this one are forgotten. What forgotten transactions held in lifetime counters nobody holds from then on. */
+  forgotten(to: number): number {
+    this.sequence += 1;
+    const standing = (last: number | undefined) => last === undefined || last > to;
+    const isHolder = (holder: string) =>
+      standing(this.#transactions.get(holder)?.last) && standing(this.#asks.get(holder)?.decision.sequence);
+    for (const [name, entries] of this.#counters) {
+      if (this.#counted.get(name) === 'distinct') continue;
+      for (const [holder, { amount }] of entries) {
+        if (holder === NOBODY || isHolder(holder)) continue;
+        entries.delete(holder);
+        if (!name.endsWith('"lifetime"]')) continue;
+        entries.set(NOBODY, { at: 0, amount: amount + (entries.get(NOBODY)?.amount ?? 0n) });
+      }
+    }
+    for (const [key, { last }] of this.#transactions) if (!standing(last)) this.#transactions.delete(key);
+    for (const [key, { last }] of this.#bindings) if (!standing(last)) this.#bindings.delete(key);
+    for (const [key, { decision }] of this.#asks) if (!standing(decision.sequence)) this.#asks.delete(key);
+    for (const [key, { sequence }] of this.#conflicts) if (!standing(sequence)) this.#conflicts.delete(key);
+    return this.sequence;
+  }
+
   used(charge: Charge, now: number): bigint {
     return total(this.#entriesInside(charge, now));
   }
@@ -72,23 +112,29 @@ export class LedgerModel {
     if (contradicted !== undefined) return { kind: 'conflict', repeated: true, decision: contradicted };
 
     const bound = ask.binding && this.#bindings.get(ask.binding.requestKey);
-    if (bound !== undefined && bound !== ask.binding?.txId)
+    if (bound !== undefined && bound.txId !== ask.binding?.txId)
       return this.#conflict(proposal, now, 'CONFLICT_BINDING');
 
     const standing = this.#asks.get(ask.askKey);
     if (standing !== undefined && standing.fingerprint !== ask.fingerprint) {
       return this.#conflict(proposal, now, 'CONFLICT_CONTENT');
     }
+    const transaction = ask.moneyKey === undefined ? undefined : this.#transactions.get(ask.moneyKey);
     if (standing !== undefined) {
+      if (transaction?.released !== undefined && standing.decision.effect === 'approve')
+        return this.#conflict(proposal, now, 'RELEASED_BEFORE');
       if (proposal.frozen && standing.decision.effect === 'approve')
         return { kind: 'retry', reason: 'FREEZE_RETRIES' };
       return { kind: 'decided', repeated: true, decision: standing.decision, use: [] };
     }
 
-    const transaction = ask.moneyKey === undefined ? undefined : this.#transactions.get(ask.moneyKey);
     if (transaction !== undefined) {
       if (transaction.core !== ask.coreFingerprint)
         return this.#conflict(proposal, now, 'CONFLICT_TRANSACTION');
+      if (transaction.released !== undefined) {
+        const words = { effect: 'reject', reason: 'RELEASED_BEFORE' } as const;
+        return this.#judge({ ...proposal, charges: [] }, now, words);
+      }
       if (transaction.rejected)
         return this.#judge(proposal, now, { effect: 'reject', reason: 'REJECTED_BEFORE' });
       const approved = transaction.approvedAmount;
@@ -145,6 +191,7 @@ export class LedgerModel {
     for (const charge of counted) {
       if (charge.mode === 'shadow' && exceeded.size > 0) continue;
       this.#counters.set(nameOf(charge), this.#charged(charge, holder, now));
+      this.#counted.set(nameOf(charge), charge.need.kind);
     }
     const use = counted.map((charge): CounterUse => {
       const { limit, counter, mode, window, max } = charge;
@@ -163,13 +210,18 @@ export class LedgerModel {
     this.sequence += 1;
     const decision = { ...words, sequence: this.sequence, decidedAtMs: now, policyVersion };
     this.#asks.set(ask.askKey, { fingerprint: ask.fingerprint, decision });
-    if (ask.binding !== undefined) this.#bindings.set(ask.binding.requestKey, ask.binding.txId);
+    if (ask.binding !== undefined) {
+      const { requestKey, txId } = ask.binding;
+      this.#bindings.set(requestKey, { txId, last: this.sequence });
+    }
     if (ask.moneyKey !== undefined) {
       const known = this.#transactions.get(ask.moneyKey);
       this.#transactions.set(ask.moneyKey, {
         core: ask.coreFingerprint,
         rejected: known?.rejected === true || words.effect === 'reject',
         approvedAmount: known?.approvedAmount ?? (words.effect === 'approve' ? ask.amount : undefined),
+        released: known?.released,
+        last: this.sequence,
       });
     }
     return { kind: 'decided', repeated: false, decision, use: [] };

@@ -225,6 +225,12 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '`CountersignAuditLagging` by the newest over all replicas. The log line `audit export failed` says why.',
   countersign_audit_errors_total:
     'A full disk, a folder that cannot be written to, a damaged file: see the log line `audit export failed`.',
+  countersign_originals_written_total:
+    'Where originals are kept it rises as `countersign_requests_total` does, but for answers of "none".',
+  countersign_originals_dropped_total:
+    '`CountersignOriginalsNotKept`: these messages are lost as evidence; the journal still has the decisions.',
+  countersign_originals_errors_total:
+    '`CountersignOriginalsNotKept`. The log line `originals are not kept` says why; it goes on by itself when the disk is mended.',
 };
 
 export async function metricsTable(): Promise<string> {
@@ -311,6 +317,8 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
     'The message does not show the whole new vault. Let people vote on it, or compare a captured message with the page of the protocol.',
   DEVICE_SUFFICES: 'Raise the threshold, or give no device that much weight.',
   REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',
+  RELEASED_BEFORE:
+    '**Investigate**: somebody asks for a signature of a transaction that was said to be over. What it had charged was given back.',
 };
 
 export function undecidedTable(): string {

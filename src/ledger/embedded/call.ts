@@ -2,9 +2,11 @@
 import type { ErrorCode } from '../../core/errors.js';
 import type { ExportMark } from '../../core/export.js';
 import type { Activation, Counter, CounterEntry, Freeze, Proposal } from '../../core/ports.js';
+import type { Release } from '../../core/release.js';
+import type { TrimOrder } from '../../core/upkeep.js';
 
 export type Request =
-  | { readonly method: 'init' | 'state' | 'check' | 'exportState' }
+  | { readonly method: 'init' | 'state' | 'check' | 'exportState' | 'kept' }
   | { readonly method: 'commit'; readonly proposal: Proposal }
   | { readonly method: 'fill'; readonly entries: readonly CounterEntry[] }
   | { readonly method: 'activate'; readonly activation: Activation }
@@ -13,6 +15,9 @@ export type Request =
   | { readonly method: 'events'; readonly after: number; readonly limit: number }
   | { readonly method: 'exported'; readonly identity: string; readonly mark: ExportMark }
   | { readonly method: 'usage'; readonly counters: readonly Counter[] }
+  | { readonly method: 'release'; readonly request: Release }
+  | { readonly method: 'trim'; readonly order: TrimOrder }
+  | { readonly method: 'transaction'; readonly moneyKey: string }
   | { readonly method: 'lookup'; readonly askKey: string };
 
 export interface Call {

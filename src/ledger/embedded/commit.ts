@@ -15,6 +15,7 @@ import {
   ledgerSentence,
 } from '../proposal.js';
 import type { Measure } from './counters.js';
+import { withEvent } from './release.js';
 import type { EmbeddedStore, Head } from './store.js';
 
 /** One step: the store, its head at this instant, and what is proposed. */
@@ -30,6 +31,12 @@ interface Transaction {
   readonly approved: boolean;
   readonly rejected: boolean;
   readonly amount: string | undefined;
+  /** The event that released its charges. */
+  readonly released: number | undefined;
+  /** The checkpoint that carries what events before it said. */
+  readonly carried: number | undefined;
+  /** The numbers of the other events that are about it. */
+  readonly events: string;
 }
 
 type Opinion = Pick<Decision, 'reason' | 'sentence'> & { readonly effect: FinalEffect } & {
@@ -68,9 +75,13 @@ export function commit(store: EmbeddedStore, head: Head, proposal: Proposal): Co
     if (bound !== undefined && bound.tx !== ask.binding.txId) return conflict(step, 'CONFLICT_BINDING');
   }
 
+  const known = transactionOf(step);
   const standing = store.rows.one('SELECT * FROM asks WHERE workspace = ? AND ask = ?', ask.askKey);
   if (standing !== undefined) {
     if (standing.fingerprint !== ask.fingerprint) return conflict(step, 'CONFLICT_CONTENT');
+    // The approval stands in the log, and nobody may act on it any more.
+    if (standing.effect === 'approve' && known?.released !== undefined)
+      return conflict(step, 'RELEASED_BEFORE');
     if (standing.effect === 'approve' && proposal.frozen) {
       return { kind: 'retry', ledgerNowMs, reason: 'FREEZE_RETRIES', sentence: freezeSentence(proposal) };
     }
@@ -78,12 +89,13 @@ export function commit(store: EmbeddedStore, head: Head, proposal: Proposal): Co
     return { kind: 'decided', ledgerNowMs, decision, repeated: true, use: [] };
   }
 
-  const known = transactionOf(step);
   if (known !== undefined) {
     if (known.core !== ask.coreFingerprint) return conflict(step, 'CONFLICT_TRANSACTION');
-    if (!known.rejected && isAbove(ask.amount, known.amount)) return conflict(step, 'CONFLICT_AMOUNT');
+    if (!known.rejected && known.released === undefined && isAbove(ask.amount, known.amount))
+      return conflict(step, 'CONFLICT_AMOUNT');
   }
 
+  if (known?.released !== undefined) return judge(step, ownOpinion('RELEASED_BEFORE'), known);
   if (known?.rejected === true) return judge(step, ownOpinion('REJECTED_BEFORE'), known);
   if (opinion.effect === 'retry') {
     return { kind: 'retry', ledgerNowMs, reason: opinion.reason, sentence: opinion.sentence };
@@ -93,12 +105,12 @@ export function commit(store: EmbeddedStore, head: Head, proposal: Proposal): Co
 
 /**
  * A decision is recorded, unless a window has moved or a full limit says to ask again. Limits in shadow are counted by
- * whatever it is; the others, and facts, by an approval only.
+ * whatever it is; the others, and facts, by an approval only. What was released is counted no more.
  */
 function judge(step: Step, opinion: Opinion, known: Transaction | undefined): CommitReply {
   const { store, head, proposal } = step;
   const ledgerNowMs = head.nowMs;
-  const charges = countedCharges(proposal, opinion);
+  const charges = known?.released !== undefined ? [] : countedCharges(proposal, opinion);
   const isMoved = ({ window }: Charge) =>
     window.kind === 'calendar' && (ledgerNowMs < window.startMs || ledgerNowMs >= window.endMs);
   if (charges.some(isMoved)) return { kind: 'window-moved', ledgerNowMs };
@@ -214,17 +226,25 @@ function decide(
   );
   if (ask.binding !== undefined) {
     const { requestKey, txId } = ask.binding;
-    store.rows.write('INSERT OR REPLACE INTO bindings VALUES (?, ?, ?)', requestKey, txId);
+    store.rows.write(
+      'INSERT OR REPLACE INTO bindings VALUES (?, ?, ?, ?)',
+      requestKey,
+      txId,
+      decision.sequence,
+    );
   }
   if (ask.moneyKey !== undefined) {
     const approved = decision.effect === 'approve';
     store.rows.write(
-      'INSERT OR REPLACE INTO transactions VALUES (?, ?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
       ask.moneyKey,
       ask.coreFingerprint ?? null,
       Number(approved || known?.approved === true),
       Number(decision.effect === 'reject' || known?.rejected === true),
       known?.amount ?? (approved ? (ask.amount ?? null) : null),
+      known?.released ?? null,
+      known?.carried ?? null,
+      withEvent(known?.events ?? '', decision.sequence),
     );
   }
   return { kind: 'decided', ledgerNowMs: head.nowMs, decision, repeated: false, use: [] };
@@ -266,6 +286,9 @@ function transactionOf({ store, proposal }: Step): Transaction | undefined {
     approved: row.approved === 1,
     rejected: row.rejected === 1,
     amount: textOf(row.amount),
+    released: typeof row.released === 'number' ? row.released : undefined,
+    carried: typeof row.carried === 'number' ? row.carried : undefined,
+    events: String(row.events),
   };
 }
 

@@ -82,6 +82,33 @@ export class Counters {
     this.charge(counter, moneyKey, atMs);
   }
 
+  /** In a counter of amounts. */
+  heldBy(counter: Counter, moneyKey: string): bigint {
+    return this.#holding(nameOf(counter), moneyKey)?.amount ?? 0n;
+  }
+
+  /** Takes the entry of a money key away, as if it had never been charged. */
+  giveBack(counter: Counter, moneyKey: string): void {
+    const name = nameOf(counter);
+    this.#setTotal(name, this.#totalOf(name) - this.heldBy(counter, moneyKey));
+    this.#rows.write(
+      'DELETE FROM entries WHERE workspace = ? AND counter = ? AND holder = ?',
+      name,
+      moneyKey,
+    );
+  }
+
+  /** Forgets who holds something: it stays in the total. */
+  fold(counter: Counter, holder: string): void {
+    const sql = 'DELETE FROM entries WHERE workspace = ? AND counter = ? AND holder = ?';
+    this.#rows.write(sql, nameOf(counter), holder);
+  }
+
+  /** When the entry of a money key, or of a member, was made last. */
+  heldSince(counter: Counter, holder: string): number | undefined {
+    return this.#holding(nameOf(counter), holder)?.at;
+  }
+
   usage(charge: Counter, nowMs: number): bigint {
     return this.#totalOf(nameOf(charge)) - (this.#expiredTotal(charge, nowMs) ?? 0n);
   }
@@ -100,6 +127,10 @@ export class Counters {
   }
 
   #setTotal(name: string, total: bigint): void {
+    if (total === 0n) {
+      this.#rows.write('DELETE FROM totals WHERE workspace = ? AND counter = ?', name);
+      return;
+    }
     this.#rows.write('INSERT OR REPLACE INTO totals VALUES (?, ?, ?)', name, String(total));
   }
 

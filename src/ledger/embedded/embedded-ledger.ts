@@ -1,7 +1,7 @@
 /** The shared memory of one machine: a SQLite file that its processes share, behind the same port as Redis. */
 import { assert } from '../../core/errors.js';
 import type { Ledger } from '../../core/ports.js';
-import { checkEntry, checkProposal, checkWorkspace, MAX_EVENTS } from '../proposal.js';
+import { checkEntry, checkProposal, checkRelease, checkWorkspace, MAX_EVENTS } from '../proposal.js';
 import type { Request } from './call.js';
 import type { EmbeddedStore } from './store.js';
 import { StoreThread } from './thread.js';
@@ -44,6 +44,11 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
     activate: (activation) => call({ method: 'activate', activation }),
     freeze: (freeze) => call({ method: 'freeze', freeze }),
     unfreeze: (id, statements) => call({ method: 'unfreeze', id, statements }),
+    async release(request) {
+      checkRelease(request);
+      return call({ method: 'release', request });
+    },
+    transaction: (moneyKey) => call({ method: 'transaction', moneyKey }),
     async events(after, limit) {
       assert(limit > 0 && limit <= MAX_EVENTS, `between 1 and ${MAX_EVENTS} events are read at a time`);
       return call({ method: 'events', after, limit });
@@ -51,6 +56,12 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
     exports: {
       state: () => call({ method: 'exportState' }),
       moved: (identity, mark) => call({ method: 'exported', identity, mark }),
+    },
+    upkeep: {
+      kept: () => call({ method: 'kept' }),
+      trim: (order) => call({ method: 'trim', order }),
+      // A file has one epoch.
+      sweep: async () => 0,
     },
     usage: (counters) => call({ method: 'usage', counters }),
     lookup: (askKey) => call({ method: 'lookup', askKey }),

@@ -10,7 +10,8 @@ const TABLES = `
 CREATE TABLE IF NOT EXISTS ledgers (
   workspace TEXT PRIMARY KEY, identity TEXT NOT NULL, format INTEGER NOT NULL, epoch INTEGER NOT NULL,
   sequence INTEGER NOT NULL, clock INTEGER NOT NULL,
-  policy INTEGER NOT NULL, freezes INTEGER NOT NULL, active TEXT
+  policy INTEGER NOT NULL, freezes INTEGER NOT NULL, active TEXT,
+  checkpoint INTEGER NOT NULL, trimmed INTEGER NOT NULL, trimmed_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS journal (
   workspace TEXT, sequence INTEGER, at INTEGER NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL,
@@ -26,10 +27,11 @@ CREATE TABLE IF NOT EXISTS conflicts (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS transactions (
   workspace TEXT, money TEXT, core TEXT, approved INTEGER NOT NULL, rejected INTEGER NOT NULL, amount TEXT,
+  released INTEGER, carried INTEGER, events TEXT NOT NULL,
   PRIMARY KEY (workspace, money)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bindings (
-  workspace TEXT, request TEXT, tx TEXT NOT NULL, PRIMARY KEY (workspace, request)
+  workspace TEXT, request TEXT, tx TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (workspace, request)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (
   workspace TEXT, fact TEXT, value TEXT NOT NULL, PRIMARY KEY (workspace, fact)

@@ -22,6 +22,8 @@ import type {
   LedgerState,
   Proposal,
 } from '../../core/ports.js';
+import type { KnownTransaction, Release, Released } from '../../core/release.js';
+import type { Kept, Trimmed, TrimOrder } from '../../core/upkeep.js';
 import {
   decisionOf,
   eventOf,
@@ -36,11 +38,13 @@ import { fillOf } from '../journal-body.js';
 import { otherLedger } from '../proposal.js';
 import { commit } from './commit.js';
 import { Counters } from './counters.js';
+import { release, transaction, withEvent } from './release.js';
 import { Rows } from './rows.js';
 import { openFile } from './schema.js';
+import { kept, trim } from './upkeep.js';
 
 /** The layout of records this version reads and writes. */
-const FORMAT = 1;
+const FORMAT = 3;
 
 /** The ledger's own row, and its clock at the instant of the step. */
 export interface Head {
@@ -49,6 +53,11 @@ export interface Head {
   readonly policy: number;
   readonly freezes: number;
   readonly active: string | undefined;
+  /** The newest checkpoint; 0 when there is none. */
+  readonly checkpoint: number;
+  /** The last event that was forgotten, and when the newest of those was. */
+  readonly trimmed: number;
+  readonly trimmedAtMs: number;
   readonly nowMs: number;
 }
 
@@ -116,7 +125,7 @@ export class EmbeddedStore {
       throw new CountersignError('LEDGER_EXISTS', 'the store already holds a ledger');
     }
     const identity = randomUUID();
-    this.rows.write('INSERT INTO ledgers VALUES (?, ?, ?, 0, 0, 0, 0, 0, NULL)', identity, FORMAT);
+    this.rows.write('INSERT INTO ledgers VALUES (?, ?, ?, 0, 0, 0, 0, 0, NULL, 0, 0, 0)', identity, FORMAT);
     this.append(this.head(), 'ledger', JSON.stringify({ identity }));
     return { identity };
   }
@@ -141,8 +150,28 @@ export class EmbeddedStore {
   }
 
   fill(entries: readonly CounterEntry[]): void {
-    this.append(this.head(), 'fill', JSON.stringify(fillOf(entries)));
+    const sequence = this.append(this.head(), 'fill', JSON.stringify(fillOf(entries)));
     for (const entry of entries) this.counters.fill(entry);
+    for (const moneyKey of new Set(entries.map((entry) => entry.moneyKey))) {
+      const sql = 'SELECT events FROM transactions WHERE workspace = ? AND money = ?';
+      const known = this.rows.one(sql, moneyKey);
+      if (known !== undefined) {
+        this.rows.write(
+          'UPDATE transactions SET events = ?3 WHERE workspace = ?1 AND money = ?2',
+          moneyKey,
+          withEvent(String(known.events), sequence),
+        );
+      }
+    }
+  }
+
+  release(request: Release): Released {
+    return release(this, this.head(), request);
+  }
+
+  transaction(moneyKey: string): KnownTransaction | undefined {
+    this.head();
+    return transaction(this, moneyKey);
   }
 
   activate({ expectedSequence, ...policy }: Activation): { readonly sequence: number } {
@@ -193,6 +222,14 @@ export class EmbeddedStore {
     return this.rows
       .all(sql, after, limit)
       .map((row) => eventOf(String(row.sequence), String(row.at), String(row.type), String(row.body)));
+  }
+
+  kept(): Kept {
+    return kept(this, this.head());
+  }
+
+  trim(order: TrimOrder): Trimmed {
+    return trim(this, this.head(), order);
   }
 
   exportState(): ExportState {
@@ -254,6 +291,9 @@ export class EmbeddedStore {
       policy: Number(row.policy),
       freezes: Number(row.freezes),
       active: row.active === null ? undefined : String(row.active),
+      checkpoint: Number(row.checkpoint),
+      trimmed: Number(row.trimmed),
+      trimmedAtMs: Number(row.trimmed_at),
       nowMs: Math.max(this.#clock.now(), Number(row.clock)),
     };
   }

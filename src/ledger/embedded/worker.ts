@@ -70,6 +70,14 @@ function perform(opened: EmbeddedStore, { request }: Call): unknown {
       return opened.exported(request.identity, request.mark);
     case 'usage':
       return opened.usage(request.counters);
+    case 'release':
+      return opened.release(request.request);
+    case 'transaction':
+      return opened.transaction(request.moneyKey);
+    case 'kept':
+      return opened.kept();
+    case 'trim':
+      return opened.trim(request.order);
     case 'lookup':
       return opened.lookup(request.askKey);
     case 'check':

@@ -10,6 +10,7 @@
 --   RETRY now reason charge                                 nothing recorded; number of the full charge, or 0
 --   STALE now | WINDOW_MOVED now                            nothing recorded; evaluate again
 --   TRIM_AGAIN                                              expired entries were dropped and some are left
+--   EXPIRING                                                what it would be decided by is being forgotten: ask again
 --   CLOCK_SKEW now, or a refusal of enter
 -- `event`: what witnesses must have before the decision is answered; empty text when nothing is missing there.
 
@@ -39,6 +40,7 @@ local sentences = {
   CONFLICT_TRANSACTION = take(),
   CONFLICT_AMOUNT = take(),
   REJECTED_BEFORE = take(),
+  RELEASED_BEFORE = take(),
 }
 
 local function decisionJson(effect, reason, sentenceJson, more)
@@ -51,14 +53,14 @@ local function eventJson(decision, more)
   return '{"ask":' .. askJson .. ',"decision":' .. decision .. more .. ',"journal":' .. journalJson .. '}'
 end
 
--- No text inside the record can hold this: its quotes would be escaped.
 local function pendingDecision(decision)
-  return pendingText(ledger, log, string.match(decision, ',"sequence":(%d+),"decidedAtMs":'))
+  return pendingText(ledger, log, sequenceOf(decision))
 end
 
 -- The same variant gets the same answer again, even if what it contradicted was lost with a server, unanswered.
 local variant = fingerprint .. ' ' .. askKey
 local contradicted = redis.call('HGET', conflicts, variant)
+if contradicted and isExpiring(ledger, sequenceOf(contradicted)) then return { 'EXPIRING' } end
 if contradicted then return { 'CONFLICT', now, '1', contradicted, pendingDecision(contradicted) } end
 
 -- The ask and the transaction stay untouched by it.
@@ -71,32 +73,30 @@ local function conflict(reason)
 end
 
 if requestKey then
-  local bound = redis.call('HGET', bindings, requestKey)
+  local sequence, bound = string.match(redis.call('HGET', bindings, requestKey) or '', '^(%d+) (.*)$')
+  if bound and isExpiring(ledger, sequence) then return { 'EXPIRING' } end
   if bound and bound ~= txId then return conflict('CONFLICT_BINDING') end
 end
+
+local transaction = moneyKey and transactionOf(transactions, moneyKey) or newTransaction(core)
+local isReleased = transaction.released ~= '-'
+if transaction.events ~= '' and isExpiring(ledger, lastEvent(transaction)) then return { 'EXPIRING' } end
 
 local standing = redis.call('HGET', asks, askKey)
 if standing then
   local known, effect, decision = string.match(standing, '^(%S+) (%S+) (.*)$')
+  if isExpiring(ledger, sequenceOf(decision)) then return { 'EXPIRING' } end
   if known ~= fingerprint then return conflict('CONFLICT_CONTENT') end
+  -- The approval stands in the log, and nobody may act on it any more.
+  if effect == 'approve' and isReleased then return conflict('RELEASED_BEFORE') end
   if effect == 'approve' and frozen then return { 'RETRY', now, 'FREEZE_RETRIES', '0' } end
   return { 'DECIDED', now, '1', decision, pendingDecision(decision) }
 end
 
--- What is known of the transaction: core fingerprint, approved or -, rejected or -, the approved amount or -.
-local transaction = { core = core, approved = '-', rejected = '-', amount = '-' }
-local record = moneyKey and redis.call('HGET', transactions, moneyKey)
-if record then
-  transaction.core, transaction.approved, transaction.rejected, transaction.amount =
-    string.match(record, '^(%S+) (%S+) (%S+) (%S+)$')
-end
-
-if record then
-  if transaction.core ~= core then return conflict('CONFLICT_TRANSACTION') end
-  if transaction.rejected == '-' and transaction.amount ~= '-' and amount ~= '-'
-    and compare(natural(amount), natural(transaction.amount)) > 0 then
-    return conflict('CONFLICT_AMOUNT')
-  end
+if transaction.core ~= core then return conflict('CONFLICT_TRANSACTION') end
+if transaction.rejected == '-' and not isReleased and transaction.amount ~= '-' and amount ~= '-'
+  and compare(natural(amount), natural(transaction.amount)) > 0 then
+  return conflict('CONFLICT_AMOUNT')
 end
 
 local function rejection(reason, sentenceJson, ruleJson)
@@ -104,11 +104,15 @@ local function rejection(reason, sentenceJson, ruleJson)
 end
 
 local verdict = opinion
-if transaction.rejected ~= '-' then verdict = rejection('REJECTED_BEFORE', sentences.REJECTED_BEFORE, '') end
+if isReleased then
+  verdict = rejection('RELEASED_BEFORE', sentences.RELEASED_BEFORE, '')
+elseif transaction.rejected ~= '-' then
+  verdict = rejection('REJECTED_BEFORE', sentences.REJECTED_BEFORE, '')
+end
 if verdict.effect == 'retry' then return { 'RETRY', now, opinion.reason, '0' } end
 
 -- From here on a decision is recorded, unless a window has moved or a full limit says to ask again. Limits in shadow
--- are counted by whatever it is; the others by an approval only.
+-- are counted by whatever it is; the others by an approval only. What was released is counted no more.
 
 local charges = {}
 for _ = 1, tonumber(take()) do
@@ -116,7 +120,7 @@ for _ = 1, tonumber(take()) do
   local counter = takeCounter()
   counter.mode, counter.max, counter.near, counter.whenFull = take(), natural(take()), natural(take()), take()
   counter.sentenceJson, counter.limitJson, counter.chargeJson = take(), take(), take()
-  if verdict.effect == 'approve' or counter.mode == 'shadow' then
+  if verdict.effect == 'approve' or (counter.mode == 'shadow' and not isReleased) then
     if start ~= '' and (ledger.now < tonumber(start) or ledger.now >= tonumber(finish)) then
       return { 'WINDOW_MOVED', now }
     end
@@ -182,20 +186,15 @@ end
 
 local approves = verdict.effect == 'approve'
 local decision = decisionJson(verdict.effect, verdict.reason, verdict.sentenceJson, verdict.ruleJson)
-local _, event = append(ledger, log, 'decision', eventJson(decision, ',"charged":[' .. table.concat(charged, ',') .. ']'
+local sequence, event = append(ledger, log, 'decision', eventJson(decision, ',"charged":[' .. table.concat(charged, ',') .. ']'
   .. (#exceeded > 0 and ',"exceeded":[' .. table.concat(exceeded, ',') .. ']' or '')
   .. (approves and factsJson or '')))
 keepClock(ledger)
 redis.call('HSET', asks, askKey, fingerprint .. ' ' .. verdict.effect .. ' ' .. decision)
-if requestKey then redis.call('HSET', bindings, requestKey, txId) end
+if requestKey then redis.call('HSET', bindings, requestKey, sequence .. ' ' .. txId) end
 if moneyKey then
-  if verdict.effect == 'reject' then transaction.rejected = 'rejected' end
-  if approves then
-    transaction.approved = 'approved'
-    if transaction.amount == '-' then transaction.amount = amount end
-  end
-  redis.call('HSET', transactions, moneyKey, transaction.core .. ' ' .. transaction.approved .. ' '
-    .. transaction.rejected .. ' ' .. transaction.amount)
+  decideTransaction(transactions, moneyKey, transaction,
+    { effect = verdict.effect, amount = amount, sequence = sequence })
 end
 for _, counter in ipairs(charges) do
   if counter.charged then charge(counter, holder, ledger.now) end

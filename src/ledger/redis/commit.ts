@@ -2,6 +2,7 @@
 import type { Charge, UndecidedReason } from '../../core/decision.js';
 import { CountersignError } from '../../core/errors.js';
 import type { CommitReply, CounterEntry, CounterUse, Proposal } from '../../core/ports.js';
+import type { Holding } from '../../core/release.js';
 import { decisionOf } from '../decision-record.js';
 import { askOf, chargeOf, factsOf } from '../journal-body.js';
 import { CLOCK_TOLERANCE_MS, countedCharges, freezeSentence, ledgerSentence } from '../proposal.js';
@@ -56,6 +57,7 @@ export function commitOperands(keys: Keys, proposal: Proposal): Operands {
       JSON.stringify(ledgerSentence('CONFLICT_TRANSACTION')),
       JSON.stringify(ledgerSentence('CONFLICT_AMOUNT')),
       JSON.stringify(ledgerSentence('REJECTED_BEFORE')),
+      JSON.stringify(ledgerSentence('RELEASED_BEFORE')),
       String(charges.length),
       ...charges.flatMap((charge, index) => chargeArguments(charge, counters[index]?.args ?? [])),
       facts.length === 0 ? '' : memberJson('facts', factsOf(facts)),
@@ -85,6 +87,20 @@ export function counterOperands(
 export function entryOperands(keys: Keys, entry: CounterEntry): Operands {
   const counter = counterOperands(keys.counter({ ...entry, mode: 'enforce' }), entry);
   return { keys: counter.keys, args: [...counter.args, entry.moneyKey, String(entry.atMs)] };
+}
+
+/** The counter that a transaction holds something in; what it needs there is not looked at. */
+export function holdingOperands(keys: Keys, holding: Pick<Holding, 'counter' | 'mode' | 'window'>): Operands {
+  const need = { kind: 'amount', amount: '0' } as const;
+  return counterOperands(keys.counter(holding), { window: holding.window, need });
+}
+
+/** A list: how many, then each. */
+export function listOperands(list: readonly Operands[]): Operands {
+  return {
+    keys: list.flatMap((each) => each.keys),
+    args: [String(list.length), ...list.flatMap((each) => each.args)],
+  };
 }
 
 function chargeArguments(charge: Charge, counter: readonly string[]): readonly string[] {
@@ -122,12 +138,13 @@ export function committed(
 ): Committed | undefined {
   const { code, fields } = answer;
   if (code === 'TRIM_AGAIN') return undefined;
+  if (code === 'EXPIRING') throw expiring();
   const records = code === 'DECIDED' || code === 'CONFLICT';
   return { reply: replyOf(code, fields, proposal), event: (records ? fields[3] : undefined) ?? '' };
 }
 
 function replyOf(
-  code: Exclude<(typeof SCRIPTS.commit.codes)[number], 'FENCED' | 'TRIM_AGAIN'>,
+  code: Exclude<(typeof SCRIPTS.commit.codes)[number], 'FENCED' | 'TRIM_AGAIN' | 'EXPIRING'>,
   fields: readonly string[],
   proposal: Proposal,
 ): CommitReply {
@@ -158,6 +175,14 @@ function replyOf(
         `the ledger's clock and this replica's differ by ${Math.abs(ledgerNowMs - proposal.nowMs)} ms`,
       );
   }
+}
+
+/** Passes by itself: the janitor is about to forget it, and then the question is a new one. */
+export function expiring(): CountersignError {
+  return new CountersignError(
+    'LEDGER_UNAVAILABLE',
+    'what the ledger knows of it is older than the retention, and is being forgotten: ask again',
+  );
 }
 
 function retryOf(

@@ -1,5 +1,6 @@
 -- Counters. Two keys each:
---   held     hash: money key -> amount it holds; under the empty field, which no money key is, the total of all
+--   held     hash: money key -> amount it holds; under the empty field, which no money key is, the total of all, in
+--            lifetime counters with what forgotten transactions held
 --   times    sorted set: money key -> ms at which it was last approved (rolling windows only)
 -- and for limits that count different members:
 --   members  sorted set: member -> ms at which it was last approved
@@ -69,6 +70,24 @@ local function charge(counter, moneyKey, now)
   end
 end
 
+-- What a money key holds in a counter of amounts, and what would be left without it.
+local function holding(counter, moneyKey)
+  local known = redis.call('HMGET', counter.held, moneyKey, TOTAL)
+  counter.amount = natural(known[1] or '0')
+  counter.rest = difference(natural(known[2] or '0'), counter.amount)
+  counter.isHeld = known[1] and true or false
+end
+
+-- Takes that entry away, as if it had never been charged.
+local function giveBack(counter, moneyKey)
+  if not counter.isHeld then return end
+  redis.call('HDEL', counter.held, moneyKey)
+  redis.call('HSET', counter.held, TOTAL, decimal(counter.rest))
+  if counter.times then redis.call('ZREM', counter.times, moneyKey) end
+  -- A lifetime counter's total holds more than its entries: what forgotten transactions held.
+  if redis.call('HLEN', counter.held) == 1 and compare(counter.rest, ZERO) == 0 then redis.call('DEL', counter.held) end
+end
+
 local function fillAmount(counter, moneyKey, at)
   local known = redis.call('HMGET', counter.held, moneyKey, TOTAL)
   local held, total = natural(known[1] or '0'), natural(known[2] or '0')
@@ -87,11 +106,12 @@ local function fillAmount(counter, moneyKey, at)
   charge(counter, moneyKey, at)
 end
 
--- Entries that a limit is filled with from the journal; see fill.lua.
-local function fill(entries)
+-- Entries that a limit is filled with from the journal, by the event of this number; see fill.lua.
+local function fill(transactions, sequence, entries)
   for _ = 1, entries do
     local counter = takeCounter()
     local moneyKey, at = take(), tonumber(take())
+    fillTransaction(transactions, moneyKey, sequence)
     if counter.members then
       charge(counter, moneyKey, at)
     else

@@ -21,9 +21,21 @@ export interface Guard {
   meet(): Promise<void>;
   /** Makes events as durable as demanded; until it resolves nobody may rely on them. */
   confirm(events: readonly Unconfirmed[]): Promise<void>;
+  /** Removes what a checkpoint covers from wherever else it is kept; what cannot be removed now is the next time. */
+  drop(covered: Covered): Promise<void>;
   /** Whether anything is decided on this server, and what it will take after its next restart. */
   problems(server: Server): Promise<readonly LedgerProblem[]>;
   close(): Promise<void>;
+}
+
+/** What the newest checkpoint covers. */
+export interface Covered {
+  /** The identity of the ledger. */
+  readonly ledger: string;
+  readonly epoch: number;
+  readonly checkpoint: number;
+  /** The last event. */
+  readonly to: number;
 }
 
 /** An event that may be forgotten by a fail-over. */
@@ -113,6 +125,7 @@ export function createFence(connection: Connection, session: Session): Guard & F
     },
     // What the server acknowledged it keeps, or the fence falls.
     async confirm() {},
+    async drop() {},
     async close() {},
     async problems(server) {
       const { refused, state } = await inspect(server);

@@ -13,7 +13,8 @@ if here.role ~= 'master' then return { 'FENCED', 'role', '0', '0' } end
 local epoch, witnessed, identity, body, synced = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 redis.call('HSET', meta, 'identity', identity, 'format', FORMAT, 'epoch', epoch, 'witnessed', witnessed,
   'sequence', '0', 'clock', '0', 'policy', '0', 'freezes', '0', 'fence', here.history,
-  'synced', here.replicas == 0 and synced or '0', 'seen', '0')
+  'synced', here.replicas == 0 and synced or '0', 'seen', '0', 'checkpoint', '0', 'covered', '0', 'coveredAt', '0',
+  'trimmed', '0')
 local ledger = open(meta)
 local _, event = append(ledger, takeLog(), 'ledger', body)
 return { 'CREATED', event }

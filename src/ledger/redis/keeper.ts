@@ -10,9 +10,10 @@ import type { SingleFlight } from '../../core/ports.js';
 import type { RecoveryPrimary } from '../witness/ports.js';
 import { appendToMajority, majorityOf } from '../witness/quorum.js';
 import { type RecoveryCause, type RecoveryResult, recover } from '../witness/recovery.js';
+import { trimWitnesses } from '../witness/trimming.js';
 import { connectWitness, type Witness } from '../witness/witness.js';
 import type { Connection, NodeConnection } from './connection.js';
-import { fenced, type Guard, type Unconfirmed, unconfirmedOf } from './fence.js';
+import { type Covered, fenced, type Guard, type Unconfirmed, unconfirmedOf } from './fence.js';
 import { recoveryPrimary } from './primary.js';
 import { SCRIPTS } from './scripts.js';
 import type { Refusal, Session } from './session.js';
@@ -177,6 +178,10 @@ class Keeper implements Guard, Witnesses {
       args: [String(CONFIRM_EVENTS)],
     }));
     await this.confirm(unconfirmedOf(epoch, fields));
+  }
+
+  drop({ ledger, epoch, ...covered }: Covered): Promise<void> {
+    return trimWitnesses(this.#witnesses, { ledger, epoch }, covered);
   }
 
   async problems(): Promise<readonly LedgerProblem[]> {

@@ -15,9 +15,9 @@ export interface Keys {
   readonly asks: string;
   /** Hash: fingerprint and ask key → decision. */
   readonly conflicts: string;
-  /** Hash: money key → core fingerprint, approved, rejected, amount. */
+  /** Hash: money key → what is known of a transaction; see transactions.lua. */
   readonly transactions: string;
-  /** Hash: request key → transaction id. */
+  /** Hash: request key → number of the last event about it, transaction id. */
   readonly bindings: string;
   /** Hash: fact → value. */
   readonly facts: string;
@@ -33,6 +33,12 @@ export interface CounterKeys {
   readonly held: string;
   readonly times: string;
   readonly members: string;
+}
+
+/** What the names of all keys that stand under an epoch begin with; its number and a colon follow. */
+export function epochsPrefix(workspace: string): string {
+  checkWorkspace(workspace);
+  return `countersign:{${workspace}}:`;
 }
 
 /** @param epochNumber grows with every recovery; a ledger begins in epoch 0, or 1 where witnesses keep it */

@@ -1,7 +1,7 @@
 -- What every script begins with: the ledger's identity, its versions, its clock and its log.
 
 -- The layout of records this version reads and writes.
-local FORMAT = '2'
+local FORMAT = '4'
 
 local function whole(number)
   return string.format('%.0f', number)
@@ -13,7 +13,7 @@ end
 local function open(meta)
   local epoch, witnessed = take(), take()
   local fields = redis.call('HMGET', meta, 'identity', 'format', 'epoch', 'witnessed', 'sequence', 'clock', 'policy',
-    'freezes', 'fence', 'synced', 'seen')
+    'freezes', 'fence', 'synced', 'seen', 'checkpoint', 'covered', 'trimmed')
   if not fields[1] then return nil, { 'MISSING' } end
   if fields[2] ~= FORMAT then return nil, { 'CORRUPT', 'its format is ' .. tostring(fields[2]) } end
   if fields[4] ~= witnessed then
@@ -37,6 +37,10 @@ local function open(meta)
     fence = fields[9],
     synced = fields[10] == '1',
     seen = tonumber(fields[11]),
+    -- The newest checkpoint, the last event that it covers, and the last one that was forgotten.
+    checkpoint = fields[12] or '0',
+    covered = tonumber(fields[13] or '0'),
+    trimmed = tonumber(fields[14] or '0'),
   }
 end
 

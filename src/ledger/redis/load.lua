@@ -21,29 +21,20 @@ local function loadCharges(holder, at)
   end
 end
 
-local function loadTransaction(moneyKey, core, amount, effect)
-  local known = redis.call('HGET', transactions, moneyKey)
-  local approved, rejected, approvedAmount = '-', '-', '-'
-  if known then core, approved, rejected, approvedAmount = string.match(known, '^(%S+) (%S+) (%S+) (%S+)$') end
-  if effect == 'reject' then rejected = 'rejected' end
-  if effect == 'approve' then
-    approved = 'approved'
-    if approvedAmount == '-' then approvedAmount = amount end
-  end
-  redis.call('HSET', transactions, moneyKey, core .. ' ' .. approved .. ' ' .. rejected .. ' ' .. approvedAmount)
-end
-
 local load = {}
 
-function load.decision(at)
+function load.decision(at, sequence)
   local askKey, fingerprint, effect, decision = take(), take(), take(), take()
   if redis.call('HSETNX', asks, askKey, fingerprint .. ' ' .. effect .. ' ' .. decision) == 0 then
     return 'the log holds two decisions of ' .. askKey
   end
   local requestKey, txId = takeOptional(), take()
-  if requestKey then redis.call('HSET', bindings, requestKey, txId) end
+  if requestKey then redis.call('HSET', bindings, requestKey, sequence .. ' ' .. txId) end
   local moneyKey, core, amount = takeOptional(), take(), take()
-  if moneyKey then loadTransaction(moneyKey, core, amount, effect) end
+  if moneyKey then
+    local known = transactionOf(transactions, moneyKey) or newTransaction(core)
+    decideTransaction(transactions, moneyKey, known, { effect = effect, amount = amount, sequence = sequence })
+  end
   loadCharges(moneyKey or askKey, at)
   for _ = 1, tonumber(take()) do
     redis.call('HSET', facts, take(), take())
@@ -54,8 +45,21 @@ function load.conflict()
   redis.call('HSET', conflicts, take(), take())
 end
 
-function load.fill()
-  fill(tonumber(take()))
+function load.fill(_, sequence)
+  fill(transactions, sequence, tonumber(take()))
+end
+
+function load.release(_, sequence)
+  local moneyKey = take()
+  for _ = 1, tonumber(take()) do
+    local counter = takeCounter()
+    holding(counter, moneyKey)
+    giveBack(counter, moneyKey)
+  end
+  -- Decisions about it may have been forgotten: then a checkpoint that follows says what is known.
+  local known = transactionOf(transactions, moneyKey) or newTransaction('-')
+  known.released = sequence
+  keepTransaction(transactions, moneyKey, known, sequence)
 end
 
 function load.policy(_, _, body)
@@ -68,6 +72,43 @@ end
 
 function load.unfreeze()
   redis.call('HDEL', freezes, take())
+end
+
+-- In its place in the log it says how things stood there, whatever was made of them from events that are left.
+function load.checkpoint()
+  local record = takeOptional()
+  if record then redis.call('SET', policy, record) end
+  -- A freeze that was lifted since is lifted again: its lifting is a later event than this one, and is covered only where
+  -- this one is too.
+  for _ = 1, tonumber(take()) do
+    redis.call('HSET', freezes, take(), take())
+  end
+  for _ = 1, tonumber(take()) do
+    local held, amount = takeKey(), natural(take())
+    redis.call('HSET', held, TOTAL, decimal(sum(natural(redis.call('HGET', held, TOTAL) or '0'), amount)))
+  end
+  for _ = 1, tonumber(take()) do
+    local members = takeKey()
+    for _ = 1, tonumber(take()) do
+      local member, at = take(), take()
+      redis.call('ZADD', members, 'GT', at, member)
+    end
+  end
+  for _ = 1, tonumber(take()) do
+    redis.call('HSET', facts, take(), take())
+  end
+  for _ = 1, tonumber(take()) do
+    local moneyKey, about = take(), takeOptional()
+    if about then
+      redis.call('HSET', transactions, moneyKey, about)
+    else
+      redis.call('HDEL', transactions, moneyKey)
+    end
+    for _ = 1, tonumber(take()) do
+      local counter, amount, at = takeCounter(), natural(take()), take()
+      hold(counter, moneyKey, amount, at)
+    end
+  end
 end
 
 for _ = 1, tonumber(take()) do

@@ -1,10 +1,12 @@
 /** The server that decides, as a recovery sees it. */
 import { CountersignError } from '../../core/errors.js';
+import { bodyOf, checkpointBody } from '../journal-body.js';
+import { newestCheckpoint, partsOf } from '../witness/log.js';
 import type { LogSummary, RecoveryPrimary } from '../witness/ports.js';
 import type { Connection } from './connection.js';
 import { fenced } from './fence.js';
 import { keysOf } from './keys.js';
-import { loadOperands, partsOf } from './replay.js';
+import { loadOperands } from './replay.js';
 import { run, SCRIPTS } from './scripts.js';
 
 export interface PrimarySettings {
@@ -61,6 +63,7 @@ export function recoveryPrimary({
         synced,
         String(summary.sequence),
         ...marksOf(summary),
+        ...coverOf(summary),
       ];
       return (await run(connection, SCRIPTS.settle, { keys: [meta], args })).code === 'DONE';
     },
@@ -71,10 +74,22 @@ export function recoveryPrimary({
 function marksOf({ events }: LogSummary): readonly [string, string, string] {
   let [clock, policy, freezes] = [0, 0, 0];
   for (const logged of events) {
-    const { type, at } = partsOf(logged);
+    const { sequence } = logged;
+    const { type, at, body } = partsOf(logged);
     clock = Math.max(clock, Number(at));
-    if (type === 'policy') policy = logged.sequence;
-    if (type === 'freeze' || type === 'unfreeze') freezes = logged.sequence;
+    if (type === 'policy') policy = Math.max(policy, sequence);
+    if (type === 'freeze' || type === 'unfreeze') freezes = Math.max(freezes, sequence);
+    if (type === 'checkpoint') {
+      const { versions } = bodyOf(checkpointBody, { sequence, type, body });
+      policy = Math.max(policy, versions.policy);
+      freezes = Math.max(freezes, versions.freezes);
+    }
   }
   return [String(clock), String(policy), String(freezes)];
+}
+
+/** The newest checkpoint, the last event that it covers, and when the newest of those was, as text. */
+function coverOf({ events }: LogSummary): readonly [string, string, string] {
+  const newest = newestCheckpoint(events);
+  return [String(newest?.sequence ?? 0), String(newest?.to ?? 0), String(newest?.atMs ?? 0)];
 }

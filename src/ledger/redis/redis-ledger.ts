@@ -24,14 +24,16 @@ import {
 } from '../decision-record.js';
 import { fillOf } from '../journal-body.js';
 import { checkEntry, checkProposal, MAX_EVENTS, otherLedger } from '../proposal.js';
-import { commitOperands, committed, entryOperands } from './commit.js';
+import { commitOperands, committed, entryOperands, expiring, listOperands } from './commit.js';
 import { type Connection, connect, type NodeConnection, type RedisConnection } from './connection.js';
 import { createFence, type Guard, unconfirmedOf } from './fence.js';
 import { createKeeper } from './keeper.js';
 import { keysOf } from './keys.js';
+import { release, transaction } from './release.js';
 import { SCRIPTS } from './scripts.js';
 import { readServer, serverProblems } from './server-check.js';
 import { type Answer, Session } from './session.js';
+import { createUpkeep } from './upkeep.js';
 
 export interface RedisLedgerSettings {
   readonly workspace: string;
@@ -58,7 +60,10 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
   });
   const { guard, ports } = guardOf(settings, connection, session);
   /** For replies that begin with the number of the event, and the event as witnesses must have it. */
-  const recorded = async ({ fields: [number, event = ''], epoch }: Omit<Answer<'DONE'>, 'code'>) => {
+  const recorded = async ({
+    fields: [number, event = ''],
+    epoch,
+  }: Pick<Answer<'DONE'>, 'fields' | 'epoch'>) => {
     const sequence = Number(number);
     if (event !== '') await guard.confirm([{ epoch, sequence, event }]);
     session.saw({ epoch, sequence });
@@ -77,7 +82,9 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
     async fill(entries) {
       for (const entry of entries) checkEntry(entry);
       for (let start = 0; start < entries.length; start += FILL_CHUNK) {
-        await recorded(await fill(session, entries.slice(start, start + FILL_CHUNK)));
+        const answer = await fill(session, entries.slice(start, start + FILL_CHUNK));
+        if (answer.code === 'EXPIRING') throw expiring();
+        await recorded(answer);
       }
     },
     async activate({ expectedSequence, ...policy }) {
@@ -113,7 +120,13 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
       }
       return recorded(answer);
     },
+    release: (request) => release(session, guard, request),
+    transaction: (moneyKey) => transaction(session, guard, moneyKey),
     events: (after, limit) => events(session, after, limit),
+    upkeep: createUpkeep({
+      ...{ workspace, connection, session, guard },
+      events: (after, limit) => events(session, after, limit),
+    }),
     exports: createExports(session),
     usage: (counters) => usage(session, counters),
     async lookup(askKey) {
@@ -215,16 +228,12 @@ async function commit(
   }
 }
 
-function fill(session: Session, entries: readonly CounterEntry[]): Promise<Answer<'DONE'>> {
+function fill(session: Session, entries: readonly CounterEntry[]): Promise<Answer<'DONE' | 'EXPIRING'>> {
   return session.write(SCRIPTS.fill, (keys) => {
-    const operands = entries.map((entry) => entryOperands(keys, entry));
+    const operands = listOperands(entries.map((entry) => entryOperands(keys, entry)));
     return {
-      keys: [keys.meta, keys.journal, keys.pending, ...operands.flatMap((entry) => entry.keys)],
-      args: [
-        JSON.stringify(fillOf(entries)),
-        String(entries.length),
-        ...operands.flatMap((entry) => entry.args),
-      ],
+      keys: [keys.meta, keys.journal, keys.pending, keys.transactions, ...operands.keys],
+      args: [JSON.stringify(fillOf(entries)), ...operands.args],
     };
   });
 }

@@ -1,46 +1,21 @@
 /** Events of the journal as load.lua takes them: what each did to the keys of the ledger when it was recorded. */
 import { z } from 'zod';
-import type { CounterEntry } from '../../core/ports.js';
-import { decisionOf, recordOf } from '../decision-record.js';
+import { decisionOf } from '../decision-record.js';
+import {
+  bodyOf,
+  type Checkpoint,
+  checkpointBody,
+  conflictBody,
+  decisionBody,
+  fillBody,
+  neededBy,
+  releaseBody,
+  type StoredEvent,
+} from '../journal-body.js';
+import { partsOf } from '../witness/log.js';
 import type { LogEvent } from '../witness/ports.js';
-import { counterOperands, entryOperands, type Operands } from './commit.js';
+import { counterOperands, entryOperands, holdingOperands, listOperands, type Operands } from './commit.js';
 import type { Keys } from './keys.js';
-
-const windowSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('rolling'), lengthMs: z.int() }),
-  z.object({ kind: z.literal('calendar'), startMs: z.int(), endMs: z.int() }),
-  z.object({ kind: z.literal('lifetime') }),
-]);
-
-/** `need` for an amount, `members` for a limit that counts different members. */
-const countedSchema = z.object({
-  counter: z.string(),
-  window: windowSchema,
-  need: z.string().optional(),
-  members: z.array(z.string()).optional(),
-});
-
-const askSchema = z.object({
-  askKey: z.string(),
-  fingerprint: z.string(),
-  moneyKey: z.string().optional(),
-  coreFingerprint: z.string().optional(),
-  amount: z.string().optional(),
-  requestKey: z.string().optional(),
-  txId: z.string().optional(),
-});
-
-const decisionSchema = z.object({
-  ask: askSchema,
-  decision: z.record(z.string(), z.unknown()),
-  charged: z.array(countedSchema.extend({ mode: z.enum(['enforce', 'shadow']) })),
-  facts: z.record(z.string(), z.string()).optional(),
-});
-const conflictSchema = decisionSchema.pick({ ask: true, decision: true });
-const fillSchema = z.object({
-  entries: z.array(countedSchema.extend({ moneyKey: z.string(), atMs: z.int() })),
-});
-const namedSchema = z.object({ id: z.string() });
 
 /** Keys of counters, and arguments, of a stretch of the log. LEDGER_CORRUPT when an event cannot be read. */
 export function loadOperands(keys: Keys, events: readonly LogEvent[]): Operands {
@@ -62,52 +37,40 @@ export function loadOperands(keys: Keys, events: readonly LogEvent[]): Operands 
   };
 }
 
-/** Of an event as witnesses keep it. */
-export function partsOf({ event }: LogEvent): {
-  readonly type: string;
-  readonly at: string;
-  readonly body: string;
-} {
-  const first = event.indexOf(' ');
-  const second = event.indexOf(' ', first + 1);
-  return { type: event.slice(0, first), at: event.slice(first + 1, second), body: event.slice(second + 1) };
-}
-
 function eventOperands(keys: Keys, logged: LogEvent): Operands {
   const { type, at, body } = partsOf(logged);
   const { keys: counters, args } = effectOperands(keys, { type, body, sequence: logged.sequence });
   return { keys: counters, args: [String(logged.sequence), at, type, body, ...args] };
 }
 
-interface Effect {
-  readonly type: string;
-  readonly body: string;
-  readonly sequence: number;
-}
+const namedBody = z.object({ id: z.string() });
 
 const NOTHING: Operands = { keys: [], args: [] };
 
-function effectOperands(keys: Keys, { type, body, sequence }: Effect): Operands {
-  const what = `event ${sequence}`;
-  switch (type) {
+function effectOperands(keys: Keys, event: StoredEvent): Operands {
+  switch (event.type) {
     case 'decision':
-      return decisionOperands(keys, recordOf(decisionSchema, body, what));
+      return decisionOperands(keys, bodyOf(decisionBody, event));
     case 'conflict': {
-      const { ask, decision } = recordOf(conflictSchema, body, what);
+      const { ask, decision } = bodyOf(conflictBody, event);
       return { keys: [], args: [`${ask.fingerprint} ${ask.askKey}`, JSON.stringify(decision)] };
     }
-    case 'fill': {
-      const entries = recordOf(fillSchema, body, what).entries.map((entry) =>
-        entryOperands(keys, { ...entry, need: needOf(entry) }),
+    case 'fill':
+      return listOperands(
+        bodyOf(fillBody, event).entries.map((entry) =>
+          entryOperands(keys, { ...entry, need: neededBy(entry) }),
+        ),
       );
-      return {
-        keys: entries.flatMap((entry) => entry.keys),
-        args: [String(entries.length), ...entries.flatMap((entry) => entry.args)],
-      };
+    case 'release': {
+      const { moneyKey, given } = bodyOf(releaseBody, event);
+      const counters = listOperands(given.map((holding) => holdingOperands(keys, holding)));
+      return { keys: counters.keys, args: [moneyKey, ...counters.args] };
     }
+    case 'checkpoint':
+      return checkpointOperands(keys, event.sequence, bodyOf(checkpointBody, event));
     case 'freeze':
     case 'unfreeze':
-      return { keys: [], args: [recordOf(namedSchema, body, what).id] };
+      return { keys: [], args: [bodyOf(namedBody, event).id] };
     default:
       return NOTHING;
   }
@@ -115,15 +78,17 @@ function effectOperands(keys: Keys, { type, body, sequence }: Effect): Operands 
 
 function decisionOperands(
   keys: Keys,
-  { ask, decision, charged, facts = {} }: z.infer<typeof decisionSchema>,
+  { ask, decision, charged, facts = {} }: z.infer<typeof decisionBody>,
 ): Operands {
   const record = JSON.stringify(decision);
-  const counters = charged.map((charge) =>
-    counterOperands(keys.counter(charge), { window: charge.window, need: needOf(charge) }),
+  const counters = listOperands(
+    charged.map((charge) =>
+      counterOperands(keys.counter(charge), { window: charge.window, need: neededBy(charge) }),
+    ),
   );
   const remembered = Object.entries(facts);
   return {
-    keys: counters.flatMap((counter) => counter.keys),
+    keys: counters.keys,
     args: [
       ask.askKey,
       ask.fingerprint,
@@ -134,14 +99,69 @@ function decisionOperands(
       ask.moneyKey ?? '',
       ask.coreFingerprint ?? '-',
       ask.amount ?? '-',
-      String(counters.length),
-      ...counters.flatMap((counter) => counter.args),
+      ...counters.args,
       String(remembered.length),
       ...remembered.flat(),
     ],
   };
 }
 
-function needOf({ need, members }: z.infer<typeof countedSchema>): CounterEntry['need'] {
-  return need === undefined ? { kind: 'distinct', members: members ?? [] } : { kind: 'amount', amount: need };
+function checkpointOperands(
+  keys: Keys,
+  sequence: number,
+  { policy, freezes, totals, members, facts, transactions }: Checkpoint,
+): Operands {
+  const standing = freezes.map(({ sequence: since, freeze }) => [
+    namedBody.parse(freeze).id,
+    `${since} ${JSON.stringify(freeze)}`,
+  ]);
+  const sums = totals.map((total) => ({ keys: [keys.counter(total).held], args: [total.amount] }));
+  const sets = members.map((each) => ({
+    keys: [keys.counter(each).members],
+    args: [String(each.members.length), ...each.members.flatMap(([name, atMs]) => [name, String(atMs)])],
+  }));
+  const carried = transactions.map(({ moneyKey, known, held }) => {
+    const holdings = listOperands(
+      held.map((holding) => {
+        const counter = holdingOperands(keys, holding);
+        return { ...counter, args: [...counter.args, holding.amount, String(holding.atMs)] };
+      }),
+    );
+    const about = known === undefined ? '' : transactionText(known, sequence);
+    return { keys: holdings.keys, args: [moneyKey, about, ...holdings.args] };
+  });
+  const parts = [
+    listOperands(standing.map((args) => ({ keys: [], args }))),
+    listOperands(sums),
+    listOperands(sets),
+    listOperands(facts.map((args) => ({ keys: [], args }))),
+    listOperands(carried),
+  ];
+  return {
+    keys: parts.flatMap((part) => part.keys),
+    args: [policy === undefined ? '' : JSON.stringify(policy.record), ...parts.flatMap((part) => part.args)],
+  };
+}
+
+/** The record of a transaction that a checkpoint carries; see transactions.lua. */
+function transactionText(
+  {
+    core,
+    approved,
+    rejected,
+    amount,
+    released,
+    events,
+  }: NonNullable<Checkpoint['transactions'][number]['known']>,
+  checkpoint: number,
+): string {
+  return [
+    core ?? '-',
+    approved ? 'approved' : '-',
+    rejected ? 'rejected' : '-',
+    amount ?? '-',
+    released ?? '-',
+    checkpoint,
+    events,
+  ].join(' ');
 }

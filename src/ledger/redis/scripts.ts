@@ -14,6 +14,7 @@ const REPLY_CODES = [
   'WINDOW_MOVED',
   'TRIM_AGAIN',
   'CLOCK_SKEW',
+  'EXPIRING',
   // the others
   'CREATED',
   'EXISTS',
@@ -34,6 +35,12 @@ const REPLY_CODES = [
   'SURVEY',
   'INFO',
   'OVERTAKEN',
+  // of the janitor
+  'KEPT',
+  'YOUNG',
+  'BEHIND',
+  'PENDING',
+  'CARRIED',
   // every one
   'EPOCH',
   'MISSING',
@@ -59,7 +66,7 @@ export interface Script<Code extends ReplyCode> {
  * Without the first line Redis would also run a script that only reads on a replica, or on a primary that has lost
  * its replicas, and would let a script that writes begin when memory is full.
  */
-const SHARED = `#!lua\n${['integers', 'arguments', 'ledger', 'counters', 'fence'].map(fileOf).join('\n')}`;
+const SHARED = `#!lua\n${['integers', 'arguments', 'ledger', 'transactions', 'counters', 'fence', 'holders'].map(fileOf).join('\n')}`;
 
 export const SCRIPTS = {
   init: script('init', ['CREATED', 'EXISTS', 'FENCED']),
@@ -75,9 +82,10 @@ export const SCRIPTS = {
     'WINDOW_MOVED',
     'TRIM_AGAIN',
     'CLOCK_SKEW',
+    'EXPIRING',
     'FENCED',
   ]),
-  fill: script('fill', ['DONE', 'FENCED']),
+  fill: script('fill', ['DONE', 'EXPIRING', 'FENCED']),
   activate: script('activate', ['DONE', 'CHANGED', 'FENCED']),
   freeze: script('freeze', ['DONE', 'TAKEN', 'FENCED']),
   unfreeze: script('unfreeze', ['DONE', 'UNKNOWN', 'FENCED']),
@@ -85,9 +93,24 @@ export const SCRIPTS = {
   exportState: script('export-state', ['EXPORTS']),
   exported: script('exported', ['DONE', 'CHANGED', 'FENCED']),
   usage: script('usage', ['USAGE']),
+  transaction: script('transaction', ['FOUND', 'NONE']),
+  release: script('release', ['DONE', 'CHANGED', 'FENCED']),
   lookup: script('lookup', ['FOUND', 'NONE']),
   pending: script('pending', ['EVENTS']),
   confirm: script('confirm', ['DONE']),
+  kept: script('kept', ['KEPT']),
+  checkpoint: script('checkpoint', [
+    'DONE',
+    'CHANGED',
+    'YOUNG',
+    'BEHIND',
+    'PENDING',
+    'CARRIED',
+    'CLOCK_SKEW',
+    'FENCED',
+  ]),
+  forget: script('forget', ['DONE', 'CHANGED', 'PENDING', 'FENCED']),
+  swept: script('swept', ['DONE', 'FENCED']),
   survey: script('survey', ['SURVEY', 'INFO']),
   claim: script('claim', ['DONE', 'OVERTAKEN']),
   load: script('load', ['DONE', 'OVERTAKEN']),

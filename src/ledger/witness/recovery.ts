@@ -22,6 +22,7 @@
  */
 import { CountersignError } from '../../core/errors.js';
 
+import { withoutCovered } from './log.js';
 import type {
   Ballot,
   LogEvent,
@@ -199,7 +200,7 @@ async function readAll(
 
 /**
  * Every event that a majority may hold. What is older than the newest installation was in it, or was never relied upon;
- * of two events under one number the one of the higher epoch is the one that was.
+ * of two events under one number the one of the higher epoch is the one that was. What a checkpoint covers is forgotten.
  */
 function merge(logs: readonly WitnessLog[]): readonly LogEvent[] {
   const base = Math.max(...logs.map((log) => log.base));
@@ -211,7 +212,7 @@ function merge(logs: readonly WitnessLog[]): readonly LogEvent[] {
         newest.set(event.sequence, event);
     }
   }
-  return [...newest.values()].sort((one, other) => one.sequence - other.sequence);
+  return withoutCovered([...newest.values()].sort((one, other) => one.sequence - other.sequence));
 }
 
 function highestOf(events: ReadonlyMap<number, WitnessedEvent>): number {

@@ -1,7 +1,7 @@
 -- A witness: a small server of its own that holds the log of one ledger. Two keys, and one while a recovery installs:
 --   meta    hash: ledger, promised (the highest epoch it has promised), base (the epoch its log was installed under),
 --           appended (the epoch of the newest event appended), staging (the epoch whose events are being put aside),
---           disk (a name that is lost with everything else)
+--           trimmed (the last event that was forgotten), disk (a name that is lost with everything else)
 --   log     hash: sequence number -> epoch in which it was appended or installed, type, Unix milliseconds, body
 --   staged  hash: the same, of the events that are put aside
 -- Without a ledger it is blank: it has promised nothing and holds nothing, and nothing is appended to it.

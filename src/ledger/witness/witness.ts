@@ -8,8 +8,9 @@ import { callScript } from '../redis/scripts.js';
 import { readServer, witnessFaults } from '../redis/server-check.js';
 import type { Ballot, LogPage, RecoveryWitness, WitnessedEvent } from './ports.js';
 import type { AppendingWitness } from './quorum.js';
+import type { TrimmingWitness } from './trimming.js';
 
-export interface Witness extends RecoveryWitness, AppendingWitness {
+export interface Witness extends RecoveryWitness, AppendingWitness, TrimmingWitness {
   /** Settings of the server under which it may forget what it acknowledged, in words that say what to change. */
   faults(): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -29,6 +30,7 @@ const SCRIPTS = {
   read: script('read'),
   stage: script('stage'),
   install: script('install'),
+  trim: script('trim'),
 };
 
 export function connectWitness(workspace: string, settings: NodeConnection): Witness {
@@ -76,6 +78,10 @@ export function connectWitness(workspace: string, settings: NodeConnection): Wit
     },
     install: async (ballot, { disk, count }) =>
       (await step('install', ballot, [disk, String(count)])).code === 'INSTALLED',
+    async trim(ballot, { checkpoint, to, most }) {
+      const { code, fields } = await step('trim', ballot, [String(checkpoint), String(to), String(most)]);
+      return code === 'TRIMMED' ? Number(fields[0]) : undefined;
+    },
     faults: async () => witnessFaults(await readServer(connection)),
     close: () => connection.close(),
   };

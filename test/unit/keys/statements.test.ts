@@ -52,6 +52,25 @@ describe('a signed statement', () => {
     expect(await verifyStatement(operators, jws)).toMatchObject({ operator, statement });
   });
 
+  test('that no signature of a transaction can exist names the transaction, and what became of it', async () => {
+    const release = {
+      statement: 'release',
+      ledger: 'ledger-1',
+      workspace: 'main',
+      transaction: 'tx-1',
+      reason: 'cancelled',
+      issuedAt: '2026-11-20T12:00:00.000Z',
+    } satisfies Statement;
+    const jws = await signStatement(alice.privateKey, release);
+    expect(await verifyStatement(operators, jws)).toMatchObject({ operator: 'alice', statement: release });
+    for (const other of [{ reason: 'dropped' }, { reason: undefined }, { transaction: '' }]) {
+      const text = await written(JSON.stringify({ ...release, ...other }));
+      expect(await rejectionOf(verifyStatement(operators, text))).toMatchObject({
+        code: 'STATEMENT_INVALID',
+      });
+    }
+  });
+
   test('that the old primary is stopped says nothing else, and names one history and one event', async () => {
     const activation = {
       statement: 'ledger-activate',

@@ -1,0 +1,377 @@
+/** Forgetting where witnesses keep the log: a recovery brings back exactly what is left, whoever died at whatever step. */
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Ledger } from '../../src/core/ports.js';
+import { outcome } from '../support/each-ledger.js';
+import { eventually } from '../support/eventually.js';
+import { age, forgetAll, orderOf } from '../support/forgetting.js';
+import {
+  activate,
+  type Bench,
+  bench,
+  patiently,
+  type WitnessedStore,
+  witnessedStore,
+} from '../support/ledger-bench.js';
+import { ledgerKeys } from '../support/ledger-keys.js';
+import { charge, LIFETIME, type ProposalParts, proposal, REJECT } from '../support/proposals.js';
+
+const RELEASE = { reason: 'failed', authority: { kind: 'operator', statement: 'a.b.c' } } as const;
+const FREEZE = { scope: '{"effect":"approve"}', reason: 'r', author: 'a', answers: 'retry' } as const;
+
+describe('a ledger that witnesses keep, and that forgets', () => {
+  let store: WitnessedStore;
+  let current: Bench;
+
+  beforeEach(async () => {
+    store = await witnessedStore();
+    current = await bench(store);
+  });
+  afterEach(async () => {
+    await current.close();
+    await store.stop();
+  });
+
+  const ever = charge('ever', {
+    amount: '123456789012345678901234567890',
+    max: '9'.repeat(40),
+    window: LIFETIME,
+  });
+  const decided = async (
+    txId: string,
+    parts: Partial<ProposalParts> = {},
+    ledger: Ledger = current.ledger,
+  ) => {
+    const { versions } = await ledger.state();
+    return outcome(ledger.commit(proposal(txId, { versions, ...parts })));
+  };
+  const asking = (txId: string, parts: Partial<ProposalParts> = {}, ledger?: Ledger) =>
+    patiently(() => decided(txId, parts, ledger));
+  const keys = () => ledgerKeys(store.server.url, current.workspace);
+  const meta = async (...words: readonly [string, ...string[]]) => {
+    const [name, ...rest] = words;
+    return store.server.command(name, `countersign:{${current.workspace}}:meta`, ...rest);
+  };
+  const logs = () =>
+    Promise.all(
+      store.witnesses.map(async (witness) => {
+        const log = `countersign-witness:{${current.workspace}}:log`;
+        return ((await witness.command('HKEYS', log)) as readonly string[]).map(Number).sort((a, b) => a - b);
+      }),
+    );
+  const settled = () => eventually(async () => expect(await keys()).not.toHaveProperty('pending'));
+
+  /** The server loses everything, and is brought back from the witnesses: with every key as it was. */
+  async function recoverAndCompare(): Promise<void> {
+    await settled();
+    const [before, events] = [await keys(), await current.ledger.events(0, 1000)];
+    const state = await current.ledger.state();
+    await store.server.command('FLUSHALL');
+    await eventually(() => current.ledger.state(), 10_000);
+    expect(await keys()).toEqual(before);
+    expect(await current.ledger.events(0, 1000)).toEqual(events);
+    const { policy, freezes, sequence } = await current.ledger.state();
+    expect({ policy, freezes, sequence }).toEqual({
+      policy: state.policy,
+      freezes: state.freezes,
+      sequence: state.sequence,
+    });
+  }
+
+  /** One of everything, about transactions of this generation and one that every generation asks about. */
+  async function generation(number: number): Promise<void> {
+    const short = charge('short', { amount: '5', max: '1000', window: { kind: 'rolling', lengthMs: 10 } });
+    const calendar = { kind: 'calendar', startMs: number, endMs: Date.now() + 30 } as const;
+    const charges = [
+      ever,
+      short,
+      charge('tried', { mode: 'shadow', window: LIFETIME, max: '1000' }),
+      charge(`own-${number}`, { window: LIFETIME }),
+      charge('places', { members: [`place-${number}`, 'everywhere'], window: LIFETIME }),
+      charge('lately', { members: [`place-${number}`], window: { kind: 'rolling', lengthMs: 10 } }),
+    ];
+    const transactions = Array.from({ length: 6 }, (_, index) => `t${number}-${index}`);
+    await decided('monthly', { charges: [charge('month', { window: calendar })] });
+    for (const txId of transactions) await decided(txId, { charges });
+    await decided('always', { ask: { askKey: `always ${number}` }, charges });
+    await decided(`t${number}-1`, { ask: { askKey: `again ${number}`, amount: '50' }, charges: [ever] });
+    await decided(`t${number}-2`, { ask: { fingerprint: 'another-content' } });
+    await decided(`no-${number}`, { opinion: REJECT });
+    await decided(`change-${number}`, {
+      ask: { moneyKey: undefined, amount: undefined, binding: undefined },
+      charges: [ever],
+    });
+    await decided(`spends-${number}`, {
+      facts: [
+        { key: `outpoint:${number}`, value: '5', reason: 'INPUT_AMOUNT_CHANGED', sentence: 'Changed.' },
+      ],
+    });
+    await current.ledger.release({ ...RELEASE, moneyKey: `test:t${number}-3` });
+    await current.ledger.freeze({ ...FREEZE, id: `kept-${number}` });
+    if (number > 0) await current.ledger.unfreeze(`kept-${number - 1}`, ['a.b.c']);
+    await current.ledger.fill([
+      { counter: 'new', window: LIFETIME, moneyKey: 'm', atMs: 1, need: { kind: 'amount', amount: '3' } },
+      {
+        counter: `new-${number}`,
+        window: LIFETIME,
+        moneyKey: `test:t${number}-4`,
+        atMs: 1,
+        need: { kind: 'amount', amount: '4' },
+      },
+      {
+        counter: 'seen',
+        window: LIFETIME,
+        moneyKey: 'm',
+        atMs: 1,
+        need: { kind: 'distinct', members: ['x'] },
+      },
+    ]);
+    if (number !== 1) await activate(current.ledger);
+  }
+
+  test('comes back as it is, whatever generation of its events was forgotten', async () => {
+    for (let number = 0; number < 5; number += 1) {
+      await generation(number);
+      const aged = await age();
+      // About the one of before and about one that is about to be forgotten.
+      await decided('always', { ask: { askKey: `also ${number}`, amount: '99' }, charges: [ever] });
+      await decided(`t${number}-5`, { ask: { askKey: `late ${number}` }, charges: [ever] });
+      expect(await forgetAll(current.ledger, aged)).toMatchObject([{ kind: 'trimmed' }, {}]);
+      await recoverAndCompare();
+    }
+    await age();
+    await forgetAll(current.ledger);
+    await recoverAndCompare();
+    expect(await current.ledger.transaction('test:always')).toBeUndefined();
+    const [held] = await current.ledger.usage([ever]);
+    // In each generation: six transactions less the one that was released, and a change; the one of all once.
+    expect(held).toBe(String(123456789012345678901234567890n * (5n * 6n + 1n)));
+    expect(Math.max(...(await logs()).map((log) => log.length))).toBeLessThan(10);
+    expect(await asking('new', { charges: [ever] })).toBe('approve APPROVED');
+  }, 60_000);
+
+  describe('a janitor that ends', () => {
+    beforeEach(async () => {
+      await decided('t', { charges: [ever] });
+      await decided('t', { ask: { fingerprint: 'another-content' } });
+      await age();
+      await settled();
+    });
+
+    const other = () => current.another();
+    const isForgotten = async () => {
+      expect(await current.ledger.events(0, 10)).toMatchObject([{ sequence: 5, type: 'checkpoint' }]);
+      expect(await logs()).toEqual([[5], [5], [5]]);
+      expect(await current.ledger.usage([ever])).toEqual([ever.need.kind === 'amount' && ever.need.amount]);
+      await recoverAndCompare();
+      expect(await asking('t', { ask: { fingerprint: 'another-content' } })).toBe('approve APPROVED');
+    };
+
+    test('before the witnesses have its checkpoint: nothing is decided by what is about to go', async () => {
+      await Promise.all([0, 1].map((index) => store.witnesses[index]?.kill('SIGKILL')));
+      await expect(current.ledger.upkeep.trim(orderOf())).rejects.toMatchObject({
+        code: 'LEDGER_UNAVAILABLE',
+      });
+      await Promise.all([0, 1].map((index) => store.witnesses[index]?.restart()));
+      const parts = { versions: current.versions };
+      for (const ask of [{}, { fingerprint: 'another-content' }, { askKey: 'another stage' }]) {
+        await expect(current.ledger.commit(proposal('t', { ...parts, ask }))).rejects.toThrow(
+          /being forgotten/,
+        );
+      }
+      await expect(current.ledger.release({ ...RELEASE, moneyKey: 'test:t' })).rejects.toMatchObject({
+        code: 'RELEASE_REFUSED',
+      });
+      await expect(
+        current.ledger.fill([
+          {
+            counter: 'f',
+            window: LIFETIME,
+            moneyKey: 'test:t',
+            atMs: 1,
+            need: { kind: 'amount', amount: '1' },
+          },
+        ]),
+      ).rejects.toThrow(/being forgotten/);
+      expect(await asking('u', parts)).toMatch(/^approve APPROVED/);
+      expect(await eventually(() => other().upkeep.trim(orderOf()))).toMatchObject({ to: 4, checkpoint: 5 });
+      expect(await current.ledger.events(0, 10)).toMatchObject([{ sequence: 5 }, { sequence: 6 }]);
+      await recoverAndCompare();
+      expect(await asking('t')).toBe('approve APPROVED');
+    });
+
+    test('before the witnesses have its checkpoint, and the server then dies: all is as if it had not begun', async () => {
+      await Promise.all([0, 1, 2].map((index) => store.witnesses[index]?.kill('SIGSTOP')));
+      await expect(current.ledger.upkeep.trim(orderOf())).rejects.toMatchObject({
+        code: 'LEDGER_UNAVAILABLE',
+      });
+      await Promise.all(store.witnesses.map((witness) => witness.kill('SIGKILL')));
+      await Promise.all(store.witnesses.map((witness) => witness.restart()));
+      await store.server.command('FLUSHALL');
+      expect(await asking('t')).toBe('approve APPROVED again');
+      expect(await eventually(() => other().upkeep.trim(orderOf()))).toMatchObject({ to: 4, checkpoint: 5 });
+      await isForgotten();
+    });
+
+    test('before the server has forgotten: the next one goes on, or a recovery does', async () => {
+      await store.server.command('ACL', 'SETUSER', 'default', '-xtrim');
+      await expect(current.ledger.upkeep.trim(orderOf())).rejects.toThrow();
+      const before = await keys();
+      await store.server.command('ACL', 'SETUSER', 'default', '+xtrim');
+      expect(before).toMatchObject({ meta: { covered: '4', trimmed: '0' } });
+      expect(await other().upkeep.trim(orderOf())).toMatchObject({ kind: 'trimmed', to: 4, checkpoint: 5 });
+      await isForgotten();
+    });
+
+    test('before the server has forgotten, and the server then dies', async () => {
+      await store.server.command('ACL', 'SETUSER', 'default', '-xtrim');
+      await expect(current.ledger.upkeep.trim(orderOf())).rejects.toThrow();
+      await store.server.command('FLUSHALL');
+      expect(await asking('u')).toBe('approve APPROVED');
+      expect(await current.ledger.events(0, 10)).toMatchObject([
+        { type: 'checkpoint' },
+        { type: 'decision' },
+      ]);
+      expect(await asking('t')).toBe('approve APPROVED');
+    });
+
+    test('before the witnesses have forgotten', async () => {
+      const restrict = (rule: string) =>
+        Promise.all(store.witnesses.map((witness) => witness.command('ACL', 'SETUSER', 'default', rule)));
+      await restrict('-hdel');
+      expect(await current.ledger.upkeep.trim(orderOf())).toMatchObject({ kind: 'trimmed' });
+      expect(await logs()).toEqual(Array.from({ length: 3 }, () => [1, 2, 3, 4, 5]));
+      await restrict('+hdel');
+      expect(await other().upkeep.trim(orderOf())).toEqual({ kind: 'nothing' });
+      await isForgotten();
+    });
+  });
+
+  test('several janitors at once say it once', async () => {
+    for (let index = 0; index < 60; index += 1) await decided(`t${index}`, { charges: [ever] });
+    await age();
+    const replicas = Array.from({ length: 4 }, () => current.another());
+    await Promise.all(replicas.map((replica) => replica.state()));
+    const steps = await Promise.all(replicas.map((replica) => replica.upkeep.trim(orderOf())));
+    expect(steps.filter(({ kind }) => kind === 'trimmed')).toHaveLength(1);
+    await forgetAll(current.ledger);
+    expect(await current.ledger.events(0, 9)).toMatchObject([{ type: 'checkpoint', body: { to: 62 } }]);
+    await recoverAndCompare();
+  });
+
+  test('a witness that missed the checkpoint keeps its events until it holds a later one', async () => {
+    await decided('t', { charges: [ever] });
+    await age();
+    await store.witnesses[2]?.kill('SIGKILL');
+    expect(await forgetAll(current.ledger)).toMatchObject([{ to: 3 }, {}]);
+    await store.witnesses[2]?.restart();
+    await eventually(async () => expect(await current.ledger.check()).toEqual([]));
+    await current.ledger.upkeep.trim(orderOf());
+    expect(await logs()).toEqual([[4], [4], [1, 2, 3]]);
+    await decided('u', { charges: [ever] });
+    await age();
+    expect(await forgetAll(current.ledger)).toMatchObject([{ to: 5, checkpoint: 6 }, {}]);
+    expect(await logs()).toEqual([[6], [6], [6]]);
+    await recoverAndCompare();
+  });
+
+  test('a recovery that reads a witness which missed the checkpoint forgets all the same', async () => {
+    await decided('t', { charges: [ever] });
+    await age();
+    await store.witnesses[2]?.kill('SIGKILL');
+    await forgetAll(current.ledger);
+    await store.witnesses[2]?.restart();
+    await store.witnesses[0]?.kill('SIGKILL');
+    await recoverAndCompare();
+    expect((await logs().catch(() => [])).slice(1)).toEqual([]);
+    await store.witnesses[0]?.restart();
+    expect((await logs()).slice(1)).toEqual([[4], [4]]);
+  });
+
+  test('a dead witness is replaced after events were forgotten', async () => {
+    await decided('t', { charges: [ever] });
+    await age();
+    await forgetAll(current.ledger);
+    await store.witnesses[0]?.command('FLUSHALL');
+    expect(await current.ledger.witnesses?.recover()).toMatchObject({ events: 1 });
+    await store.witnesses[1]?.kill('SIGKILL');
+    await recoverAndCompare();
+    expect(await asking('u', { charges: [ever] })).toBe('approve APPROVED');
+    await age();
+    expect(await forgetAll(current.ledger)).toMatchObject([{ kind: 'trimmed' }, {}]);
+    await recoverAndCompare();
+  });
+
+  test.each([
+    [
+      'a decision about a transaction that it would carry',
+      () => decided('t', { ask: { askKey: 'stage 2' }, opinion: REJECT }),
+    ],
+    ['the lifting of a freeze', () => current.ledger.unfreeze('f', [])],
+    ['another policy', () => activate(current.ledger)],
+  ])('nothing is said of what a fail-over could still undo: %s', async (_what, act) => {
+    await decided('t');
+    await current.ledger.freeze({ ...FREEZE, id: 'f' });
+    await decided('u');
+    await settled();
+    const aged = await age();
+    await Promise.all([0, 1].map((index) => store.witnesses[index]?.kill('SIGKILL')));
+    await expect(act()).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+    const order = orderOf({ nowMs: aged });
+    expect(await current.ledger.upkeep.trim(order)).toEqual({ kind: 'waits', why: 'durability' });
+    await Promise.all([0, 1].map((index) => store.witnesses[index]?.restart()));
+    await eventually(async () => expect(await current.ledger.check()).toEqual([]));
+    await settled();
+    expect(await forgetAll(current.ledger)).toMatchObject([{ kind: 'trimmed' }, {}]);
+    await recoverAndCompare();
+  });
+
+  test('a log that begins late is not taken for a ledger', async () => {
+    await decided('t', { charges: [ever] });
+    await settled();
+    for (const witness of store.witnesses)
+      await witness.command('HDEL', `countersign-witness:{${current.workspace}}:log`, '1', '2');
+    await store.server.command('FLUSHALL');
+    await expect(patiently(() => decided('u'))).resolves.toBe('LEDGER_CORRUPT');
+    await expect(current.ledger.state()).rejects.toThrow(/begins at event 3, and no checkpoint/);
+  });
+
+  test('a server whose clock jumped ahead forgets nothing', async () => {
+    await decided('t');
+    await age();
+    await meta('HSET', 'clock', String(Date.now() + 365 * 86_400_000));
+    expect(await current.ledger.upkeep.trim(orderOf())).toEqual({ kind: 'waits', why: 'clocks' });
+    expect(await current.ledger.events(0, 1)).toMatchObject([{ sequence: 1 }]);
+  });
+
+  test('what is not exported stays, where an export is demanded', async () => {
+    await decided('t');
+    await age();
+    const order = () => orderOf({ demandsExport: true });
+    const waits = { kind: 'waits', why: 'export' };
+    expect(await current.ledger.upkeep.trim(order())).toEqual(waits);
+    await meta('HSET', 'exported', `2 ${'0'.repeat(64)} 2`);
+    expect(await current.ledger.upkeep.trim(order())).toEqual(waits);
+    await meta('HSET', 'exported', `3 ${'0'.repeat(64)} 3`);
+    expect(await current.ledger.upkeep.trim(order())).toMatchObject({ kind: 'trimmed', to: 3 });
+  });
+
+  test('keys of epochs that are over are removed, but for the last of them', async () => {
+    const epochs = async () => {
+      const names = (await store.server.command('KEYS', '*')) as readonly string[];
+      return [...new Set(names.map((name) => /:(\d+):/.exec(name)?.[1] ?? 'meta'))].sort();
+    };
+    for (let index = 0; index < 40; index += 1)
+      await decided(`t${index}`, { charges: [charge(`c${index}`)] });
+    for (let turn = 0; turn < 3; turn += 1) await current.ledger.witnesses?.recover();
+    await decided('u');
+    expect(await epochs()).toEqual(['1', '2', '3', '4', 'meta']);
+    const elsewhere = await bench(store);
+    const before = await keys();
+    expect(await current.ledger.upkeep.sweep()).toBeGreaterThan(80);
+    expect(await epochs()).toEqual(['1', '3', '4', 'meta']);
+    await elsewhere.close();
+    expect(await keys()).toEqual(before);
+    expect(await current.ledger.upkeep.sweep()).toBe(0);
+    expect(await asking('t1')).toBe('approve APPROVED again');
+  });
+});

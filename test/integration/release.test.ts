@@ -1,0 +1,97 @@
+/** Charges of a transaction that will never be signed, given back by an operator's word while the cluster runs. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { generateKeyFiles } from '../../src/keys/generate.js';
+import { loadOperators, verifyStatement } from '../../src/keys/statements.js';
+import { releaseBody } from '../../src/ledger/journal-body.js';
+import { type Cluster, startCluster } from '../support/cluster.js';
+import { outcomeOf } from '../support/command.js';
+import { approving, type Deployment, deliver, EMBEDDED, writeDeployment } from '../support/deployment.js';
+import { readJournal } from '../support/journal.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'countersign-release-'));
+let deployment: Deployment;
+let cluster: Cluster;
+
+beforeAll(async () => {
+  deployment = writeDeployment(dir, {
+    ledger: EMBEDDED,
+    policy: approving({ two: "{ sum: count, max: '2', window: lifetime }" }),
+  });
+  cluster = await startCluster({ configFile: deployment.configFile });
+}, 90_000);
+
+afterAll(async () => {
+  await cluster?.discard();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function ask(id: string): Promise<string> {
+  const reply = await deliver(cluster.up.replicaUrls[0] ?? '', deployment.request(id));
+  const { action, rejectionReason } = deployment.read(reply, id);
+  return rejectionReason === undefined ? action : `${action} ${rejectionReason}`;
+}
+
+function release(txId: string, ...more: readonly string[]) {
+  const { configFile, operatorKeyFile } = deployment;
+  const what = ['--config', configFile, '--tx', txId, '--reason', 'cancelled'];
+  const key = more.includes('--key') ? [] : ['--key', operatorKeyFile];
+  return outcomeOf(['ledger', 'release', ...what, ...key, ...more]);
+}
+
+test('what it held makes room, and it is refused from then on', async () => {
+  expect([await ask('one'), await ask('two')]).toEqual(['APPROVE', 'APPROVE']);
+  expect(await ask('three')).toMatch(/^REJECT .*two/);
+
+  const dry = await release('one', '--dry-run');
+  expect(dry.stdout).toContain('transaction one: approved');
+  expect(dry.stdout).toContain('gives back  1 to limit two, counter two.');
+  expect(dry.stdout).toContain('Nothing was changed (--dry-run).');
+  expect(await ask('four')).toMatch(/^REJECT .*two/);
+
+  const done = await release('one', '--note', 'seen in the console', '--json');
+  expect(done).toMatchObject({ code: 0, stderr: '' });
+  expect(JSON.parse(done.stdout)).toMatchObject({
+    transaction: 'one',
+    operator: 'own-operator',
+    repeated: false,
+    given: [{ limit: 'two', amount: '1' }],
+  });
+  expect(await ask('one')).toMatch(/^REJECT .*must not be signed any more/);
+  expect([await ask('five'), await ask('six')]).toEqual(['APPROVE', expect.stringMatching(/^REJECT .*two/)]);
+
+  expect((await release('one')).stdout).toContain('It was released before: nothing was changed.');
+  expect(await ask('seven')).toMatch(/^REJECT .*two/);
+}, 60_000);
+
+test('the journal keeps whose word it was, and for which transaction', async () => {
+  const events = await readJournal(deployment.configFile);
+  const bodies = events.flatMap(({ type, body }) => (type === 'release' ? [releaseBody.parse(body)] : []));
+  expect(bodies).toMatchObject([{ reason: 'cancelled', note: 'seen in the console' }]);
+  const publicKeyFile = join(deployment.dir, 'keys', 'own-operator.pub.pem');
+  const operators = loadOperators([{ name: 'own-operator', publicKeyFile }]);
+  expect(await verifyStatement(operators, bodies[0]?.authority.statement ?? '')).toMatchObject({
+    operator: 'own-operator',
+    statement: { statement: 'release', workspace: 'main', transaction: 'one', reason: 'cancelled' },
+  });
+});
+
+test('nobody else’s word, no other transaction and no other reason is taken', async () => {
+  const strange = join(dir, 'stranger.pem');
+  generateKeyFiles('ed25519', strange);
+  expect(await release('two', '--key', strange)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('no configured operator signed it'),
+  });
+  expect(await release('nobody')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('nothing was decided about transaction nobody'),
+  });
+  expect(await release('two', '--reason', 'dropped')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('Allowed choices are cancelled, rejected, blocked, failed'),
+  });
+  expect(await ask('eight')).toMatch(/^REJECT .*two/);
+}, 60_000);
