@@ -9,6 +9,7 @@ import { freezeCommand } from './freeze.js';
 import { keysCommand } from './keys.js';
 import { ledgerCommand } from './ledger.js';
 import { activateLedgerCommand } from './ledger-activate.js';
+import { importCommand } from './ledger-import.js';
 import { rebuildCommand } from './ledger-rebuild.js';
 import { releaseCommand } from './ledger-release.js';
 import { policyCommand } from './policy.js';
@@ -36,6 +37,7 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(
       ledgerCommand()
         .addCommand(activateLedgerCommand())
+        .addCommand(importCommand())
         .addCommand(rebuildCommand())
         .addCommand(releaseCommand()),
     )
