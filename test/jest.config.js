@@ -1,4 +1,6 @@
 // Native ES modules, TypeScript compiled per file by swc: 0.8 s a suite, and the same module semantics as production.
+import { availableParallelism } from 'node:os';
+
 export default {
   rootDir: '..',
   testEnvironment: 'node',
@@ -19,6 +21,8 @@ export default {
       },
     ],
   },
+  // Most of them wait for servers: two share a core well.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
   workerIdleMemoryLimit: '512MB',
   testTimeout: 60_000,
 };

@@ -39,8 +39,20 @@ export function entryOf(sequence: number, at: number, body: Body): Entry {
   return { sequence, event: `${body.type} ${at} ${JSON.stringify(body)}`, body };
 }
 
+/** The same few events are read again and again. */
+const BODIES = new Map<string, Body>();
+
+const MOST_BODIES = 10_000;
+
 export function entryFrom({ sequence, event }: LogEvent): Entry {
-  return { sequence, event, body: JSON.parse(event.slice(event.indexOf('{'))) };
+  let body = BODIES.get(event);
+  if (body === undefined) {
+    if (BODIES.size >= MOST_BODIES) BODIES.clear();
+    const parsed: Body = JSON.parse(event.slice(event.indexOf('{')));
+    BODIES.set(event, parsed);
+    body = parsed;
+  }
+  return { sequence, event, body };
 }
 
 /** What money keys hold by the approvals of a log. */
@@ -75,8 +87,8 @@ export const REJECTED_BEFORE: Verdict = { effect: 'reject', reason: 'REJECTED_BE
 
 /** The decision of an ask. */
 export function standing(journal: readonly Entry[], ask: string) {
-  for (const { body, ...entry } of journal) {
-    if (body.type === 'decision' && body.ask === ask) return { ...entry, body };
+  for (const { body, sequence, event } of journal) {
+    if (body.type === 'decision' && body.ask === ask) return { sequence, event, body };
   }
   return undefined;
 }
@@ -93,9 +105,13 @@ export function verdictOf(journal: readonly Entry[], { money, amount }: Question
     : { effect: 'reject', reason: 'LIMIT_EXCEEDED' };
 }
 
-/** A few transactions of two asks each, and now and then an ask with other content. */
-export function questions(chance: Chance): readonly Question[] {
-  const [length, others] = chance.happens(0.5) ? [24, 0.15] : [6, 0.5];
+/**
+ * A few transactions of two asks each, and now and then an ask with other content.
+ *
+ * @param others how often that is; where it is often, there are few questions
+ */
+export function questions(chance: Chance, others: number): readonly Question[] {
+  const length = others < 0.5 ? 24 : 6;
   return Array.from({ length }, (_, index) => {
     const isOther = index > 0 && chance.happens(others);
     const number = isOther ? chance.below(index) : index;

@@ -1,4 +1,4 @@
-/** What goes wrong in a schedule. Every fault that lasts ends by itself; how often each happens differs from seed to seed. */
+/** What goes wrong in a schedule. Every fault that lasts ends by itself; how often each happens is the profile's choice. */
 import type { Chance } from './chance.js';
 import type { Node, Route } from './network.js';
 import type { Replica } from './replica.js';
@@ -19,8 +19,8 @@ export interface Breakable {
 
 type Fault = (world: Breakable) => void;
 
-const FAULTS: Readonly<Record<string, Fault>> = {
-  'a caller gives up': (world) => giveUp(world),
+const EFFECTS = {
+  'a caller gives up': giveUp,
   'a connection breaks': (world) => pickRoute(world)?.break(world.chance.happens(0.5)),
   'a request arrives twice': (world) => pickRoute(world)?.repeat(),
   'a connection is slow': (world) => {
@@ -68,68 +68,82 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   'a fail-over': (world) => failOver(world, true),
   'a fail-over that the old primary misses': (world) => failOver(world, false),
   'the old primary learns of it': ({ servers }) => servers.rejoin(),
-};
+  'everybody recovers at once': (world) => {
+    restart(world, world.chance.between(0, 6));
+    for (const replica of world.replicas) recoverNow(replica);
+  },
+} satisfies Readonly<Record<string, Fault>>;
 
-const NAMES = Object.keys(FAULTS);
+export type FaultName = keyof typeof EFFECTS;
 
-/** How often each fault happens in one schedule; many not at all, so that the others show what they can do. */
-export function weigh(chance: Chance): readonly string[] {
-  const weighted = NAMES.flatMap((name) =>
+export const FAULTS = Object.keys(EFFECTS) as readonly FaultName[];
+
+/** How often each of these happens in one schedule; many not at all, so that the others show what they can do. */
+export function weigh(chance: Chance, names: readonly FaultName[]): readonly FaultName[] {
+  const weighted = names.flatMap((name) =>
     chance.happens(0.5) ? [] : Array.from({ length: chance.between(1, 6) }, () => name),
   );
   return ['a caller gives up', ...weighted];
 }
 
-/** @param name of those that {@link weigh} gave */
-export function happen(name: string | undefined, world: Breakable): void {
-  if (name !== undefined) FAULTS[name]?.(world);
+export function happen(name: FaultName, world: Breakable): void {
+  EFFECTS[name](world);
 }
 
-const CALLS = ['seal', 'read', 'stage', 'stage', 'install', 'install', 'claim', 'load', 'settle', 'commit'];
-
-/** The calls that are often held up in one schedule. */
-export function holdUp(chance: Chance): ReadonlySet<string> {
-  const [append, other] = [
-    chance.happens(0.5) ? 'append' : '',
-    chance.happens(0.6) ? chance.pick(CALLS) : '',
-  ];
-  return new Set([append, other ?? '']);
+/** Which calls, for how many steps, and how often whoever sent one gives up at once. */
+interface Holding {
+  readonly heldUp: ReadonlySet<string>;
+  readonly holdSteps: readonly number[];
+  readonly giveUpRate: number;
 }
 
 /** The request that was just sent is held up; whoever sent it gives it up or waits. */
-export function detour(world: Breakable, route: Route): void {
+export function detour(world: Breakable, route: Route, { heldUp, holdSteps, giveUpRate }: Holding): void {
   const { chance, witnesses } = world;
   const blank = witnesses.find(({ isBlank }) => isBlank);
   const held = route.detour();
-  const isGivenUp = chance.happens(0.6);
+  const isGivenUp = chance.happens(giveUpRate);
   if (isGivenUp) held?.giveUp();
   const letGo = () => held?.letGo();
-  if (isGivenUp || blank === undefined) world.later(chance.pick([20, 80, 320]) ?? 20, letGo);
-  else failAgain(world, { witness: blank, tries: 20, letGo });
+  if (isGivenUp || blank === undefined) world.later(chance.pick(holdSteps) ?? 20, letGo);
+  else {
+    const surveyed = heldUp.has('survey') ? witnesses.find((witness) => witness === route.node) : undefined;
+    failAgain(world, { witness: blank, failing: surveyed ?? blank, tries: 20, letGo });
+  }
 }
 
 interface Held {
+  /** Blank now. */
   readonly witness: WitnessModel;
+  /** Loses its disk later. */
+  readonly failing: WitnessModel;
   readonly tries: number;
   readonly letGo: () => void;
 }
 
 /**
- * Once another recovery has given the witness its vote back, a second one cannot be reached and the disk fails again; then
- * what was held up goes on.
+ * Once another recovery has given the witness its vote back, another one cannot be reached and a disk fails again; then what
+ * was held up goes on.
  */
 function failAgain(world: Breakable, held: Held): void {
-  const { chance } = world;
-  const { witness, tries, letGo } = held;
+  const { chance, witnesses } = world;
+  const { witness, failing, tries, letGo } = held;
   if (tries === 0) letGo();
   else if (witness.isBlank) world.later(20, () => failAgain(world, { ...held, tries: tries - 1 }));
   else {
-    if (chance.happens(0.7)) cutOff(world, chance.pick(world.witnesses.filter((each) => each !== witness)));
-    world.later(chance.between(20, 150), () => {
-      if (chance.happens(0.7)) loseDisk(world, witness);
+    if (chance.happens(0.7)) cutOff(world, chance.pick(witnesses.filter((each) => each !== failing)));
+    world.later(chance.between(20, 80), () => {
+      // Without a broken connection, on which what was held up would be lost too.
+      if (witnesses.every(({ isBlank }) => !isBlank)) failing.loseDisk();
       letGo();
     });
   }
+}
+
+function recoverNow(replica: Replica): void {
+  void replica.does(async () => {
+    await replica.recover();
+  });
 }
 
 function giveUp({ chance, replicas }: Breakable): void {
@@ -161,16 +175,13 @@ function cutOff(world: Breakable, witness: WitnessModel | undefined): void {
   }
 }
 
-/** For so long that others recover meanwhile; and a disk that failed before fails again before it goes on. */
-function standStill(world: Breakable): void {
-  const { chance, replicas, witnesses } = world;
-  const replica = chance.pick(replicas.filter(({ isRecovering }) => isRecovering));
+/** For so long that others recover meanwhile. */
+function standStill({ chance, replicas, later }: Breakable): void {
+  const replica = chance.pick(replicas.filter(({ isRecovering, isStalled }) => isRecovering && !isStalled));
   if (replica === undefined) return;
-  const blank = witnesses.find(({ isBlank }) => isBlank);
   replica.isStalled = true;
-  world.later(chance.between(20, 320), () => {
+  later(chance.between(20, 320), () => {
     replica.isStalled = false;
-    if (blank !== undefined && world.chance.happens(0.7)) loseDisk(world, blank);
   });
 }
 

@@ -1,5 +1,6 @@
 /** Schedules one after the other, and what they came to. */
 import { MUTANTS, productOf, removedBy } from './mutants.js';
+import { profileOf } from './profiles.js';
 import { Schedule, type ScheduleSettings } from './schedule.js';
 
 export interface Job {
@@ -24,20 +25,30 @@ export interface Findings {
   readonly violations: readonly Violation[];
 }
 
-export async function hunt({ mutant, seed, schedules }: Job): Promise<Findings> {
+export async function hunt(job: Job): Promise<Findings> {
+  const { mutant } = job;
   const rules = await rulesOf(mutant);
   const violations: Violation[] = [];
   const counts = { schedules: 0, steps: 0, recoveries: 0, answers: 0 };
-  while (counts.schedules < schedules && (mutant === undefined || violations.length === 0)) {
-    const next = seed + counts.schedules;
-    const { steps, recoveries, answers, broken } = await new Schedule({ ...rules, seed: next }).run();
+  for (const seed of seedsOf(job)) {
+    const { steps, recoveries, answers, broken } = await new Schedule({ ...rules, seed }).run();
     counts.schedules += 1;
     counts.steps += steps;
     counts.recoveries += recoveries;
     counts.answers += answers;
-    if (broken !== undefined) violations.push({ seed: next, message: broken.message });
+    if (broken !== undefined) violations.push({ seed, message: broken.message });
+    if (mutant !== undefined && violations.length > 0) break;
   }
   return { ...counts, violations };
+}
+
+/** For a mutant first the seed that was asked for, then those of the profile where its rule is needed most, then the others. */
+function* seedsOf({ mutant, seed, schedules }: Job): Generator<number> {
+  const profile = MUTANTS.find(({ name }) => name === mutant)?.profile ?? 'mixed';
+  const isFirst = (each: number) => mutant === undefined || each === seed || profileOf(each) === profile;
+  for (const isTurn of [true, false]) {
+    for (let each = seed; each < seed + schedules; each += 1) if (isFirst(each) === isTurn) yield each;
+  }
 }
 
 /**

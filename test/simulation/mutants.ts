@@ -1,11 +1,11 @@
 /**
  * The protocol with one rule removed, rule by rule: what the simulation does not find in one of these it would not find
  * in the product either. A rule that lives in the product's source is removed from its text; one that lives in Lua is
- * removed from the models. One is missing, the name of a disk: chance takes too long to come by what it prevents, so
- * slow-recovery.test.ts tells it.
+ * removed from the models.
  */
 import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
+import type { ProfileName } from './profiles.js';
 import type { Product } from './replica.js';
 import { ALL_RULES, type Rule } from './rules.js';
 
@@ -18,6 +18,8 @@ interface Edit {
 
 export interface Mutant {
   readonly name: string;
+  /** Where it is looked for first: the profile in which its rule is needed most. The mixed one where any will do. */
+  readonly profile?: ProfileName;
   readonly edits?: readonly Edit[];
   readonly removed?: readonly Rule[];
 }
@@ -26,9 +28,10 @@ const inRecovery = (text: string, instead: string): Edit => ({ file: 'recovery',
 const inQuorum = (text: string, instead: string): Edit => ({ file: 'quorum', text, instead });
 
 export const MUTANTS: readonly Mutant[] = [
-  { name: 'no fence', removed: ['fence'] },
+  { name: 'no fence', profile: 'torn', removed: ['fence'] },
   {
     name: 'no seal',
+    profile: 'disks',
     removed: ['seal'],
     edits: [
       inRecovery("survey.kind === 'blank' || survey.promised !== ballot.epoch", "survey.kind === 'blank'"),
@@ -36,6 +39,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'sealed by one witness',
+    profile: 'duel',
     edits: [
       inRecovery(
         'if (sealed.length >= majorityOf(members)) return sealed;',
@@ -44,9 +48,10 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   { name: 'answered after one witness', edits: [inQuorum('if (kept >= needed)', 'if (kept >= 1)')] },
-  { name: 'events taken below the promise', removed: ['promise'] },
+  { name: 'events taken below the promise', profile: 'torn', removed: ['promise'] },
   {
     name: 'a blank witness votes',
+    profile: 'disks',
     removed: ['blank-has-no-vote'],
     edits: [
       inRecovery(
@@ -61,6 +66,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'read before the seal',
+    profile: 'disks',
     removed: ['read-after-seal'],
     edits: [
       inRecovery(
@@ -74,22 +80,23 @@ export const MUTANTS: readonly Mutant[] = [
       inRecovery("survey.kind === 'blank' || survey.promised !== ballot.epoch", "survey.kind === 'blank'"),
     ],
   },
-  { name: 'no base filter', edits: [inRecovery('event.tag >= base && ', '')] },
+  { name: 'no base filter', profile: 'duel', edits: [inRecovery('event.tag >= base && ', '')] },
   {
     name: 'a claim by nobody',
     removed: ['claim'],
     edits: [inRecovery('if (!(await primary.claim(epoch, server.history))) return OVERTAKEN;', '')],
   },
-  { name: 'two recoveries share an epoch', removed: ['epochs-are-unique'] },
+  { name: 'two recoveries share an epoch', profile: 'duel', removed: ['epochs-are-unique'] },
   {
     name: 'nothing is loaded',
     edits: [
       inRecovery('    load(primary, { ballot, history: server.history, log, progress }),', '    true,'),
     ],
   },
-  { name: 'what only the server has is kept', removed: ['drop-local'] },
+  { name: 'what only the server has is kept', profile: 'disks', removed: ['drop-local'] },
   {
     name: 'nothing is installed',
+    profile: 'torn',
     edits: [
       inRecovery(
         '    installAll(surveyed, { ballot, logs, log, members: witnesses.length, progress }),',
@@ -99,10 +106,12 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'installed on one witness',
+    profile: 'torn',
     edits: [inRecovery('const needed = majorityOf(installing.members);', 'const needed = 1;')],
   },
   {
     name: 'settled before it is installed',
+    profile: 'torn',
     edits: [
       inRecovery(
         '    installAll(surveyed, { ballot, logs, log, members: witnesses.length, progress }),',
@@ -114,15 +123,33 @@ export const MUTANTS: readonly Mutant[] = [
       ),
     ],
   },
-  { name: 'installed although the epoch has begun', removed: ['no-install-once-begun'] },
+  { name: 'installed although the epoch has begun', profile: 'torn', removed: ['no-install-once-begun'] },
+  { name: 'installed on a disk that was not surveyed', profile: 'disks', removed: ['same-witness'] },
+  {
+    name: 'said to be missing after one survey',
+    profile: 'disks',
+    edits: [inRecovery('if (!areMostBlank(again, witnesses))', 'if (false)')],
+  },
   {
     name: 'numbers are given again',
     edits: [inRecovery('Math.max(server.sequence, ...logs.map(({ events }) => highestOf(events)))', '0')],
   },
-  { name: 'a conflict is answered before it is witnessed', removed: ['conflict-is-witnessed'] },
-  { name: 'a conflict is forgotten with what it contradicts', removed: ['conflict-stands'] },
-  { name: 'a decision is repeated before it is witnessed', removed: ['repeat-is-witnessed'] },
-  { name: 'evaluated by a freeze or policy before it is witnessed', removed: ['state-is-witnessed'] },
+  {
+    name: 'a conflict is answered before it is witnessed',
+    profile: 'torn',
+    removed: ['conflict-is-witnessed'],
+  },
+  { name: 'a conflict is forgotten with what it contradicts', profile: 'torn', removed: ['conflict-stands'] },
+  {
+    name: 'a decision is repeated before it is witnessed',
+    profile: 'duel',
+    removed: ['repeat-is-witnessed'],
+  },
+  {
+    name: 'evaluated by a freeze or policy before it is witnessed',
+    profile: 'torn',
+    removed: ['state-is-witnessed'],
+  },
 ];
 
 /** The recovery and the counting of witnesses, with these edits. Rejects when a text is not there any more. */

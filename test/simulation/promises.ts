@@ -54,6 +54,11 @@ export class Promises {
     return this.#answered.size;
   }
 
+  /** How many things were said; more is promised only when this grows. */
+  get said(): number {
+    return this.#answered.size + this.#acknowledged.size;
+  }
+
   isAnswered(question: Question): boolean {
     return this.#answered.has(keyOf(question));
   }

@@ -277,14 +277,11 @@ function isRefusal(reply: { readonly code: string }): reply is Refusal {
   return reply.code === 'EPOCH' || reply.code === 'MISSING' || reply.code === 'FENCED';
 }
 
-/**
- * A fault may be answered with these; that a ledger cannot be read may never be. Surveys that were slow may show two
- * witnesses blank that never were so at once, so it may seem gone for a moment; in the end it may not.
- */
+/** A fault may be answered with these; that a ledger is gone or cannot be read may never be. */
 function isUndecided(error: unknown): boolean {
   return (
     error instanceof CountersignError &&
-    ['LEDGER_UNAVAILABLE', 'LEDGER_RECOVERING', 'LEDGER_MISSING'].includes(error.code)
+    (error.code === 'LEDGER_UNAVAILABLE' || error.code === 'LEDGER_RECOVERING')
   );
 }
 

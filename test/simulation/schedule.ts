@@ -4,9 +4,10 @@
  */
 import { audit } from './audit.js';
 import { Chance } from './chance.js';
-import { frozenBy, type Question, questions } from './events.js';
-import { type Breakable, detour, happen, holdUp, weigh } from './faults.js';
+import { frozenBy, type Question } from './events.js';
+import { type Breakable, detour, type FaultName, happen } from './faults.js';
 import type { Route } from './network.js';
+import { type Course, courseOf } from './profiles.js';
 import { Broken, Promises } from './promises.js';
 import { type Product, Replica, type Surroundings } from './replica.js';
 import type { Removed } from './rules.js';
@@ -35,7 +36,7 @@ export interface ScheduleSettings {
 /** Things one replica is at, at most. */
 const TASKS = 4;
 
-/** So often it is looked what a recovery would find; and after every answer, every installation, and what arrives late. */
+/** So often it is looked what a recovery would find; and after every new answer, every installation, and what arrives late. */
 const AUDIT_STEPS = 50;
 
 /** A recovery that takes longer loses its lock. */
@@ -46,7 +47,7 @@ const CALM_STEPS = 20_000;
 
 const LEDGER = 'ledger';
 
-const LAST_FAULTS = [
+const LAST_FAULTS: readonly FaultName[] = [
   'the primary comes back empty',
   'everything is flushed',
   'a fail-over',
@@ -55,10 +56,7 @@ const LAST_FAULTS = [
 
 export class Schedule implements Breakable, Surroundings {
   readonly chance: Chance;
-  readonly promises = new Promises((text) => {
-    this.#isAuditDue = true;
-    this.#note(text);
-  });
+  readonly promises = new Promises((text) => this.#note(text));
   readonly servers: Servers;
   readonly witnesses: readonly WitnessModel[];
   readonly replicas: Replica[];
@@ -68,18 +66,13 @@ export class Schedule implements Breakable, Surroundings {
   #step = 0;
   #troubles: { readonly ends: number; readonly undo: () => void }[] = [];
   #failure: unknown;
-  readonly #faults: readonly string[];
-  readonly #faultRate: number;
-  readonly #questions: readonly Question[];
+  readonly #course: Course;
   readonly #asked = new Set<Question>();
-
-  readonly #recoveryFaultRate: number;
-  readonly #heldUp: ReadonlySet<string>;
-  /** One replica at a time recovers, mostly. */
-  readonly #isLocking: boolean;
   #lockedUntil = 0;
   #isMended = false;
   #isAuditDue = false;
+  /** What had been said when it was last looked. */
+  #audited = 0;
   readonly #trace: string[] = [];
   readonly #happenings: number[] = [];
   readonly #without: ReadonlySet<number>;
@@ -94,28 +87,18 @@ export class Schedule implements Breakable, Surroundings {
     this.#product = product;
     this.product = { ...product, recover: (...args) => this.#recover(...args) };
     this.servers = new Servers(removed);
-    const members = chance.happens(0.1) ? 5 : 3;
-    this.witnesses = Array.from(
-      { length: members },
-      (_, index) => new WitnessModel(`witness-${index + 1}`, removed),
-    );
+    this.#course = courseOf(seed, chance);
+    const { witnesses, replicas, apartRate, isBlank } = this.#course;
+    this.witnesses = numbered(witnesses, 'witness', (name) => new WitnessModel(name, removed));
     this.#begin();
-    const replicas = chance.between(2, 4);
-    this.replicas = Array.from({ length: replicas }, (_, index) => new Replica(`replica-${index + 1}`, this));
-    if (chance.happens(0.5)) for (const replica of this.replicas) this.#keepAway(replica);
-    this.#faults = weigh(chance);
-    this.#faultRate = chance.pick([0.005, 0.01, 0.03, 0.06]) ?? 0.01;
-    this.#recoveryFaultRate = chance.happens(0.6) ? this.#faultRate : 0.15;
-    this.#questions = questions(chance);
-    this.#heldUp = holdUp(chance);
-    this.#isLocking = chance.happens(0.7);
-    if (chance.happens(0.3)) chance.pick(this.witnesses)?.loseDisk();
+    this.replicas = numbered(replicas, 'replica', (name) => new Replica(name, this));
+    for (const replica of this.replicas) if (chance.happens(apartRate)) this.#keepAway(replica);
+    if (isBlank) chance.pick(this.witnesses)?.loseDisk();
   }
 
   async run(): Promise<Outcome> {
     try {
-      const steps = this.chance.pick([200, 500, 1000]) ?? 200;
-      while (this.#step < steps) await this.#next();
+      while (this.#step < this.#course.steps) await this.#next();
       await this.#mend();
     } catch (error) {
       this.#failure ??= error;
@@ -149,10 +132,11 @@ export class Schedule implements Breakable, Surroundings {
 
   readonly sent = (route: Route, what: string): void => {
     const [call = ''] = what.split(' ');
-    if (this.#isMended || !this.#heldUp.has(call) || !this.chance.happens(0.35)) return;
+    const { heldUp, holdRate } = this.#course;
+    if (this.#isMended || !heldUp.has(call) || !this.chance.happens(holdRate)) return;
     this.#happening(() => {
       this.#note(`fault: ${route.from.name} -> ${route.node.name}: ${what} is held up`);
-      detour(this, route);
+      detour(this, route, this.#course);
     });
   };
 
@@ -162,7 +146,7 @@ export class Schedule implements Breakable, Surroundings {
 
   /** For this replica one of the witnesses is never there. */
   #keepAway(replica: Replica): void {
-    const witness = this.chance.happens(0.6) ? this.chance.pick(this.witnesses) : undefined;
+    const witness = this.chance.pick(this.witnesses);
     for (const route of replica.routes) if (route.node === witness) route.isCut = true;
   }
 
@@ -178,7 +162,8 @@ export class Schedule implements Breakable, Surroundings {
 
   /** With the lock, a replica that finds another one at it leaves it to that one; the lock ends by itself. */
   async #recover(...args: Parameters<Product['recover']>): ReturnType<Product['recover']> {
-    if (this.#isLocking && !this.#isMended && this.#step < this.#lockedUntil) return { kind: 'overtaken' };
+    if (this.#course.isLocking && !this.#isMended && this.#step < this.#lockedUntil)
+      return { kind: 'overtaken' };
     this.#lockedUntil = this.#step + LOCK_STEPS;
     const result = await this.#product.recover(...args);
     if (result.kind === 'recovered') {
@@ -193,8 +178,8 @@ export class Schedule implements Breakable, Surroundings {
     const { chance } = this;
     const roll = chance.next();
     const isRecovering = this.replicas.some((replica) => replica.isRecovering);
-    const faultRate = isRecovering ? this.#recoveryFaultRate : this.#faultRate;
-    if (roll < faultRate) this.#happening(() => this.#fault(chance.pick(this.#faults)));
+    const faultRate = isRecovering ? this.#course.recoveryFaultRate : this.#course.faultRate;
+    if (roll < faultRate) this.#happening(() => this.#fault(chance.pick(this.#course.faults)));
     else if (roll < faultRate + 0.08 || !this.#deliver()) this.#happening(() => this.#initiative());
     const replica = chance.happens(0.15) ? chance.pick(this.servers.replicas) : undefined;
     if (replica !== undefined) this.servers.replicate(replica, chance.between(1, 4));
@@ -211,7 +196,8 @@ export class Schedule implements Breakable, Surroundings {
     happen();
   }
 
-  #fault(name: string | undefined): void {
+  #fault(name: FaultName | undefined): void {
+    if (name === undefined) return;
     this.#note(`fault: ${name}`);
     happen(name, this);
   }
@@ -228,11 +214,13 @@ export class Schedule implements Breakable, Surroundings {
     // Whoever got a reply goes on until it waits again.
     await new Promise(setImmediate);
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#step % AUDIT_STEPS === 0 || this.#isAuditDue) await this.#audit();
+    const isMoreSaid = this.promises.said > this.#audited;
+    if (this.#step % AUDIT_STEPS === 0 || this.#isAuditDue || isMoreSaid) await this.#audit();
   }
 
   #audit(): Promise<void> {
     this.#isAuditDue = false;
+    this.#audited = this.promises.said;
     return audit({ ...this, product: this.#product }, (journal) => this.promises.checkLog(journal));
   }
 
@@ -264,7 +252,8 @@ export class Schedule implements Breakable, Surroundings {
   }
 
   #ask(replica: Replica, index: number): void {
-    const question = this.#questions[index % this.#questions.length];
+    const { questions } = this.#course;
+    const question = questions[index % questions.length];
     if (question === undefined) return;
     this.#asked.add(question);
     void replica.does(() => replica.ask(question));
@@ -334,4 +323,8 @@ export class Schedule implements Breakable, Surroundings {
     const { meta, keys } = this.servers.elected.dataset;
     return keys.get(meta.epoch)?.journal ?? [];
   }
+}
+
+function numbered<T>(count: number, kind: string, make: (name: string) => T): T[] {
+  return Array.from({ length: count }, (_, index) => make(`${kind}-${index + 1}`));
 }

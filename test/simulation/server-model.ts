@@ -77,17 +77,20 @@ export class Scripts {
 
   load(epoch: number, history: string, events: readonly LogEvent[]): boolean {
     if (!this.#isClaimed(epoch, history)) return false;
-    for (const entry of events.map(entryFrom)) {
-      const { journal } = this.#keys(epoch);
-      const [sequence, last] = [entry.sequence, journal.at(-1)?.sequence ?? 0];
-      if (sequence <= last) {
-        // XADD stops the script: it was loaded already.
-        throw new CountersignError('LEDGER_UNAVAILABLE', `event ${sequence} after event ${last}`);
+    const journal = [...this.#keys(epoch).journal];
+    try {
+      for (const entry of events.map(entryFrom)) {
+        const [sequence, last] = [entry.sequence, journal.at(-1)?.sequence ?? 0];
+        if (sequence <= last) {
+          // XADD stops the script: it was loaded already.
+          throw new CountersignError('LEDGER_UNAVAILABLE', `event ${sequence} after event ${last}`);
+        }
+        const isSecond = entry.body.type === 'decision' && standing(journal, entry.body.ask) !== undefined;
+        journal.push(entry);
+        if (isSecond) throw new CountersignError('LEDGER_CORRUPT', 'the log holds two decisions of an ask');
       }
-      this.#setKeys(epoch, { journal: [...journal, entry] });
-      if (entry.body.type === 'decision' && standing(journal, entry.body.ask) !== undefined) {
-        throw new CountersignError('LEDGER_CORRUPT', `the log holds two decisions of ${entry.body.ask}`);
-      }
+    } finally {
+      this.#setKeys(epoch, { journal });
     }
     return true;
   }

@@ -1,14 +1,18 @@
-/** The command `npm run simulate:protocol`. Exit code 1 when a promise was broken or a mutant survived, 2 when misused. */
+/**
+ * The command `npm run simulate:protocol`. Exit code 1 when a promise was broken or a mutant survived, 2 when misused, 130
+ * when it was interrupted before either.
+ */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Findings, type Job, minimalTrace, type Violation } from './hunt.js';
 import { MUTANTS } from './mutants.js';
+import { profileOf } from './profiles.js';
 import { onThreads } from './threads.js';
 
-const DEFAULT_RUNS = 2000;
+const DEFAULT_RUNS = 5000;
 
 /** A mutant that lives longer has survived. */
-const MUTANT_SCHEDULES = 4000;
+const MUTANT_SCHEDULES = 20_000;
 
 /** In one job: so few that the threads end at about the same time. */
 const JOB_SCHEDULES = 100;
@@ -18,8 +22,9 @@ const PROGRESS_MS = 5000;
 const HELP = `npm run simulate:protocol -- [options]
 
 Runs the product's recovery and its counting of witnesses on modelled servers, witnesses and connections, in schedules
-that a seed decides, and checks what co-signers and operators are told. Then removes one rule of the protocol after the
-other: each time it must find a schedule in which a promise is broken.
+that a seed decides, and checks what co-signers and operators are told. And removes one rule of the protocol after the
+other: each time it must find a schedule in which a promise is broken. Prints what it finds when it finds it, and on an
+interrupt (Ctrl-C) what it has found so far.
 
   --runs N       schedules of the product as it is (default ${DEFAULT_RUNS})
   --seed S       of the first schedule; each next one has the next seed (default 1)
@@ -37,7 +42,14 @@ interface Options {
 
 interface Result {
   readonly product: Findings;
-  readonly mutants: readonly { readonly name: string; readonly findings: Findings }[];
+  readonly mutants: readonly HuntedMutant[];
+  readonly isInterrupted: boolean;
+}
+
+interface HuntedMutant {
+  readonly name: string;
+  /** Absent when it was interrupted first. */
+  readonly findings: Findings | undefined;
 }
 
 class Misused extends Error {}
@@ -53,9 +65,14 @@ async function main(): Promise<number> {
   const seconds = (performance.now() - startedAt) / 1000;
   print(result, seconds);
   if (options.json !== undefined) writeFileSync(options.json, jsonOf(options, result, seconds));
-  await printTraces(options, result);
-  const survivors = result.mutants.filter(({ findings }) => findings.violations.length === 0);
-  return result.product.violations.length === 0 && survivors.length === 0 ? 0 : 1;
+  if (!result.isInterrupted) await printTraces(options, result);
+  const isBad = result.product.violations.length > 0 || result.mutants.some(isSurvivor);
+  if (isBad) return 1;
+  return result.isInterrupted ? 130 : 0;
+}
+
+function isSurvivor({ findings }: HuntedMutant): boolean {
+  return findings !== undefined && findings.violations.length === 0;
 }
 
 function optionsOf(args: readonly string[]): Options | undefined {
@@ -105,16 +122,24 @@ async function simulate({ runs, seed, mutant }: Options): Promise<Result> {
       `${product.schedules} of ${runs} schedules, ${mutants.size} of ${names.length} mutants\n`,
     );
   const timer = setInterval(tell, PROGRESS_MS);
-  await onThreads(jobs, (job, findings) => {
-    if (job.mutant !== undefined) mutants.set(job.mutant, findings);
-    else product = sumOf(product, findings);
-  }).finally(() => clearInterval(timer));
-  tell();
-  const inOrder = names.flatMap((name) => {
-    const findings = mutants.get(name);
-    return findings === undefined ? [] : [{ name, findings }];
-  });
-  return { product, mutants: inOrder };
+  const interrupt = new AbortController();
+  // Often twice: from the terminal, and from npm.
+  process.on('SIGINT', () => interrupt.abort());
+  const found = (job: Job, findings: Findings) => {
+    if (job.mutant === undefined) {
+      product = sumOf(product, findings);
+      for (const { seed, message } of findings.violations) printLine(`VIOLATION seed ${seed}: ${message}`);
+    } else {
+      mutants.set(job.mutant, findings);
+      printLine(mutantText({ name: job.mutant, findings }));
+    }
+  };
+  await onThreads(jobs, { found, signal: interrupt.signal }).finally(() => clearInterval(timer));
+  return {
+    product,
+    mutants: names.map((name) => ({ name, findings: mutants.get(name) })),
+    isInterrupted: interrupt.signal.aborted,
+  };
 }
 
 function sumOf(one: Findings, other: Findings): Findings {
@@ -127,21 +152,32 @@ function sumOf(one: Findings, other: Findings): Findings {
   };
 }
 
-function print({ product, mutants }: Result, seconds: number): void {
+function print({ product, mutants, isInterrupted }: Result, seconds: number): void {
   const { schedules, steps, recoveries, answers, violations } = product;
-  const killed = mutants.filter(({ findings }) => findings.violations.length > 0).length;
+  const killed = mutants.filter(({ findings }) => (findings?.violations.length ?? 0) > 0).length;
+  const unkilled = mutants.filter(({ findings }) => (findings?.violations.length ?? 0) === 0);
   const lines = [
+    ...(isInterrupted ? ['interrupted; until then:'] : []),
     `${schedules} schedules, ${steps} steps, ${recoveries} recoveries, ${answers} answers: ${violations.length} violations`,
     ...violations.map(({ seed, message }) => `  seed ${seed}: ${message}`),
-    `${killed} of ${mutants.length} mutants killed, after this many schedules:`,
-    ...mutants.map(({ name, findings }) => `  ${mutantText(findings)}  ${name}`),
+    `${killed} of ${mutants.length} mutants killed`,
+    ...unkilled.map(mutantText),
     `${seconds.toFixed(1)} s`,
   ];
-  process.stdout.write(`${lines.join('\n')}\n`);
+  for (const line of lines) printLine(line);
 }
 
-function mutantText({ schedules, violations }: Findings): string {
-  return (violations.length > 0 ? String(schedules) : 'SURVIVED').padStart(8);
+function printLine(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function mutantText({ name, findings }: HuntedMutant): string {
+  if (findings === undefined) return `    not finished: ${name}`;
+  const [violation] = findings.violations;
+  if (violation === undefined) return `    SURVIVED ${findings.schedules} schedules: ${name}`;
+  const { seed, message } = violation;
+  const [promise] = message.split(':');
+  return `    killed by schedule ${findings.schedules} (seed ${seed}, ${profileOf(seed)}): ${name}. Broken: ${promise}`;
 }
 
 /** Of the first violation, and of the mutant that was asked for. */
@@ -150,7 +186,7 @@ async function printTraces({ mutant }: Options, { product, mutants }: Result): P
   if (first !== undefined) await printTrace(undefined, first);
   if (mutant === undefined) return;
   for (const { name, findings } of mutants) {
-    const [violation] = findings.violations;
+    const violation = findings?.violations[0];
     if (violation !== undefined) await printTrace(name, violation);
   }
 }
@@ -169,11 +205,13 @@ async function printTrace(mutant: string | undefined, { seed, message }: Violati
 }
 
 function jsonOf(options: Options, { product, mutants }: Result, seconds: number): string {
-  const dead = mutants.map(({ name, findings: { schedules, violations } }) => ({
-    name,
-    schedules,
-    ...(violations[0] === undefined ? { survived: true } : { violation: violations[0] }),
-  }));
+  const dead = mutants.map(({ name, findings }) => {
+    if (findings === undefined) return { name, isFinished: false };
+    const { schedules, violations } = findings;
+    const [violation] = violations;
+    if (violation === undefined) return { name, schedules, survived: true };
+    return { name, schedules, violation: { ...violation, profile: profileOf(violation.seed) } };
+  });
   const found = { seed: options.seed, seconds: Math.round(seconds * 10) / 10, ...product, mutants: dead };
   return `${JSON.stringify(found, null, 2)}\n`;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { messageOf } from '../../src/core/errors.js';
+import { CountersignError, messageOf } from '../../src/core/errors.js';
 import { appendToMajority } from '../../src/ledger/witness/quorum.js';
 import { recover } from '../../src/ledger/witness/recovery.js';
 import { unavailable } from './network.js';
@@ -11,7 +11,7 @@ import { WitnessModel } from './witness-model.js';
 const LEDGER = 'ledger';
 
 /**
- * Chance takes some ten thousand schedules to come by this, so it is told: a recovery finds a witness blank and then stands
+ * What chance comes by only now and then, told step by step: a recovery finds a witness blank and then stands
  * still; another one gives that witness its vote back; it answers for an event, and loses its disk again.
  */
 async function tellStory(removed: Removed): Promise<string> {
@@ -81,5 +81,44 @@ describe('a recovery that goes on after the disk that it surveyed was lost', () 
 
   test('would lose an event that was answered if it did', async () => {
     expect(await tellStory(new Set(['same-witness']))).toBe('recovered with 1 of 2 events');
+  });
+});
+
+describe('surveys so slow that one witness is given its log, and another loses its disk, between them', () => {
+  const survey = async (isBlankAtOnce: boolean): Promise<string> => {
+    const witnesses = ['one', 'two', 'three'].map((name) => new WitnessModel(name, ALL_RULES));
+    const [one, two] = witnesses;
+    if (one === undefined || two === undefined) throw new Error('there are three');
+    const log = { ledger: LEDGER, epoch: 1 };
+    for (const witness of witnesses)
+      witness.install(log, { disk: witness.survey(witness.name).disk, count: 0 });
+    one.loseDisk();
+    const servers = new Servers(ALL_RULES);
+    const ports = {
+      primary: primaryPort(async (_, script) => servers.run(servers.elected, script)),
+      witnesses: witnesses.map((witness) =>
+        witnessPort(witness, async (_, run) => {
+          const reply = run();
+          if (witness === one && two.disk.ledger !== undefined) {
+            if (!isBlankAtOnce) one.install(log, { disk: one.survey('another').disk, count: 0 });
+            two.loseDisk();
+          }
+          return reply;
+        }),
+      ),
+      progress: () => undefined,
+    };
+    return recover(ports, { epoch: 1, evenIfOpen: true }).then(
+      ({ kind }) => kind,
+      (error: unknown) => (error instanceof CountersignError ? error.code : String(error)),
+    );
+  };
+
+  test('do not make operators believe that the ledger is gone', async () => {
+    expect(await survey(false)).toBe('LEDGER_RECOVERING');
+  });
+
+  test('are told from two witnesses that were blank at once', async () => {
+    expect(await survey(true)).toBe('LEDGER_MISSING');
   });
 });

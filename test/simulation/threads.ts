@@ -5,17 +5,25 @@ import type { Findings, Job } from './hunt.js';
 
 type Reply = { readonly findings: Findings } | { readonly problem: string };
 
-/** @param found is called with what each job found, in whatever order they end */
-export async function onThreads(
-  jobs: readonly Job[],
-  found: (job: Job, findings: Findings) => void,
-): Promise<void> {
+interface Watching {
+  /** Called with what each job found, in whatever order they end. */
+  readonly found: (job: Job, findings: Findings) => void;
+  /** No more of them when this is aborted. */
+  readonly signal: AbortSignal;
+}
+
+export async function onThreads(jobs: readonly Job[], { found, signal }: Watching): Promise<void> {
   const waiting = [...jobs];
+  const interrupted = new Promise<undefined>((resolve) => {
+    signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
   const threads = Array.from({ length: Math.min(availableParallelism(), jobs.length) }, async () => {
     const worker = new Worker(new URL('./worker.ts', import.meta.url));
     try {
       for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
-        found(job, await findingsOf(worker, job));
+        const findings = await Promise.race([findingsOf(worker, job), interrupted]);
+        if (findings === undefined) return;
+        found(job, findings);
       }
     } finally {
       await worker.terminate();

@@ -117,12 +117,29 @@ config.yaml: |
 {{- end }}
 {{- end -}}
 
-{{/* The paths that co-signers call, and nothing else is routed: a JSON list. */}}
+{{/*
+What is routed to the replicas, and nothing else is: a JSON list. The last segment of a Virtual Signer's path is a secret,
+which no route tells.
+*/}}
 {{- define "countersign.paths" -}}
 {{- $paths := list -}}
 {{- range .Values.config.workspaces -}}
 {{- range .cosigners -}}
+{{- $paths = append $paths (ternary (dir .path) .path (eq .protocol "iofinnet")) -}}
+{{- end -}}
+{{- end -}}
+{{ $paths | uniq | toJson }}
+{{- end -}}
+
+{{/* The paths of one protocol, whole. Takes root and protocol. */}}
+{{- define "countersign.pathsOf" -}}
+{{- $protocol := .protocol -}}
+{{- $paths := list -}}
+{{- range .root.Values.config.workspaces -}}
+{{- range .cosigners -}}
+{{- if eq .protocol $protocol -}}
 {{- $paths = append $paths .path -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{ $paths | uniq | toJson }}

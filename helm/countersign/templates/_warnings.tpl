@@ -29,8 +29,11 @@
 {{- end -}}
 {{- range .Values.config.workspaces -}}
 {{- range .cosigners -}}
-{{- if not .signers -}}
+{{- if and (eq .protocol "fireblocks") (not .signers) -}}
 {{- $say = append $say (printf "Co-signer %s lists no signers: any of its API users may ask for signatures." .name) -}}
+{{- end -}}
+{{- if eq .protocol "iofinnet" -}}
+{{- $say = append $say (printf "Virtual Signer %s: its path is a secret, and it stands in the ConfigMap: whoever reads ConfigMaps here knows it. Its networks are what keeps strangers out." .name) -}}
 {{- end -}}
 {{- if and (hasKey . "retrySupported") (not .retrySupported) -}}
 {{- $say = append $say (printf "Co-signer %s does not know RETRY: what cannot be decided within 25 s fails for good." .name) -}}

@@ -61,6 +61,7 @@ export async function recover(
   const server = await primary.survey();
   if (isDone(server, cause)) return OVERTAKEN;
   const surveyed = await surveyAll(witnesses);
+  if (areMostBlank(surveyed, witnesses)) throw await missing(surveyed, witnesses);
   const ledger = ledgerOf(server, surveyed, witnesses.length);
   const promised = surveyed.map(({ survey }) => (survey.kind === 'member' ? survey.promised : 0));
   const epoch = 1 + Math.max(server.epoch, server.claim, cause.epoch, ...promised);
@@ -102,12 +103,30 @@ async function surveyAll(witnesses: readonly RecoveryWitness[]): Promise<readonl
   });
 }
 
+function areMostBlank(surveyed: readonly Surveyed[], witnesses: readonly RecoveryWitness[]): boolean {
+  const blank = surveyed.filter(({ survey }) => survey.kind === 'blank');
+  return blank.length >= majorityOf(witnesses.length);
+}
+
+/**
+ * Surveys take their time: they may show two witnesses blank of which one was given its log before the other lost its
+ * disk, and an operator told that the ledger is gone would act on it. Those that are blank on the same disk in a second
+ * survey were so in between, all at once.
+ */
+async function missing(
+  surveyed: readonly Surveyed[],
+  witnesses: readonly RecoveryWitness[],
+): Promise<CountersignError> {
+  const disks = new Set(surveyed.map(({ survey }) => survey.disk));
+  const again = (await surveyAll(witnesses)).filter(({ survey }) => disks.has(survey.disk));
+  if (!areMostBlank(again, witnesses))
+    return unavailable('most witnesses were blank in one survey, and not in the next');
+  return new CountersignError('LEDGER_MISSING', 'most witnesses are blank: they hold no ledger');
+}
+
 /** The one ledger that all of them hold. An empty server is no contradiction: its disk may be new. */
 function ledgerOf(server: PrimarySurvey, surveyed: readonly Surveyed[], members: number): string {
   const held = surveyed.flatMap(({ survey }) => (survey.kind === 'member' ? [survey] : []));
-  if (surveyed.length - held.length >= majorityOf(members)) {
-    throw new CountersignError('LEDGER_MISSING', 'most witnesses are blank: they hold no ledger');
-  }
   const [first] = held;
   if (first === undefined) throw unavailable('no witness that holds a ledger answers');
   // A ledger begins with an event: without one `ledger init` is still at it, or died.

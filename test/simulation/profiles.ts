@@ -1,0 +1,169 @@
+/**
+ * Mixes of faults, so that what needs several of them at once happens every few dozen schedules and not every ten thousand.
+ * The seed of a schedule chooses one, each as often as the others, for the product and for mutants alike; a mutant is
+ * looked for first where its rule is needed most, and then everywhere else.
+ */
+import type { Chance } from './chance.js';
+import { type Question, questions } from './events.js';
+import { FAULTS, type FaultName, weigh } from './faults.js';
+
+/** What one schedule is made of. */
+export interface Course {
+  readonly steps: number;
+  readonly witnesses: number;
+  readonly replicas: number;
+  /** Each as often as it is named. */
+  readonly faults: readonly FaultName[];
+  /** The probability of a fault in a step, and while somebody recovers. */
+  readonly faultRate: number;
+  readonly recoveryFaultRate: number;
+  /** Calls that may be held up, and how often one is. */
+  readonly heldUp: ReadonlySet<string>;
+  readonly holdRate: number;
+  /** For so many steps. */
+  readonly holdSteps: readonly number[];
+  /** How often whoever sent one that is held up gives it up at once. */
+  readonly giveUpRate: number;
+  /** One replica at a time recovers, mostly. */
+  readonly isLocking: boolean;
+  /** How often a replica has one witness that it never reaches. */
+  readonly apartRate: number;
+  /** One witness is blank at the beginning. */
+  readonly isBlank: boolean;
+  readonly questions: readonly Question[];
+}
+
+const RECOVERY_CALLS = ['seal', 'read', 'stage', 'install', 'claim', 'load', 'settle'] as const;
+
+/** What the others change a part of: everything may go wrong, and one kind of fault more than another. */
+function mixed(chance: Chance): Course {
+  const faultRate = chance.pick([0.005, 0.01, 0.03, 0.06]) ?? 0.01;
+  return {
+    steps: chance.pick([150, 300, 600]) ?? 150,
+    witnesses: chance.happens(0.1) ? 5 : 3,
+    replicas: chance.between(2, 4),
+    faults: weigh(chance, FAULTS),
+    faultRate,
+    recoveryFaultRate: chance.happens(0.6) ? faultRate : 0.15,
+    heldUp: new Set([
+      ...(chance.happens(0.5) ? ['append'] : []),
+      ...(chance.happens(0.6) ? [chance.pick([...RECOVERY_CALLS, 'commit']) ?? ''] : []),
+    ]),
+    holdRate: 0.35,
+    holdSteps: [20, 80, 320],
+    giveUpRate: 0.6,
+    isLocking: chance.happens(0.7),
+    apartRate: chance.happens(0.5) ? 0.6 : 0,
+    isBlank: chance.happens(0.3),
+    questions: questions(chance, chance.happens(0.5) ? 0.15 : 0.5),
+  };
+}
+
+/** Replicas that see different witnesses recover at the same moment, after the server has forgotten its newest events. */
+function duel(chance: Chance): Course {
+  return {
+    ...mixed(chance),
+    steps: 160,
+    witnesses: 3,
+    replicas: 3,
+    faults: ['everybody recovers at once', ...weigh(chance, ['a caller gives up', 'a connection breaks'])],
+    faultRate: 0.015,
+    recoveryFaultRate: chance.pick([0, 0.03]) ?? 0,
+    heldUp: new Set(['seal', chance.happens(0.5) ? 'append' : '']),
+    holdRate: 0.6,
+    holdSteps: [20, 40],
+    giveUpRate: 0.1,
+    isLocking: false,
+    apartRate: 0.9,
+    isBlank: false,
+    questions: questions(chance, 0.5),
+  };
+}
+
+/** Whoever recovers stands still at some step, or one of its messages does, for so long that others recover meanwhile. */
+function sleeper(chance: Chance): Course {
+  return {
+    ...mixed(chance),
+    steps: 250,
+    faults: [
+      'a recovery stands still',
+      'a recovery stands still',
+      'the primary forgets',
+      ...weigh(chance, [
+        'a fail-over',
+        'a connection is slow',
+        'a caller gives up',
+        'a request arrives twice',
+      ]),
+    ],
+    faultRate: 0.02,
+    recoveryFaultRate: 0.05,
+    heldUp: new Set([chance.pick(RECOVERY_CALLS) ?? '', 'install']),
+    isLocking: chance.happens(0.3),
+    isBlank: false,
+  };
+}
+
+/** One witness after the other loses its disk, with recoveries between them that give it its vote back. */
+function disks(chance: Chance): Course {
+  const isSurveySlow = chance.happens(0.3);
+  return {
+    ...mixed(chance),
+    steps: 350,
+    witnesses: 3,
+    faults: [
+      'a witness loses its disk',
+      'a witness is cut off',
+      'a recovery stands still',
+      ...weigh(chance, ['the primary forgets', 'a replica dies', 'a caller gives up']),
+    ],
+    faultRate: 0.015,
+    recoveryFaultRate: 0.02,
+    heldUp: new Set(isSurveySlow ? ['survey'] : ['stage', chance.happens(0.3) ? 'append' : '']),
+    // A recovery sends many surveys, and others must get through.
+    holdRate: isSurveySlow ? 0.1 : 0.35,
+    giveUpRate: 0,
+    isLocking: chance.happens(0.3),
+    apartRate: 0,
+    isBlank: true,
+  };
+}
+
+/** Few questions with several contents; events and installations reach some witnesses and not others, or much later. */
+function torn(chance: Chance): Course {
+  return {
+    ...mixed(chance),
+    steps: 240,
+    witnesses: 3,
+    faults: [
+      'the primary forgets',
+      'a caller gives up',
+      'a replica dies',
+      'the primary restarts',
+      ...weigh(chance, ['a fail-over', 'a connection breaks', 'a connection is cut']),
+    ],
+    faultRate: 0.03,
+    recoveryFaultRate: 0.03,
+    heldUp: new Set(['append', chance.happens(0.7) ? 'install' : '']),
+    holdRate: 0.55,
+    giveUpRate: 0.9,
+    isLocking: chance.happens(0.3),
+    apartRate: 0,
+    isBlank: false,
+    questions: questions(chance, 0.6),
+  };
+}
+
+const PROFILES = { mixed, duel, sleeper, disks, torn };
+
+export type ProfileName = keyof typeof PROFILES;
+
+const NAMES: readonly ProfileName[] = ['mixed', 'duel', 'sleeper', 'disks', 'torn'];
+
+export function profileOf(seed: number): ProfileName {
+  return NAMES[seed % NAMES.length] ?? 'mixed';
+}
+
+export function courseOf(seed: number, chance: Chance): Course {
+  return PROFILES[profileOf(seed)](chance);
+}
