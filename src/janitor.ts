@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { messageOf } from './core/errors.js';
 import type { Clock, Ledger, SingleFlight } from './core/ports.js';
 import type { TrimOrder, UpkeepObserver, UpkeepRun } from './core/upkeep.js';
+import type { Metrics } from './telemetry/metrics.js';
 
 export interface JanitorSettings extends Omit<TrimOrder, 'nowMs'> {
   readonly workspace: string;
@@ -100,8 +101,8 @@ export class Janitor {
   }
 }
 
-/** Lines of the log: when something was done, and when something is in the way that was not before. */
-export function upkeepLog(workspace: string, logger: Logger): UpkeepObserver {
+/** What was done is counted. Lines of the log: when something was, and when something is in the way that was not before. */
+export function upkeepObserver(workspace: string, metrics: Metrics, logger: Logger): UpkeepObserver {
   let inTheWay: string | undefined;
   const isNew = (problem: string | undefined) => {
     const isAnother = problem !== inTheWay;
@@ -110,6 +111,7 @@ export function upkeepLog(workspace: string, logger: Logger): UpkeepObserver {
   };
   return {
     ran({ events, checkpoints, to, keys, milliseconds, waits }) {
+      metrics.ledger.forgot(workspace, events);
       const did = { events, checkpoints, to, keys, milliseconds };
       if (events > 0 || keys > 0)
         logger.info({ workspace, ...did }, 'forgot what is older than the retention');

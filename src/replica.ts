@@ -14,7 +14,7 @@ import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.
 import { startExporting, startKeeping } from './exporting.js';
 import { Answering, type Outlets, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
-import { Janitor, type JanitorSettings, upkeepLog } from './janitor.js';
+import { Janitor, type JanitorSettings, upkeepObserver } from './janitor.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
 import {
   type LedgerSettings,
@@ -76,7 +76,10 @@ export function composeReplica(
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const keeping = startKeeping(config.audit, { metrics, logger });
   const janitors = workspaces.map(({ name, ledger, ports: { clock } }) =>
-    janitorOf({ workspace: name, ledger, alone, clock, observer: upkeepLog(name, logger) }, config),
+    janitorOf(
+      { workspace: name, ledger, alone, clock, observer: upkeepObserver(name, metrics, logger) },
+      config,
+    ),
   );
   for (const janitor of janitors) janitor.start();
   return {

@@ -13,7 +13,7 @@ export interface Watched {
   readonly config: Config;
   readonly workspaces: readonly {
     readonly name: string;
-    readonly ledger: Pick<Ledger, 'usage' | 'lookup' | 'witnesses'>;
+    readonly ledger: Pick<Ledger, 'usage' | 'lookup' | 'upkeep' | 'witnesses'>;
   }[];
   readonly readiness: Readiness;
 }
@@ -33,6 +33,11 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
     metrics.onScrape(() =>
       metrics.retries.refresh(name, async (askKey) => (await ledger.lookup(askKey)) !== undefined),
     );
+    metrics.ledger.forgot(name, 0);
+    metrics.onScrape(async () => {
+      const { oldest } = await ledger.upkeep.kept();
+      metrics.ledger.kept(name, oldest?.atMs, config.ledger.retention);
+    });
     if (ledger.witnesses === undefined) continue;
     const { witnesses } = ledger;
     metrics.ledger.recovering(name, false);

@@ -9,6 +9,8 @@ import { freezeCommand } from './freeze.js';
 import { keysCommand } from './keys.js';
 import { ledgerCommand } from './ledger.js';
 import { activateLedgerCommand } from './ledger-activate.js';
+import { importCommand } from './ledger-import.js';
+import { rebuildCommand } from './ledger-rebuild.js';
 import { releaseCommand } from './ledger-release.js';
 import { policyCommand } from './policy.js';
 import { activateCommand } from './policy-activate.js';
@@ -32,7 +34,13 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(unfreezeCommand())
     .addCommand(auditCommand())
     .addCommand(policyCommand({ chains: createChains, print }).addCommand(activateCommand()))
-    .addCommand(ledgerCommand().addCommand(activateLedgerCommand()).addCommand(releaseCommand()))
+    .addCommand(
+      ledgerCommand()
+        .addCommand(activateLedgerCommand())
+        .addCommand(importCommand())
+        .addCommand(rebuildCommand())
+        .addCommand(releaseCommand()),
+    )
     .addCommand(keysCommand())
     .addCommand(verifyTxCommand())
     .addCommand(assetsCommand());

@@ -27,11 +27,67 @@ export interface FenceActivation {
   readonly statement: string;
 }
 
+/** An event of the journal as it is kept outside of the ledger. */
+export interface KeptEvent {
+  readonly sequence: number;
+  /** Unix milliseconds. */
+  readonly atMs: number;
+  readonly type: string;
+  /** JSON text. */
+  readonly bodyText: string;
+}
+
+export type RebuildOrder =
+  /** What the journal says takes the place of what is there. Whether decisions are made stays as it is. */
+  | { readonly kind: 'replace' }
+  /** What the journal says is held against what is there, and nothing is changed. */
+  | { readonly kind: 'compare' }
+  /**
+   * Like `replace`, and the events after this one, which the journal lacks, come after it; each call begins anew. From then
+   * on nothing is decided until an operator has said that it may be. A rehearsal changes nothing.
+   */
+  | {
+      readonly kind: 'extend';
+      /** The newest event of the ledger. */
+      readonly after: number;
+      readonly missing: () => AsyncIterable<KeptEvent>;
+      readonly isRehearsal: boolean;
+    };
+
+export type Rebuilt =
+  | { readonly kind: 'rehearsed'; readonly sequence: number; readonly events: number }
+  | { readonly kind: 'replaced'; readonly epoch: number; readonly sequence: number; readonly events: number }
+  | {
+      readonly kind: 'compared';
+      readonly sequence: number;
+      readonly events: number;
+      readonly differences: readonly KeyDifference[];
+      /** False: decisions were made while these were looked at, and may be why they differ. */
+      readonly certain: boolean;
+    };
+
+/** How a key of the ledger differs from what the journal makes of it; what is in it is not told. */
+export interface KeyDifference {
+  /** Its name without the workspace and the epoch. */
+  readonly key: string;
+  /** Entries that only the journal has, only the ledger has, and that both have differently. */
+  readonly missing: number;
+  readonly added: number;
+  readonly different: number;
+  /** Of a counter: how much is used. Of a version: its number. */
+  readonly total?: { readonly ledger: string; readonly journal: string };
+}
+
 export interface Fence {
   /** Lets a restarted store that cannot have lost anything go on before it looks. */
   state(): Promise<FenceState>;
   /** CONCURRENT_CHANGE when the history or the log is not the one of the activation any more. */
   activate(activation: FenceActivation): Promise<{ readonly sequence: number }>;
+  /**
+   * Everything that is read when deciding, anew from the journal, while decisions go on. One that dies leaves the ledger
+   * as it was. LEDGER_CORRUPT when the journal has holes, CONCURRENT_CHANGE when something else was faster.
+   */
+  rebuild(order: RebuildOrder): Promise<Rebuilt>;
 }
 
 /** Something about a store that people must know of. */

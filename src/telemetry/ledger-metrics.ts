@@ -15,6 +15,9 @@ export class LedgerMetrics {
   readonly #witnessUp: Gauge<'workspace' | 'witness'>;
   readonly #witnessBlank: Gauge<'workspace' | 'witness'>;
   readonly #witnessAppend: Histogram<'workspace'>;
+  readonly #oldest: Gauge<'workspace'>;
+  readonly #retention: Gauge<'workspace'>;
+  readonly #forgotten: Counter<'workspace'>;
   readonly #problems = new Map<string, ReadonlySet<LedgerProblem['code']>>();
 
   constructor(registry: Registry) {
@@ -82,6 +85,24 @@ export class LedgerMetrics {
       buckets: STEP_BUCKETS,
       registers,
     });
+    this.#oldest = new Gauge({
+      name: 'countersign_ledger_oldest_event_timestamp_seconds',
+      help: 'When the oldest event was recorded that the ledger still holds, Unix time.',
+      labelNames: ['workspace'],
+      registers,
+    });
+    this.#retention = new Gauge({
+      name: 'countersign_ledger_retention_seconds',
+      help: 'How long events are kept (ledger.retention).',
+      labelNames: ['workspace'],
+      registers,
+    });
+    this.#forgotten = new Counter({
+      name: 'countersign_ledger_forgotten_events_total',
+      help: 'Events older than the retention that this replica has removed.',
+      labelNames: ['workspace'],
+      registers,
+    });
   }
 
   /** One call has ended, well or with this failure. */
@@ -125,5 +146,16 @@ export class LedgerMetrics {
 
   witnessAppend(workspace: string, seconds: number): void {
     this.#witnessAppend.observe({ workspace }, seconds);
+  }
+
+  /** @param oldestMs when the oldest event was recorded, Unix milliseconds; undefined: there is none */
+  kept(workspace: string, oldestMs: number | undefined, retentionMs: number): void {
+    this.#retention.set({ workspace }, retentionMs / 1_000);
+    if (oldestMs === undefined) this.#oldest.remove({ workspace });
+    else this.#oldest.set({ workspace }, oldestMs / 1_000);
+  }
+
+  forgot(workspace: string, events: number): void {
+    this.#forgotten.inc({ workspace }, events);
   }
 }

@@ -4,8 +4,9 @@ import pino from 'pino';
 import type { CountersignError } from '../../src/core/errors.js';
 import type { SingleFlight } from '../../src/core/ports.js';
 import type { UpkeepObserver, UpkeepRun } from '../../src/core/upkeep.js';
-import { Janitor, type JanitorSettings, upkeepLog } from '../../src/janitor.js';
+import { Janitor, type JanitorSettings, upkeepObserver } from '../../src/janitor.js';
 import { createLocks, singleFlight } from '../../src/locks/locks.js';
+import { Metrics } from '../../src/telemetry/metrics.js';
 import { onEachLedger } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
 import { age, RETENTION_MS } from '../support/forgetting.js';
@@ -117,9 +118,10 @@ test('a janitor that cannot work says so, and tries again', async () => {
   expect(new Set(problems)).toEqual(new Set(['away']));
 });
 
-test('the log has a line for what was done, and one for what is newly in the way', () => {
+test('the log has a line for what was done, and one for what is newly in the way', async () => {
   const lines: string[] = [];
-  const observer = upkeepLog('main', pino({ base: {} }, { write: (line) => lines.push(line) }));
+  const metrics = new Metrics();
+  const observer = upkeepObserver('main', metrics, pino({ base: {} }, { write: (line) => lines.push(line) }));
   const idle: UpkeepRun = { events: 0, checkpoints: 0, keys: 0, milliseconds: 1 };
   observer.ran(idle);
   observer.ran({ ...idle, events: 200, checkpoints: 1, to: 200 });
@@ -135,4 +137,5 @@ test('the log has a line for what was done, and one for what is newly in the way
     { level: 40, problem: 'away' },
     { level: 40, problem: 'away' },
   ]);
+  expect(await metrics.text()).toContain('countersign_ledger_forgotten_events_total{workspace="main"} 200\n');
 });

@@ -104,6 +104,13 @@ describe('the user of the guide', () => {
     expect(await eventually(() => ledger.check())).toEqual([]);
     const { history = '', sequence: last = 0 } = (await ledger.fence?.state()) ?? {};
     await ledger.fence?.activate({ identity, history, sequence: last + 1, statement: 's' });
+    await server.command('HINCRBY', 'countersign:{main}:0:held:enforce:lifetime:lifetime', '', '1');
+    const compared = { kind: 'compared', differences: [{ key: 'held:enforce:lifetime:lifetime' }] };
+    expect(await ledger.fence?.rebuild({ kind: 'compare' })).toMatchObject(compared);
+    expect(await ledger.fence?.rebuild({ kind: 'replace' })).toMatchObject({
+      kind: 'replaced',
+      sequence: last + 1,
+    });
 
     const short = [
       charge('short', { window: { kind: 'rolling', lengthMs: 1 } }),

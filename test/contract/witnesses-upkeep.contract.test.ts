@@ -4,6 +4,7 @@ import type { Ledger } from '../../src/core/ports.js';
 import { outcome } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
 import { age, forgetAll, orderOf } from '../support/forgetting.js';
+import { EVER, FREEZE, generation, RELEASE } from '../support/generations.js';
 import {
   activate,
   type Bench,
@@ -14,9 +15,6 @@ import {
 } from '../support/ledger-bench.js';
 import { ledgerKeys } from '../support/ledger-keys.js';
 import { charge, LIFETIME, type ProposalParts, proposal, REJECT } from '../support/proposals.js';
-
-const RELEASE = { reason: 'failed', authority: { kind: 'operator', statement: 'a.b.c' } } as const;
-const FREEZE = { scope: '{"effect":"approve"}', reason: 'r', author: 'a', answers: 'retry' } as const;
 
 describe('a ledger that witnesses keep, and that forgets', () => {
   let store: WitnessedStore;
@@ -31,11 +29,6 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     await store.stop();
   });
 
-  const ever = charge('ever', {
-    amount: '123456789012345678901234567890',
-    max: '9'.repeat(40),
-    window: LIFETIME,
-  });
   const decided = async (
     txId: string,
     parts: Partial<ProposalParts> = {},
@@ -77,64 +70,13 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     });
   }
 
-  /** One of everything, about transactions of this generation and one that every generation asks about. */
-  async function generation(number: number): Promise<void> {
-    const short = charge('short', { amount: '5', max: '1000', window: { kind: 'rolling', lengthMs: 10 } });
-    const calendar = { kind: 'calendar', startMs: number, endMs: Date.now() + 30 } as const;
-    const charges = [
-      ever,
-      short,
-      charge('tried', { mode: 'shadow', window: LIFETIME, max: '1000' }),
-      charge(`own-${number}`, { window: LIFETIME }),
-      charge('places', { members: [`place-${number}`, 'everywhere'], window: LIFETIME }),
-      charge('lately', { members: [`place-${number}`], window: { kind: 'rolling', lengthMs: 10 } }),
-    ];
-    const transactions = Array.from({ length: 6 }, (_, index) => `t${number}-${index}`);
-    await decided('monthly', { charges: [charge('month', { window: calendar })] });
-    for (const txId of transactions) await decided(txId, { charges });
-    await decided('always', { ask: { askKey: `always ${number}` }, charges });
-    await decided(`t${number}-1`, { ask: { askKey: `again ${number}`, amount: '50' }, charges: [ever] });
-    await decided(`t${number}-2`, { ask: { fingerprint: 'another-content' } });
-    await decided(`no-${number}`, { opinion: REJECT });
-    await decided(`change-${number}`, {
-      ask: { moneyKey: undefined, amount: undefined, binding: undefined },
-      charges: [ever],
-    });
-    await decided(`spends-${number}`, {
-      facts: [
-        { key: `outpoint:${number}`, value: '5', reason: 'INPUT_AMOUNT_CHANGED', sentence: 'Changed.' },
-      ],
-    });
-    await current.ledger.release({ ...RELEASE, moneyKey: `test:t${number}-3` });
-    await current.ledger.freeze({ ...FREEZE, id: `kept-${number}` });
-    if (number > 0) await current.ledger.unfreeze(`kept-${number - 1}`, ['a.b.c']);
-    await current.ledger.fill([
-      { counter: 'new', window: LIFETIME, moneyKey: 'm', atMs: 1, need: { kind: 'amount', amount: '3' } },
-      {
-        counter: `new-${number}`,
-        window: LIFETIME,
-        moneyKey: `test:t${number}-4`,
-        atMs: 1,
-        need: { kind: 'amount', amount: '4' },
-      },
-      {
-        counter: 'seen',
-        window: LIFETIME,
-        moneyKey: 'm',
-        atMs: 1,
-        need: { kind: 'distinct', members: ['x'] },
-      },
-    ]);
-    if (number !== 1) await activate(current.ledger);
-  }
-
   test('comes back as it is, whatever generation of its events was forgotten', async () => {
     for (let number = 0; number < 5; number += 1) {
-      await generation(number);
+      await generation(current.ledger, number);
       const aged = await age();
       // About the one of before and about one that is about to be forgotten.
-      await decided('always', { ask: { askKey: `also ${number}`, amount: '99' }, charges: [ever] });
-      await decided(`t${number}-5`, { ask: { askKey: `late ${number}` }, charges: [ever] });
+      await decided('always', { ask: { askKey: `also ${number}`, amount: '99' }, charges: [EVER] });
+      await decided(`t${number}-5`, { ask: { askKey: `late ${number}` }, charges: [EVER] });
       expect(await forgetAll(current.ledger, aged)).toMatchObject([{ kind: 'trimmed' }, {}]);
       await recoverAndCompare();
     }
@@ -142,16 +84,16 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     await forgetAll(current.ledger);
     await recoverAndCompare();
     expect(await current.ledger.transaction('test:always')).toBeUndefined();
-    const [held] = await current.ledger.usage([ever]);
+    const [held] = await current.ledger.usage([EVER]);
     // In each generation: six transactions less the one that was released, and a change; the one of all once.
     expect(held).toBe(String(123456789012345678901234567890n * (5n * 6n + 1n)));
     expect(Math.max(...(await logs()).map((log) => log.length))).toBeLessThan(10);
-    expect(await asking('new', { charges: [ever] })).toBe('approve APPROVED');
+    expect(await asking('new', { charges: [EVER] })).toBe('approve APPROVED');
   }, 60_000);
 
   describe('a janitor that ends', () => {
     beforeEach(async () => {
-      await decided('t', { charges: [ever] });
+      await decided('t', { charges: [EVER] });
       await decided('t', { ask: { fingerprint: 'another-content' } });
       await age();
       await settled();
@@ -161,7 +103,7 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     const isForgotten = async () => {
       expect(await current.ledger.events(0, 10)).toMatchObject([{ sequence: 5, type: 'checkpoint' }]);
       expect(await logs()).toEqual([[5], [5], [5]]);
-      expect(await current.ledger.usage([ever])).toEqual([ever.need.kind === 'amount' && ever.need.amount]);
+      expect(await current.ledger.usage([EVER])).toEqual([EVER.need.kind === 'amount' && EVER.need.amount]);
       await recoverAndCompare();
       expect(await asking('t', { ask: { fingerprint: 'another-content' } })).toBe('approve APPROVED');
     };
@@ -247,7 +189,7 @@ describe('a ledger that witnesses keep, and that forgets', () => {
   });
 
   test('several janitors at once say it once', async () => {
-    for (let index = 0; index < 60; index += 1) await decided(`t${index}`, { charges: [ever] });
+    for (let index = 0; index < 60; index += 1) await decided(`t${index}`, { charges: [EVER] });
     await age();
     const replicas = Array.from({ length: 4 }, () => current.another());
     await Promise.all(replicas.map((replica) => replica.state()));
@@ -259,7 +201,7 @@ describe('a ledger that witnesses keep, and that forgets', () => {
   });
 
   test('a witness that missed the checkpoint keeps its events until it holds a later one', async () => {
-    await decided('t', { charges: [ever] });
+    await decided('t', { charges: [EVER] });
     await age();
     await store.witnesses[2]?.kill('SIGKILL');
     expect(await forgetAll(current.ledger)).toMatchObject([{ to: 3 }, {}]);
@@ -267,7 +209,7 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     await eventually(async () => expect(await current.ledger.check()).toEqual([]));
     await current.ledger.upkeep.trim(orderOf());
     expect(await logs()).toEqual([[4], [4], [1, 2, 3]]);
-    await decided('u', { charges: [ever] });
+    await decided('u', { charges: [EVER] });
     await age();
     expect(await forgetAll(current.ledger)).toMatchObject([{ to: 5, checkpoint: 6 }, {}]);
     expect(await logs()).toEqual([[6], [6], [6]]);
@@ -275,7 +217,7 @@ describe('a ledger that witnesses keep, and that forgets', () => {
   });
 
   test('a recovery that reads a witness which missed the checkpoint forgets all the same', async () => {
-    await decided('t', { charges: [ever] });
+    await decided('t', { charges: [EVER] });
     await age();
     await store.witnesses[2]?.kill('SIGKILL');
     await forgetAll(current.ledger);
@@ -288,14 +230,14 @@ describe('a ledger that witnesses keep, and that forgets', () => {
   });
 
   test('a dead witness is replaced after events were forgotten', async () => {
-    await decided('t', { charges: [ever] });
+    await decided('t', { charges: [EVER] });
     await age();
     await forgetAll(current.ledger);
     await store.witnesses[0]?.command('FLUSHALL');
     expect(await current.ledger.witnesses?.recover()).toMatchObject({ events: 1 });
     await store.witnesses[1]?.kill('SIGKILL');
     await recoverAndCompare();
-    expect(await asking('u', { charges: [ever] })).toBe('approve APPROVED');
+    expect(await asking('u', { charges: [EVER] })).toBe('approve APPROVED');
     await age();
     expect(await forgetAll(current.ledger)).toMatchObject([{ kind: 'trimmed' }, {}]);
     await recoverAndCompare();
@@ -326,7 +268,7 @@ describe('a ledger that witnesses keep, and that forgets', () => {
   });
 
   test('a log that begins late is not taken for a ledger', async () => {
-    await decided('t', { charges: [ever] });
+    await decided('t', { charges: [EVER] });
     await settled();
     for (const witness of store.witnesses)
       await witness.command('HDEL', `countersign-witness:{${current.workspace}}:log`, '1', '2');

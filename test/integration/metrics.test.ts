@@ -76,6 +76,13 @@ test('the first scrape shows the state, and zero of whatever must ring at its fi
     ['retry', 0],
     ['reject', 0],
   ]);
+  expect(await scraped('countersign_ledger_retention_seconds', 'workspace')).toEqual([['main', 90 * 86_400]]);
+  expect(await scraped('countersign_ledger_forgotten_events_total', 'workspace')).toEqual([['main', 0]]);
+  const [[, oldest] = []] = (await scraped(
+    'countersign_ledger_oldest_event_timestamp_seconds',
+    'workspace',
+  )) as [[string, number]];
+  expect(Math.abs(Date.now() / 1_000 - (oldest ?? 0))).toBeLessThan(60);
   expect((await scraped('countersign_key_file_modified_timestamp_seconds', 'use')).length).toBe(2);
 });
 

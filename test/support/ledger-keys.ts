@@ -2,7 +2,7 @@
 import { Redis } from 'ioredis';
 
 /** Fields of the ledger's own record that say where it lives, and not what it holds. */
-const PLACE = ['fence', 'epoch', 'claim', 'claimed', 'clock', 'swept'];
+const PLACE = ['fence', 'epoch', 'claim', 'claimed', 'clock', 'swept', 'held'];
 
 /** The number of the epoch is taken out of the names, and keys of other epochs are left out. */
 export async function ledgerKeys(url: string, workspace: string): Promise<Readonly<Record<string, unknown>>> {

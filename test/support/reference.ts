@@ -202,6 +202,11 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
   countersign_witness_up: '`CountersignWitnessDown`, and `CountersignWitnessesLost` without a majority.',
   countersign_witness_blank: '`CountersignWitnessBlank`: it has lost its data.',
   countersign_witness_append_seconds: 'The slower of the fastest majority: its disk, or the way to it.',
+  countersign_ledger_oldest_event_timestamp_seconds:
+    '`CountersignNothingForgotten` when it stays behind the retention: the log says what is in the way.',
+  countersign_ledger_retention_seconds: 'What the age of the oldest event is compared with.',
+  countersign_ledger_forgotten_events_total:
+    'Rises by about as many as are decided, once the ledger is as old as its retention.',
   countersign_requests_in_flight:
     'A replica that is told to stop ends when this is 0. A plateau means that the ledger is slow.',
   countersign_ready: '`CountersignReplicaNotReady`; `CountersignLedgerDown` when it is all replicas.',

@@ -33,7 +33,7 @@ end
 -- For every script that writes: the ledger behind its fence, or nil and the reply that refuses. ARGV begins with the
 -- caller: its epoch, '1' if it takes decisions to witnesses, the identity of the ledger it has served or empty text, and
 -- the highest event of it that it has seen. Refusals:
---   MISSING | CORRUPT detail | EPOCH epoch | FENCED why sequence seen
+--   MISSING | CORRUPT detail | EPOCH epoch | FENCED why sequence seen, where `why` is `held` for a moment
 -- A replica of the server that is connected may be promoted without what is written now, so the next restart is not
 -- trusted to have kept everything.
 local function enter(meta)
@@ -41,6 +41,7 @@ local function enter(meta)
   if refusal then return nil, refusal end
   local here = server()
   local why = barrier(ledger, here, take(), tonumber(take()))
+  if not why and ledger.isHeld then why = 'held' end
   if why then return nil, { 'FENCED', why, whole(ledger.sequence), whole(ledger.seen) } end
   if ledger.synced and here.replicas > 0 then redis.call('HSET', ledger.meta, 'synced', '0') end
   return ledger

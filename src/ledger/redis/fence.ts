@@ -4,6 +4,7 @@
  * is decided on a server that may have forgotten, without anybody having to notice that it was restarted.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { assert, CountersignError } from '../../core/errors.js';
 import type { Fence, FenceState, LedgerProblem } from '../../core/fence.js';
 import type { Connection } from './connection.js';
@@ -49,12 +50,17 @@ export interface Unconfirmed {
 /** A server that restarts faster than a script can follow is not worth waiting for. */
 const ATTEMPTS = 3;
 
+/** A rebuild from the journal takes a moment for its last events; whoever waits for seconds asks again. */
+const HELD_PAUSE_MS = 20;
+const HELD_ATTEMPTS = 100;
+
 /** Why the scripts refuse; see fence.lua and reopen.lua. */
 const WHYS = {
   info: 'this Redis does not let scripts read INFO, and without it a restart or fail-over would go unnoticed. Allow INFO in scripts (`+info` for our user), or use a Redis that does.',
   role: 'the Redis server is a replica. Connect to the primary.',
   'rolled-back':
     'events were lost: a replica has seen event SEEN, and the ledger ends at event SEQUENCE. OPERATOR',
+  held: 'the ledger is being rebuilt from its journal, which takes a moment.',
   history: 'the Redis server has restarted or was promoted. OPERATOR',
   replicas:
     'the Redis server has restarted, or its first replica was connected: with replicas it may lose decisions to a fail-over. OPERATOR',
@@ -82,7 +88,7 @@ export function unconfirmedOf(epoch: number, fields: readonly string[]): readonl
 
 type FencedReply = Pick<Reply<'FENCED'>, 'fields'>;
 
-export function createFence(connection: Connection, session: Session): Guard & Fence {
+export function createFence(connection: Connection, session: Session): Guard & Omit<Fence, 'rebuild'> {
   /** Undefined when the fence stands open now. */
   async function reopen(): Promise<FencedReply | undefined> {
     const server = await readServer(connection);
@@ -117,6 +123,10 @@ export function createFence(connection: Connection, session: Session): Guard & F
     async mend(refusal, attempt) {
       if (refusal.kind === 'missing') throw refusal.error;
       assert(refusal.kind === 'fenced', 'epochs are followed where no witnesses are');
+      if (refusal.fields[0] === 'held' && attempt < HELD_ATTEMPTS) {
+        await pause(HELD_PAUSE_MS);
+        return;
+      }
       const refused = refusal.fields[0] === 'history' ? await reopen() : refusal;
       if (refused !== undefined || attempt === ATTEMPTS) throw fenced(refused ?? refusal);
     },

@@ -41,6 +41,11 @@ export function epochsPrefix(workspace: string): string {
   return `countersign:{${workspace}}:`;
 }
 
+/** All of them, as SCAN takes it. */
+export function epochsPattern(workspace: string): string {
+  return `${epochsPrefix(workspace).replace(/[[\]*?\\]/g, '\\$&')}[0-9]*`;
+}
+
 /** @param epochNumber grows with every recovery; a ledger begins in epoch 0, or 1 where witnesses keep it */
 export function keysOf(workspace: string, epochNumber: number): Keys {
   checkWorkspace(workspace);

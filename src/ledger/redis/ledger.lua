@@ -7,13 +7,22 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
+-- For so long a rebuild may make decisions wait; see replace.lua.
+local HOLD_MS = 500
+
+-- The server's own, Unix milliseconds.
+local function clock()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
 -- Every script but those of a recovery is given the epoch its keys are of, and whether its caller takes the ledger's
 -- decisions to witnesses before it answers: a replica that does not must not decide on a ledger that lives by them.
 -- Returns the ledger, or nil and the reply that refuses. The clock never steps back behind the stored mark.
 local function open(meta)
   local epoch, witnessed = take(), take()
   local fields = redis.call('HMGET', meta, 'identity', 'format', 'epoch', 'witnessed', 'sequence', 'clock', 'policy',
-    'freezes', 'fence', 'synced', 'seen', 'checkpoint', 'covered', 'trimmed')
+    'freezes', 'fence', 'synced', 'seen', 'checkpoint', 'covered', 'trimmed', 'held')
   if not fields[1] then return nil, { 'MISSING' } end
   if fields[2] ~= FORMAT then return nil, { 'CORRUPT', 'its format is ' .. tostring(fields[2]) } end
   if fields[4] ~= witnessed then
@@ -21,9 +30,7 @@ local function open(meta)
       or 'it is not kept by witnesses, and the configuration names some' }
   end
   if fields[3] ~= epoch then return nil, { 'EPOCH', fields[3] } end
-  local time = redis.call('TIME')
-  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-  local mark = tonumber(fields[6])
+  local now, mark, held = clock(), tonumber(fields[6]), tonumber(fields[15] or '0')
   return {
     meta = meta,
     identity = fields[1],
@@ -41,6 +48,8 @@ local function open(meta)
     checkpoint = fields[12] or '0',
     covered = tonumber(fields[13] or '0'),
     trimmed = tonumber(fields[14] or '0'),
+    -- A rebuild loads the last events. A clock that is set back makes nobody wait longer.
+    isHeld = held > now and held <= now + HOLD_MS,
   }
 end
 

@@ -1,8 +1,8 @@
 /** The server that decides, as a recovery sees it. */
 import { CountersignError } from '../../core/errors.js';
 import { bodyOf, checkpointBody } from '../journal-body.js';
-import { newestCheckpoint, partsOf } from '../witness/log.js';
-import type { LogSummary, RecoveryPrimary } from '../witness/ports.js';
+import { partsOf } from '../witness/log.js';
+import type { LogEvent, RecoveryPrimary } from '../witness/ports.js';
 import type { Connection } from './connection.js';
 import { fenced } from './fence.js';
 import { keysOf } from './keys.js';
@@ -62,34 +62,58 @@ export function recoveryPrimary({
         witnessed ? '1' : '0',
         synced,
         String(summary.sequence),
-        ...marksOf(summary),
-        ...coverOf(summary),
+        ...marksArguments(summary.events.reduce(marksAfter, NO_MARKS)),
       ];
       return (await run(connection, SCRIPTS.settle, { keys: [meta], args })).code === 'DONE';
     },
   };
 }
 
-/** The clock's mark, and the versions of the policy and of the freezes, as text. */
-function marksOf({ events }: LogSummary): readonly [string, string, string] {
-  let [clock, policy, freezes] = [0, 0, 0];
-  for (const logged of events) {
-    const { sequence } = logged;
-    const { type, at, body } = partsOf(logged);
-    clock = Math.max(clock, Number(at));
-    if (type === 'policy') policy = Math.max(policy, sequence);
-    if (type === 'freeze' || type === 'unfreeze') freezes = Math.max(freezes, sequence);
-    if (type === 'checkpoint') {
-      const { versions } = bodyOf(checkpointBody, { sequence, type, body });
-      policy = Math.max(policy, versions.policy);
-      freezes = Math.max(freezes, versions.freezes);
-    }
-  }
-  return [String(clock), String(policy), String(freezes)];
+/** What a log says about itself, beside its events. */
+export interface Marks {
+  /** When its newest event was, Unix milliseconds. */
+  readonly clock: number;
+  /** Versions of the policy and of the freezes. */
+  readonly policy: number;
+  readonly freezes: number;
+  /** The newest checkpoint, the last event that it covers, and when the newest of those was; zeros when there is none. */
+  readonly checkpoint: number;
+  readonly covered: number;
+  readonly coveredAt: number;
 }
 
-/** The newest checkpoint, the last event that it covers, and when the newest of those was, as text. */
-function coverOf({ events }: LogSummary): readonly [string, string, string] {
-  const newest = newestCheckpoint(events);
-  return [String(newest?.sequence ?? 0), String(newest?.to ?? 0), String(newest?.atMs ?? 0)];
+export const NO_MARKS: Marks = { clock: 0, policy: 0, freezes: 0, checkpoint: 0, covered: 0, coveredAt: 0 };
+
+/** The marks of a log that goes on with this event. */
+export function marksAfter(marks: Marks, logged: LogEvent): Marks {
+  const { sequence } = logged;
+  const { type, at, body } = partsOf(logged);
+  const next = { ...marks, clock: Math.max(marks.clock, Number(at)) };
+  switch (type) {
+    case 'policy':
+      return { ...next, policy: sequence };
+    case 'freeze':
+    case 'unfreeze':
+      return { ...next, freezes: sequence };
+    case 'checkpoint': {
+      // Each goes on from the one before, so the newest covers all that is covered.
+      const { versions, to, atMs } = bodyOf(checkpointBody, { sequence, type, body });
+      return {
+        ...next,
+        policy: Math.max(marks.policy, versions.policy),
+        freezes: Math.max(marks.freezes, versions.freezes),
+        checkpoint: sequence,
+        covered: to,
+        coveredAt: atMs,
+      };
+    }
+    default:
+      return next;
+  }
+}
+
+/** In the order in which settle.lua and replace.lua take them. */
+export function marksArguments(marks: Marks): readonly string[] {
+  const { clock, policy, freezes, checkpoint, covered, coveredAt } = marks;
+  return [clock, policy, freezes, checkpoint, covered, coveredAt].map(String);
 }

@@ -29,6 +29,7 @@ import { type Connection, connect, type NodeConnection, type RedisConnection } f
 import { createFence, type Guard, unconfirmedOf } from './fence.js';
 import { createKeeper } from './keeper.js';
 import { keysOf } from './keys.js';
+import { rebuild } from './rebuild.js';
 import { release, transaction } from './release.js';
 import { SCRIPTS } from './scripts.js';
 import { readServer, serverProblems } from './server-check.js';
@@ -156,7 +157,8 @@ function guardOf(
 ): { readonly guard: Guard; readonly ports: Pick<Ledger, 'fence' | 'witnesses'> } {
   if (witnesses.length === 0) {
     const fence = createFence(connection, session);
-    return { guard: fence, ports: { fence } };
+    const parts = { workspace, connection, session };
+    return { guard: fence, ports: { fence: { ...fence, rebuild: (order) => rebuild(parts, order) } } };
   }
   const keeper = createKeeper({ workspace, connection, session, witnesses, observer, alone });
   return { guard: keeper, ports: { witnesses: keeper } };

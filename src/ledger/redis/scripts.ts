@@ -115,6 +115,7 @@ export const SCRIPTS = {
   claim: script('claim', ['DONE', 'OVERTAKEN']),
   load: script('load', ['DONE', 'OVERTAKEN']),
   settle: script('settle', ['DONE', 'OVERTAKEN']),
+  replace: script('replace', ['DONE', 'CHANGED', 'OVERTAKEN']),
 } as const;
 
 /** The ledger is in another epoch than the keys that a script was given: nothing was done. */

@@ -123,13 +123,13 @@ export class Session {
     }
   }
 
-  /** Numbers of an epoch mean nothing in the next one. */
+  /** Numbers mean nothing in the next epoch, unless it was rebuilt from the journal: then they go on. */
   async #follow(epoch: number, attempt: number): Promise<void> {
     if (epoch < this.#epoch && this.#settings.witnessed) {
       await this.#settings.mend({ kind: 'left-behind', epoch }, attempt);
       return;
     }
     this.begin(epoch);
-    this.#known = { ...this.#known, sequence: 0 };
+    if (this.#settings.witnessed) this.#known = { ...this.#known, sequence: 0 };
   }
 }

@@ -17,7 +17,7 @@ import { forgettable, RANGE_EVENTS, type Range, rangeOf, withCarried } from '../
 import { holdingOperands, listOperands, type Operands } from './commit.js';
 import type { Connection } from './connection.js';
 import { type Covered, type Guard, unconfirmedOf } from './fence.js';
-import { epochsPrefix, type Keys } from './keys.js';
+import { epochsPattern, epochsPrefix, type Keys } from './keys.js';
 import { SCRIPTS } from './scripts.js';
 import type { Answer, Session } from './session.js';
 
@@ -261,7 +261,7 @@ async function sweep(parts: UpkeepParts, sweeping: Sweeping): Promise<number> {
   const prefix = epochsPrefix(workspace);
   let removed = 0;
   for (let call = 0; call < SWEEP_CALLS; call += 1) {
-    const command = [sweeping.cursor, 'MATCH', `${escaped(prefix)}[0-9]*`, 'COUNT', String(SWEEP_KEYS)];
+    const command = [sweeping.cursor, 'MATCH', epochsPattern(workspace), 'COUNT', String(SWEEP_KEYS)];
     const [cursor, names] = (await connection.call('SCAN', command)) as [string, readonly string[]];
     const over = names.filter((name) => Number.parseInt(name.slice(prefix.length), 10) < epoch - 1);
     if (over.length > 0) await connection.call('UNLINK', over);
@@ -272,9 +272,4 @@ async function sweep(parts: UpkeepParts, sweeping: Sweeping): Promise<number> {
     break;
   }
   return removed;
-}
-
-/** Text as a pattern that stands for itself. */
-function escaped(text: string): string {
-  return text.replace(/[[\]*?\\]/g, '\\$&');
 }
