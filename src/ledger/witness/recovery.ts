@@ -228,12 +228,23 @@ interface Loading {
   readonly progress: RecoveryPorts['progress'];
 }
 
+/**
+ * A page is made ready while the server is at the one before. One connection keeps them in order, and a load of which
+ * anything failed is never settled: the next recovery loads under another epoch.
+ */
 async function load(primary: RecoveryPrimary, { ballot, history, log, progress }: Loading): Promise<boolean> {
-  for (const page of pagesOf(log)) {
-    if (!(await primary.load(ballot.epoch, history, page.events))) return false;
-    progress('load', page.end, log.length);
+  let before = Promise.resolve(true);
+  for (const { events, end } of pagesOf(log)) {
+    const loading = primary.load(ballot.epoch, history, events).then((isLoaded) => {
+      progress('load', end, log.length);
+      return isLoaded;
+    });
+    // Looked at in the next turn, unless the page before it ends the load.
+    loading.catch(() => undefined);
+    if (!(await before)) return false;
+    before = loading;
   }
-  return true;
+  return before;
 }
 
 interface Installing {
