@@ -31,7 +31,10 @@ export interface RecoveryPrimary {
   survey(): Promise<PrimarySurvey>;
   /** False when it has another history by now, or was claimed for this epoch or a higher one. */
   claim(epoch: number, history: string): Promise<boolean>;
-  /** Adds events in ascending order to the keys of the epoch. False when it is not claimed for it any more. */
+  /**
+   * Adds events in ascending order to the keys of the epoch; calls take effect in the order in which they are made. False
+   * when it is not claimed for it any more.
+   */
   load(epoch: number, history: string, events: readonly LogEvent[]): Promise<boolean>;
   /** Makes what was loaded the ledger. False when it is not claimed for it any more. */
   settle(ballot: Ballot, history: string, summary: LogSummary): Promise<boolean>;
