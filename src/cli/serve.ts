@@ -47,6 +47,7 @@ async function serve(options: ServeOptions): Promise<void> {
     tls: config.http.tls,
   });
   const reloading = new Reloading({ logger, metrics: replica.metrics.reloads });
+  reloading.add(replica.rekeying.part(options.config));
   reloading.start();
   reloadWhenTold(() => reloading.now());
   logger.info({ http: ask.port, ops: ops.port, ledger: config.ledger.kind }, 'replica listens');
