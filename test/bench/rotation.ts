@@ -2,7 +2,7 @@
  * `npm run bench:rotation`: a co-signer's key and an answer key are replaced under load, and what their replacement costs is
  * printed. Ends with 1 when a single request failed.
  *
- * Options: --replicas N (default 3), --in-flight N (default 8), --part SECONDS (of five parts, default 10), --json FILE.
+ * Options: --replicas N (default 3), --in-flight N (default 8), --part SECONDS (of five parts, default 5), --json FILE.
  */
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -13,7 +13,7 @@ const { values } = parseArgs({
   options: {
     replicas: { type: 'string', default: '3' },
     'in-flight': { type: 'string', default: '8' },
-    part: { type: 'string', default: '10' },
+    part: { type: 'string', default: '5' },
     json: { type: 'string' },
   },
 });

@@ -32,7 +32,7 @@ export interface RotationOptions {
   readonly replicas: number;
   /** Requests on their way at once. */
   readonly inFlight: number;
-  /** How long each part of it lasts; longer than replicas take to find a new document. */
+  /** How long each part of it lasts, besides the time that replicas are given to find a new document. */
   readonly partMs: number;
   readonly say?: (line: string) => void;
 }
@@ -80,6 +80,8 @@ interface Running {
 
 /** A co-signer stops using a key before its time is over, and begins after it has begun. */
 const MARGIN_MS = 500;
+/** Replicas look every five seconds. */
+const NOTICE_MS = 8_500;
 const HANGUPS = 10;
 
 export async function rotateUnderLoad(options: RotationOptions): Promise<Rotation> {
@@ -103,15 +105,15 @@ export async function rotateUnderLoad(options: RotationOptions): Promise<Rotatio
     say(`${options.replicas} replicas, ${options.inFlight} requests in flight; warming up …`);
     const stop = load.start(options.inFlight);
     try {
-      await sleep(partMs / 2);
+      await sleep(partMs);
       const startMs = Date.now();
       say('Before: one key each.');
       await sleep(partMs);
 
       const swapMs = Date.now();
-      const nextAccepted = swapMs + partMs;
-      const answersSwitch = nextAccepted + partMs / 2;
-      const oldRefused = answersSwitch + partMs / 2;
+      const nextAccepted = swapMs + NOTICE_MS;
+      const answersSwitch = nextAccepted + partMs;
+      const oldRefused = answersSwitch + partMs;
       vendor.plan = { nextAccepted, answersSwitch, oldRefused };
       say('The document with both keys, and their times, is swapped in.');
       folder.swap((document, keys) => withBothKeys(document, vendor.plan, keys), vendor);
