@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Config } from './config/schema.js';
 import type { RecoveryObserver } from './core/fence.js';
+import { decidedUnder } from './core/fingerprint.js';
 import type { Ledger } from './core/ports.js';
 import { shownPath } from './endpoints.js';
 import type { Readiness } from './http/readiness.js';
@@ -31,7 +32,10 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
   for (const { name, ledger } of workspaces) {
     metrics.onScrape(() => metrics.limits.refresh(name, ledger));
     metrics.onScrape(() =>
-      metrics.retries.refresh(name, async (askKey) => (await ledger.lookup(askKey)) !== undefined),
+      metrics.retries.refresh(name, async (askKey) => {
+        const found = await Promise.all(decidedUnder(askKey).map((key) => ledger.lookup(key)));
+        return found.some((decision) => decision !== undefined);
+      }),
     );
     metrics.ledger.forgot(name, 0);
     metrics.onScrape(async () => {
@@ -52,6 +56,7 @@ function keyFiles({ workspaces }: Config): readonly KeyFile[] {
   return workspaces.flatMap(({ name: workspace, cosigners }) =>
     cosigners.flatMap((cosigner) => {
       const isVirtual = cosigner.protocol === 'iofinnet';
+      if (!isVirtual && cosigner.mode === 'json') return [];
       const asking = isVirtual ? (cosigner.requestKeys ?? []) : cosigner.publicKeys;
       const answering = isVirtual ? [] : cosigner.answerKeys;
       const of = { workspace, cosigner: cosigner.name };

@@ -4,6 +4,7 @@ import { AppModule, OpsModule } from '../app.module.js';
 import { loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { startAskServer, startOpsServer } from '../http/servers.js';
+import { ServerTls } from '../http/tls.js';
 import { openReplica } from '../replica.js';
 import { createLogger, type Logger } from '../telemetry/logging.js';
 import { openTracing, type Tracing } from '../telemetry/tracing.js';
@@ -32,7 +33,10 @@ async function serve(options: ServeOptions): Promise<void> {
   const config = loadConfig(options.config);
   const logger = createLogger(config.logging.level, options.replica);
   const tracing = await tracingOf(config, logger, options.replica);
+  const tls = config.http.tls === undefined ? undefined : new ServerTls('http.tls', config.http.tls);
+  for (const warning of tls?.warnings ?? []) logger.warn(warning);
   const replica = openReplica(config, { logger, tracer: tracing?.tracer });
+  if (tls !== undefined) replica.metrics.files.serves(tls.name, () => tls.certificate);
   const ops = await startOpsServer(OpsModule.of(replica), {
     host: config.ops.host,
     port: options.opsPort ?? config.ops.port,
@@ -42,7 +46,7 @@ async function serve(options: ServeOptions): Promise<void> {
     port: options.httpPort ?? config.http.port,
     bodyLimitBytes: config.http.bodyLimit,
     trustedProxies: config.http.trustedProxies,
-    tls: config.http.tls,
+    tls,
   });
   logger.info({ http: ask.port, ops: ops.port, ledger: config.ledger.kind }, 'replica listens');
   stopWhenTold(async () => {
