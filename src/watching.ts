@@ -26,6 +26,11 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
       cosigners.map((cosigner) => ({ workspace, cosigner: cosigner.name, path: shownPath(cosigner) })),
     ),
   );
+  for (const { name: workspace, cosigners } of config.workspaces)
+    for (const cosigner of cosigners) {
+      if (cosigner.protocol === 'fireblocks')
+        metrics.channels.expect({ workspace, cosigner: cosigner.name }, cosigner.mode === 'jwt');
+    }
   metrics.files.expect(certificateFiles({ http: config.http, ledger: config.ledger }), keyFiles(config));
   for (const check of readiness.names)
     metrics.onScrape(async () => metrics.checked(check, (await readiness.problemOf(check)) === undefined));

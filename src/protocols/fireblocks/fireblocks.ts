@@ -61,7 +61,7 @@ export function fireblocksProtocol({ cosigners, cosignerKeys, answerKeys }: Fire
   async function receive(message: InboundMessage): Promise<Received> {
     // Before any key is tried, for nobody knows yet whose key it will be.
     const stranger = strangeness(message, byName.keys());
-    if (stranger !== undefined) return unauthenticated(undefined, stranger);
+    if (stranger !== undefined) return unauthenticated('CALLER', stranger);
     const question = readRoute(message.route, 'jwt');
     if (typeof question !== 'string') return question;
     const token = readToken(message.body);
@@ -75,7 +75,7 @@ export function fireblocksProtocol({ cosigners, cosignerKeys, answerKeys }: Fire
       const claims = Claims.parse(verified.payload);
       const asker = findAsker(byName, verified.cosigners, claims.id('signerId'));
       const elsewhere = strangeness(message, [asker.cosigner.name]);
-      if (elsewhere !== undefined) return unauthenticated(undefined, elsewhere);
+      if (elsewhere !== undefined) return unauthenticated('CALLER', elsewhere);
       return { kind: 'request', request: readQuestion(question, claims, asker) };
     } catch (error) {
       if (!(error instanceof MalformedClaims)) throw error;
@@ -179,6 +179,6 @@ function startsObject(payload: Uint8Array): boolean {
   return first === 0x7b;
 }
 
-function unauthenticated(reason: UnauthenticatedReason | undefined, problem: string): Received {
-  return { kind: 'refused', status: 401, code: 'UNAUTHENTICATED', ...(reason && { reason }), problem };
+function unauthenticated(reason: UnauthenticatedReason, problem: string): Received {
+  return { kind: 'refused', status: 401, code: 'UNAUTHENTICATED', reason, problem };
 }

@@ -25,7 +25,7 @@ export function fireblocksJsonProtocol({ connection, ...cosigner }: JsonModeOpti
     async receive(message): Promise<Received> {
       const stranger = strangeness(message);
       if (stranger !== undefined)
-        return { kind: 'refused', status: 401, code: 'UNAUTHENTICATED', problem: stranger };
+        return { kind: 'refused', status: 401, code: 'UNAUTHENTICATED', reason: 'CALLER', problem: stranger };
       const question = readRoute(message.route, 'json');
       if (typeof question !== 'string') return question;
       try {
