@@ -15,12 +15,17 @@ export interface KeySet {
 }
 
 export function keySetsOf({ workspaces }: Pick<Config, 'workspaces'>): readonly KeySet[] {
-  return workspaces.flatMap(({ name, cosigners }) => cosigners.map((cosigner) => keySetOf(name, cosigner)));
+  return workspaces.flatMap(({ name, cosigners }) =>
+    cosigners.flatMap((cosigner) => keySetOf(name, cosigner) ?? []),
+  );
 }
 
-export function keySetOf(workspace: string, cosigner: CosignerConfig): KeySet {
-  const of = { workspace, cosigner: cosigner.name, otherwise: cosigner.answerKey };
-  if (cosigner.protocol === 'iofinnet') return { ...of, asking: cosigner.requestKeys ?? [], answering: [] };
+/** Undefined where nothing is signed. */
+export function keySetOf(workspace: string, cosigner: CosignerConfig): KeySet | undefined {
+  const { protocol, name } = cosigner;
+  if (protocol === 'fireblocks' && cosigner.mode === 'json') return undefined;
+  const of = { workspace, cosigner: name, otherwise: cosigner.answerKey };
+  if (protocol === 'iofinnet') return { ...of, asking: cosigner.requestKeys ?? [], answering: [] };
   return { ...of, asking: cosigner.publicKeys, answering: cosigner.answerKeys };
 }
 

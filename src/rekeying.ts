@@ -110,11 +110,16 @@ export function takenFrom(
 }
 
 function withKeysOf(others: readonly CosignerConfig[], running: CosignerConfig): CosignerConfig {
-  const next = others.find(({ name, protocol }) => name === running.name && protocol === running.protocol);
+  const next = others.find((other) => other.name === running.name && kindOf(other) === kindOf(running));
   if (next === undefined) return running;
   const kept = Object.entries(running).filter(([field]) => !TAKEN.has(field));
   const taken = Object.entries(next).filter(([field]) => TAKEN.has(field));
   return Object.fromEntries([...kept, ...taken]) as CosignerConfig;
+}
+
+/** What decides which fields there are: keys of one kind are none of another. */
+function kindOf(cosigner: CosignerConfig): string {
+  return cosigner.protocol === 'fireblocks' ? `fireblocks ${cosigner.mode}` : cosigner.protocol;
 }
 
 /** The paths of what differs, e.g. `http.port`, `workspaces[0].cosigners`: values may be secrets and are not named. */

@@ -41,6 +41,7 @@ function cosignerKeys({ workspaces }: Config, nowMs: number): readonly ListedKey
   return workspaces.flatMap(({ name, cosigners }) =>
     cosigners.flatMap((cosigner) => {
       const set = keySetOf(name, cosigner);
+      if (set === undefined) return [];
       const of = { workspace: name, owner: cosigner.name };
       const asking = set.asking.map((key) => ({ use: 'requests' as const, ...of, ...described(key, nowMs) }));
       return [...asking, ...answerKeysOf(set, signersOf(cosigner), nowMs).map((key) => ({ ...of, ...key }))];
@@ -67,6 +68,7 @@ function answerKeysOf(
 function signersOf(cosigner: CosignerConfig): readonly string[] {
   if (cosigner.protocol === 'iofinnet') return [];
   const listed = (cosigner.signers ?? []).map(({ id }) => id);
+  if (cosigner.mode === 'json') return listed;
   return [...new Set([...listed, ...cosigner.answerKeys.flatMap(({ signers = [] }) => signers)])];
 }
 

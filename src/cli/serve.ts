@@ -4,6 +4,7 @@ import { AppModule, OpsModule } from '../app.module.js';
 import { loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { startAskServer, startOpsServer } from '../http/servers.js';
+import { ServerTls } from '../http/tls.js';
 import { Reloading } from '../reloading.js';
 import { openReplica } from '../replica.js';
 import { createLogger, type Logger } from '../telemetry/logging.js';
@@ -34,7 +35,10 @@ async function serve(options: ServeOptions): Promise<void> {
   const logger = createLogger(config.logging.level, options.replica);
   const reloadWhenTold = hangUps();
   const tracing = await tracingOf(config, logger, options.replica);
+  const tls = config.http.tls === undefined ? undefined : new ServerTls('http.tls', config.http.tls);
+  for (const warning of tls?.warnings ?? []) logger.warn(warning);
   const replica = openReplica(config, { logger, tracer: tracing?.tracer });
+  if (tls !== undefined) replica.metrics.files.serves(tls.name, () => tls.certificate);
   const ops = await startOpsServer(OpsModule.of(replica), {
     host: config.ops.host,
     port: options.opsPort ?? config.ops.port,
@@ -44,10 +48,11 @@ async function serve(options: ServeOptions): Promise<void> {
     port: options.httpPort ?? config.http.port,
     bodyLimitBytes: config.http.bodyLimit,
     trustedProxies: config.http.trustedProxies,
-    tls: config.http.tls,
+    tls,
   });
   const reloading = new Reloading({ logger, metrics: replica.metrics.reloads });
   reloading.add(replica.rekeying.part(options.config));
+  if (tls !== undefined) reloading.add(tls);
   reloading.start();
   reloadWhenTold(() => reloading.now());
   logger.info({ http: ask.port, ops: ops.port, ledger: config.ledger.kind }, 'replica listens');
