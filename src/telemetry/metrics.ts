@@ -12,6 +12,7 @@ import { ANSWER_BUCKETS, STEP_BUCKETS } from './buckets.js';
 import { FileMetrics } from './file-metrics.js';
 import { LedgerMetrics } from './ledger-metrics.js';
 import { LimitMetrics } from './limit-metrics.js';
+import { ReloadMetrics } from './reload-metrics.js';
 import { ReportMetrics } from './report-metrics.js';
 import { type Asker, RetryMetrics } from './retry-metrics.js';
 import type { Step } from './trail.js';
@@ -59,6 +60,7 @@ export class Metrics {
   readonly files = new FileMetrics(this.registry);
   readonly audit = new AuditMetrics(this.registry);
   readonly reports = new ReportMetrics(this.registry);
+  readonly reloads = new ReloadMetrics(this.registry);
 
   readonly #requests = new Counter({
     name: 'countersign_requests_total',
