@@ -1,6 +1,6 @@
 /** `countersign status`: what a person wants to know at three in the morning, on one page. */
 import { Command } from 'commander';
-import { loadConfig } from '../config/load.js';
+import { loadConfig, unauthenticatedWarnings } from '../config/load.js';
 import type { Config, WorkspaceConfig } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
 import type { LedgerProblem } from '../core/fence.js';
@@ -105,7 +105,7 @@ async function readStatus(
     freezes: state.freezes.map((freeze) => ({ ...freeze, inForce: !hasExpired(freeze, state.nowMs) })),
     limits,
     blocked: [...texts(({ blocks }) => blocks), ...(problem === undefined ? [] : [problem])],
-    warnings: texts(({ blocks }) => !blocks),
+    warnings: [...unauthenticatedWarnings({ workspaces: [workspace] }), ...texts(({ blocks }) => !blocks)],
   };
 }
 
