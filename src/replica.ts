@@ -25,8 +25,10 @@ import {
 import { observed } from './ledger/observed.js';
 import { createLocks, singleFlight } from './locks/locks.js';
 import { Rekeying } from './rekeying.js';
+import { type Settler, settlerOf } from './settling.js';
 import { Metrics } from './telemetry/metrics.js';
 import { recoveryObserver, watch } from './watching.js';
+import { openWebhooks, type Webhooks } from './webhooks.js';
 
 export interface Replica {
   readonly config: Config;
@@ -36,6 +38,8 @@ export interface Replica {
   readonly readiness: Readiness;
   /** Takes keys that change while it runs. */
   readonly rekeying: Rekeying;
+  /** Absent: none are received. */
+  readonly webhooks?: Webhooks;
   close(): Promise<void>;
 }
 
@@ -43,6 +47,8 @@ interface Workspace {
   readonly name: string;
   readonly ledger: Ledger;
   readonly ports: DecisionPorts;
+  /** For what vendors say became of its transactions. */
+  readonly settle: Settler;
 }
 
 /** Every key of a replica, checked. */
@@ -74,7 +80,14 @@ export function composeReplica(
   const workspaces = config.workspaces.map((workspace) =>
     openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
-  const readiness = new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics)));
+  const webhooks = openWebhooks(config, {
+    ...{ metrics, logger },
+    settlerOf: (name) => workspaceIn(workspaces, name).settle,
+  });
+  const readiness = new Readiness([
+    ...workspaces.flatMap((workspace) => readinessOf(workspace, metrics)),
+    ...(webhooks?.checks ?? []),
+  ]);
   watch(metrics, { config, workspaces, readiness });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const keeping = startKeeping(config.audit, { metrics, logger });
@@ -85,7 +98,7 @@ export function composeReplica(
     ),
   );
   for (const janitor of janitors) janitor.start();
-  const chainsByName = (name: string): Chains => chainsIn(workspaces, name);
+  const chainsByName = (name: string): Chains => workspaceIn(workspaces, name).ports.chains;
   const answering = new Answering({
     endpoints: endpointsOf(config, paths, chainsByName),
     workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
@@ -102,7 +115,9 @@ export function composeReplica(
     answering,
     rekeying: new Rekeying(config, { answering, metrics, logger, chainsOf: chainsByName, warnings }),
     readiness,
+    ...(webhooks && { webhooks }),
     async close() {
+      webhooks?.stop();
       await Promise.all([exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
@@ -117,10 +132,10 @@ function janitorOf(
   return new Janitor({ ...settings, retentionMs: ledger.retention, demandsExport: audit !== undefined });
 }
 
-function chainsIn(workspaces: readonly Workspace[], name: string): Chains {
+function workspaceIn(workspaces: readonly Workspace[], name: string): Workspace {
   const workspace = workspaces.find((each) => each.name === name);
-  assert(workspace !== undefined, 'a co-signer of an unknown workspace');
-  return workspace.ports.chains;
+  assert(workspace !== undefined, 'something of an unknown workspace');
+  return workspace;
 }
 
 function openWorkspace(
@@ -157,14 +172,18 @@ function openWorkspace(
       );
     },
   });
+  const clock = { now: Date.now };
+  const { otherSigners } = workspace;
+  const retentionMs = config.ledger.retention;
   return {
     name,
     ledger,
+    settle: settlerOf({ workspace: name, ledger, retentionMs, otherSigners, clock, metrics, logger }),
     ports: {
       chains,
       ledger,
       rulebook,
-      clock: { now: Date.now },
+      clock,
       observer: observerOf(name, metrics, logger),
     },
   };

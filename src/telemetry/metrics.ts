@@ -15,6 +15,7 @@ import { KeyMetrics } from './key-metrics.js';
 import { LedgerMetrics } from './ledger-metrics.js';
 import { LimitMetrics } from './limit-metrics.js';
 import { ReloadMetrics } from './reload-metrics.js';
+import { ReportMetrics } from './report-metrics.js';
 import { type Asker, RetryMetrics } from './retry-metrics.js';
 import type { Step } from './trail.js';
 
@@ -64,6 +65,7 @@ export class Metrics {
   readonly files = new FileMetrics(this.registry);
   readonly keys = new KeyMetrics(this.registry);
   readonly audit = new AuditMetrics(this.registry);
+  readonly reports = new ReportMetrics(this.registry);
   readonly channels = new ChannelMetrics(this.registry);
   readonly reloads = new ReloadMetrics(this.registry);
 
