@@ -10,7 +10,10 @@ export type ReleaseReason = (typeof RELEASE_REASONS)[number];
 
 /** Whose word it is that no signature can exist; kept in the event. Never silence. */
 export type ReleaseAuthority =
-  | { readonly kind: 'operator' /** Compact JWS; whose it is is checked before. */; readonly statement: string }
+  | {
+      readonly kind: 'operator' /** Compact JWS; whose it is is checked before. */;
+      readonly statement: string;
+    }
   /** The event that recorded what the vendor reported. */
   | { readonly kind: 'report'; readonly sequence: number };
 

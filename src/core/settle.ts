@@ -37,7 +37,11 @@ async function giveBack(
   if (fate !== 'never-signed' || signed || approval !== 'approved') return [];
   const authority = { kind: 'report', sequence } as const;
   try {
-    const released = await ledger.release({ moneyKey, reason: RELEASE_REASON[status] ?? 'failed', authority });
+    const released = await ledger.release({
+      moneyKey,
+      reason: RELEASE_REASON[status] ?? 'failed',
+      authority,
+    });
     return released.repeated ? [] : released.given;
   } catch (error) {
     // Another report has come in between and says that a signature may exist.
