@@ -16,6 +16,7 @@ export function journalText(request: Request, examination: Examination, evaluati
       signer: request.signer,
       requestId: request.requestId,
       ...subjectOf(request),
+      vendorRules: request.kind === 'transaction' ? request.vendorRules : undefined,
     },
     facts: evaluation.facts,
     verified: examination.kind,

@@ -14,6 +14,7 @@ import { LedgerMetrics } from './ledger-metrics.js';
 import { LimitMetrics } from './limit-metrics.js';
 import { type Asker, RetryMetrics } from './retry-metrics.js';
 import type { Step } from './trail.js';
+import { VendorMetrics } from './vendor-metrics.js';
 
 /** What is looked up for a scrape may take no longer: a scrape must succeed when the ledger is down. */
 const REFRESH_MS = 1_500;
@@ -57,6 +58,7 @@ export class Metrics {
   readonly retries = new RetryMetrics(this.registry);
   readonly files = new FileMetrics(this.registry);
   readonly audit = new AuditMetrics(this.registry);
+  readonly vendor = new VendorMetrics(this.registry);
 
   readonly #requests = new Counter({
     name: 'countersign_requests_total',
