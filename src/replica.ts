@@ -24,8 +24,11 @@ import {
 } from './ledger/index.js';
 import { observed } from './ledger/observed.js';
 import { createLocks, singleFlight } from './locks/locks.js';
+import { type Settler, settlerOf } from './settling.js';
 import { Metrics } from './telemetry/metrics.js';
+import { startVendor } from './vendor.js';
 import { recoveryObserver, watch } from './watching.js';
+import { openWebhooks, type Webhooks } from './webhooks.js';
 
 export interface Replica {
   readonly config: Config;
@@ -33,6 +36,8 @@ export interface Replica {
   readonly metrics: Metrics;
   readonly answering: Answering;
   readonly readiness: Readiness;
+  /** Absent: none are received. */
+  readonly webhooks?: Webhooks;
   close(): Promise<void>;
 }
 
@@ -40,6 +45,8 @@ interface Workspace {
   readonly name: string;
   readonly ledger: Ledger;
   readonly ports: DecisionPorts;
+  /** For what vendors say became of its transactions. */
+  readonly settle: Settler;
 }
 
 /** Every key of a replica, checked. */
@@ -71,8 +78,16 @@ export function composeReplica(
   const workspaces = config.workspaces.map((workspace) =>
     openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
-  const readiness = new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics)));
+  const webhooks = openWebhooks(config, {
+    ...{ metrics, logger },
+    settlerOf: (name) => workspaceIn(workspaces, name).settle,
+  });
+  const readiness = new Readiness([
+    ...workspaces.flatMap((workspace) => readinessOf(workspace, metrics)),
+    ...(webhooks?.checks ?? []),
+  ]);
   watch(metrics, { config, workspaces, readiness });
+  const vendor = startVendor(config, workspaces, { metrics, logger, alone });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const keeping = startKeeping(config.audit, { metrics, logger });
   const janitors = workspaces.map(({ name, ledger, ports: { clock } }) =>
@@ -87,16 +102,20 @@ export function composeReplica(
     logger,
     metrics,
     answering: new Answering({
-      endpoints: endpointsOf(config, paths, (name) => chainsIn(workspaces, name)),
+      endpoints: endpointsOf(config, paths, (name) => workspaceIn(workspaces, name).ports.chains),
       workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
       timing: timingOf(config),
       metrics,
       logger,
       tracer,
       ...(keeping.keep && { keep: keeping.keep }),
+      noted: vendor.noted,
     }),
     readiness,
+    ...(webhooks && { webhooks }),
     async close() {
+      webhooks?.stop();
+      await vendor.stop();
       await Promise.all([exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
@@ -111,10 +130,10 @@ function janitorOf(
   return new Janitor({ ...settings, retentionMs: ledger.retention, demandsExport: audit !== undefined });
 }
 
-function chainsIn(workspaces: readonly Workspace[], name: string): Chains {
+function workspaceIn(workspaces: readonly Workspace[], name: string): Workspace {
   const workspace = workspaces.find((each) => each.name === name);
-  assert(workspace !== undefined, 'a co-signer of an unknown workspace');
-  return workspace.ports.chains;
+  assert(workspace !== undefined, 'something of an unknown workspace');
+  return workspace;
 }
 
 function openWorkspace(
@@ -151,14 +170,18 @@ function openWorkspace(
       );
     },
   });
+  const clock = { now: Date.now };
+  const { otherSigners } = workspace;
+  const retentionMs = config.ledger.retention;
   return {
     name,
     ledger,
+    settle: settlerOf({ workspace: name, ledger, retentionMs, otherSigners, clock, metrics, logger }),
     ports: {
       chains,
       ledger,
       rulebook,
-      clock: { now: Date.now },
+      clock,
       observer: observerOf(name, metrics, logger),
     },
   };

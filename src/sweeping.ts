@@ -7,31 +7,19 @@ import { moneyKeyOf } from './core/fingerprint.js';
 import type { JsonObject } from './core/json.js';
 import type { OpenTransaction, OpenTransactions } from './core/open-transactions.js';
 import type { Clock } from './core/ports.js';
-import type { Fate, Report, Settlement } from './core/report.js';
+import { FATES, type Fate } from './core/report.js';
 import { ApiError, type ApiProblem, type FireblocksApi } from './protocols/fireblocks/api.js';
+import { readReport } from './protocols/fireblocks/report.js';
+import type { Settler } from './settling.js';
 
 export interface SweepSettings {
   readonly api: Pick<FireblocksApi, 'transaction'>;
-  readonly read: (transaction: JsonObject) => Read;
-  /** Records it, gives charges back or not, and tells. Rejects with a LEDGER_* code. */
-  readonly settle: (said: Said) => Promise<Settlement>;
+  readonly settle: Settler;
   readonly clock: Clock;
   readonly afterMs: number;
   readonly everyMs: number;
   readonly observer: SweepObserver;
 }
-
-interface Said {
-  readonly report: Report;
-  readonly signedBy: readonly string[];
-  readonly statusKnown: boolean;
-}
-
-/** What a transaction of the vendor's says, or why it says nothing. */
-type Read =
-  | (Said & { readonly kind: 'report' })
-  | { readonly kind: 'ignored' }
-  | { readonly kind: 'malformed'; readonly problem: string };
 
 /** What came of asking about one transaction. */
 export type SweepResult =
@@ -44,9 +32,9 @@ export type SweepResult =
   | 'refused';
 
 export const SWEEP_RESULTS = [
-  ...(['pending', 'signed', 'completed', 'failed', 'never-signed'] as const),
+  ...FATES,
   ...(['missing', 'foreign', 'unreadable', 'refused'] as const),
-] as const satisfies readonly SweepResult[];
+] satisfies readonly SweepResult[];
 
 export interface SweepObserver {
   asked(transaction: OpenTransaction, answer: SweepAnswer): void;
@@ -120,15 +108,14 @@ export class Sweep {
   }
 
   async #settle({ protocol, txId }: OpenTransaction, found: JsonObject | undefined): Promise<SweepAnswer> {
-    const { read, settle } = this.settings;
     if (found === undefined) return { result: 'missing' };
     if (found.id !== txId) return { result: 'foreign' };
-    const said = read(found);
+    const said = readReport(found, 'api');
     if (said.kind === 'ignored') return { result: 'foreign', problem: 'its source is none of ours' };
     if (said.kind === 'malformed') return { result: 'unreadable', problem: said.problem };
     const { report } = said;
     if (report.txId !== txId || report.moneyKey !== moneyKeyOf(protocol, txId)) return { result: 'foreign' };
-    return { result: (await settle(said)).fate };
+    return { result: (await this.settings.settle(said)).fate };
   }
 
   #nextOf(transaction: OpenTransaction): number {

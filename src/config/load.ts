@@ -10,6 +10,7 @@ import {
   type FireblocksConfig,
   type IofinnetConfig,
 } from './schema.js';
+import { webhookContradictions } from './webhook-schema.js';
 
 /** Throws CONFIG_INVALID that lists every problem with its line and path, FILE_UNREADABLE when there is no document. */
 export function loadConfig(file: string): Config {
@@ -76,6 +77,7 @@ function contradictions(config: Config): Problem[] {
   if (config.http.port !== 0 && config.http.port === config.ops.port) {
     problems.push({ path: ['ops', 'port'], message: 'must differ from http.port' });
   }
+  problems.push(...webhookContradictions(config));
   return problems;
 }
 

@@ -19,6 +19,7 @@ import {
   port,
   size,
 } from './values.js';
+import { otherSigners, webhookServerSchema, workspaceWebhooksSchema } from './webhook-schema.js';
 
 const host = z.string().min(1).default('0.0.0.0').describe('The address to listen on.');
 
@@ -30,6 +31,11 @@ export function configSchema(folder: string) {
     ops: z
       .strictObject({ host, port: port.describe('Must differ from `http.port`.') })
       .describe('The port that the platform talks to: `/livez`, `/readyz`, `/metrics`. Never expose it.'),
+    webhooks: webhookServerSchema(file)
+      .optional()
+      .describe(
+        'The port that vendors send their notifications to, of what became of transactions; absent: none are received.',
+      ),
     deadline: duration
       .refine(
         (ms) => ms >= 100 && ms <= MAX_DEADLINE_MS,
@@ -177,6 +183,10 @@ function workspaceSchema(file: FileSchema) {
         'When a transaction that was approved for signing and has not ended raises an alert; only where webhooks or ' +
           '`api.sweep` tell how transactions end.',
       ),
+    webhooks: workspaceWebhooksSchema(file)
+      .optional()
+      .describe('Notifications of Fireblocks about its transactions; needs the section `webhooks`.'),
+    otherSigners,
   });
 }
 

@@ -12,6 +12,8 @@ import { ANSWER_BUCKETS, STEP_BUCKETS } from './buckets.js';
 import { FileMetrics } from './file-metrics.js';
 import { LedgerMetrics } from './ledger-metrics.js';
 import { LimitMetrics } from './limit-metrics.js';
+import { ReloadMetrics } from './reload-metrics.js';
+import { ReportMetrics } from './report-metrics.js';
 import { type Asker, RetryMetrics } from './retry-metrics.js';
 import type { Step } from './trail.js';
 import { VendorMetrics } from './vendor-metrics.js';
@@ -59,6 +61,8 @@ export class Metrics {
   readonly files = new FileMetrics(this.registry);
   readonly audit = new AuditMetrics(this.registry);
   readonly vendor = new VendorMetrics(this.registry);
+  readonly reports = new ReportMetrics(this.registry);
+  readonly reloads = new ReloadMetrics(this.registry);
 
   readonly #requests = new Counter({
     name: 'countersign_requests_total',

@@ -223,6 +223,10 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '`CountersignCertificateExpiring`. A replica reads its certificate when it starts: restart it after a renewal.',
   countersign_key_file_modified_timestamp_seconds:
     '`CountersignKeyOld`. A copied file looks younger than its key.',
+  countersign_reloads_total:
+    'After a rotation every replica has counted one more `ok`. The log line `reloaded` names the files.',
+  countersign_reload_failed:
+    '`CountersignReloadFailed`. The log line `not reloaded` says why; the replica would not start anew.',
   countersign_audit_lines_total: 'Sum over the replicas; events that two of them exported count twice.',
   countersign_audit_behind_events:
     '`CountersignAuditLagging`: what is not exported is not trimmed either, and the ledger grows.',
