@@ -1,11 +1,13 @@
 /** Whether every API user of a workspace still asks this handler: once for the command, again and again for replicas. */
 import { createHash, X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { readText } from './config/load.js';
 import type { Config, FireblocksConfig, WorkspaceConfig } from './config/schema.js';
-import { CountersignError, messageOf } from './core/errors.js';
+import { CountersignError, errorCodeOf, messageOf } from './core/errors.js';
 import { rest } from './elected.js';
-import { readPrivateKeyFile } from './keys/key-file.js';
+import { publicFileOf } from './keys/generate.js';
+import { readPrivateKeyFile, readPublicKeyFile } from './keys/key-file.js';
 import { ApiError, type FireblocksApi } from './protocols/fireblocks/api.js';
 import {
   checkHandlers,
@@ -43,10 +45,8 @@ export function expectedHandlers(
 }
 
 function expectedOf({ name, signers, path, callbackUrl, ...keys }: FireblocksConfig): ExpectedCosigner {
-  const digest = ({ file, algorithm }: FireblocksConfig['answerKey']) =>
-    readPrivateKeyFile(file, [algorithm]).spkiSha256;
-  const otherwise = [digest(keys.answerKey)];
-  const special = keys.answerKeys.map(({ signers: of, ...key }) => ({ of, spkiSha256: digest(key) }));
+  const otherwise = [publicHalfOf(keys.answerKey)];
+  const special = keys.answerKeys.map(({ signers: of, ...key }) => ({ of, spkiSha256: publicHalfOf(key) }));
   return {
     ...{ name, path, callbackUrl },
     signers: signers?.map(({ id }) => id),
@@ -55,6 +55,17 @@ function expectedOf({ name, signers, path, callbackUrl, ...keys }: FireblocksCon
       return own.length > 0 ? own : otherwise;
     },
   };
+}
+
+/** Of the private key, or, where only its public half lies beside it (as `keys generate` puts it), of that. */
+function publicHalfOf({ file, algorithm }: FireblocksConfig['answerKey']): string {
+  try {
+    return readPrivateKeyFile(file, [algorithm]).spkiSha256;
+  } catch (error) {
+    const beside = publicFileOf(file);
+    if (errorCodeOf(error) !== 'FILE_UNREADABLE' || !existsSync(beside)) throw error;
+    return readPublicKeyFile(beside, [algorithm]).spkiSha256;
+  }
 }
 
 /** Of the first certificate of the chain: the one that is shown. */

@@ -20,7 +20,7 @@ interface StatusOptions {
 }
 
 /** Why nothing is decided in a workspace, or what is in force there. */
-interface WorkspaceStatus {
+export interface WorkspaceStatus {
   readonly workspace: string;
   /** Absent: the ledger could not be read. */
   readonly ledger?: {
@@ -75,7 +75,7 @@ async function status(options: StatusOptions): Promise<void> {
 }
 
 /** One workspace whose ledger is away must not hide the others. */
-async function statusOf(config: string, workspace: string): Promise<WorkspaceStatus> {
+export async function statusOf(config: string, workspace: string): Promise<WorkspaceStatus> {
   try {
     return await withLedger({ config, workspace }, readStatus);
   } catch (error) {
