@@ -13,7 +13,7 @@ import type { Holding } from './release.js';
  * - `failed`: it ended otherwise, and a signature may exist: dropped, reverted, timed out. Charges stay.
  * - `never-signed`: it ended, and no signature can exist: charges are released, unless `signed` was ever seen.
  */
-export const FATES = ['pending', 'signed', 'completed', 'failed', 'never-signed'] as const;
+export const FATES = ['pending', 'signed', 'never-signed', 'failed', 'completed'] as const;
 export type Fate = (typeof FATES)[number];
 
 export interface Report {
@@ -34,34 +34,43 @@ export interface Report {
   readonly notification?: string;
 }
 
-/** What is known of a transaction from all reports about it. */
+/** What is known of a transaction from all reports about it, in whatever order they came. */
 export interface KnownFate {
   readonly fate: Exclude<Fate, 'pending'>;
   /** A signature may exist: some report, the newest or not, said so. */
   readonly signed: boolean;
+  /** The vendor's words, by its newest report. */
   readonly status: string;
   readonly subStatus?: string;
-  readonly txHash?: string;
   readonly updatedAtMs: number;
-  /** The event that recorded it. */
-  readonly sequence: number;
+  /** Of the newest report that had one, and when that was. */
+  readonly hash?: { readonly txHash: string; readonly atMs: number };
 }
 
-/** What the ledger holds about approvals of the transaction; `batch`: of members of it, each counted by itself. */
-export type Approval = 'approved' | 'rejected' | 'released' | 'batch' | 'unknown';
+/** What the ledger holds about approvals of the transaction. */
+export interface Approval {
+  readonly approved: boolean;
+  /** By a rule or a limit, at whatever stage. */
+  readonly rejected: boolean;
+  readonly released: boolean;
+  /** Members of it were approved, each counted by itself. */
+  readonly batch: boolean;
+}
 
 export interface Reported {
   readonly known: KnownFate;
-  /** The report said something new, and is an event of the log now. */
+  /** The event that recorded it. */
+  readonly sequence: number;
+  /** The report said something new, and is that event. */
   readonly changed: boolean;
   readonly approval: Approval;
 }
 
 export interface Reports {
-  /** Records what is new in a report; repeating it, in whatever order, changes nothing. `pending` reports are refused. */
-  report(report: Report): Promise<Reported>;
+  /** Records what is new in a report; repeating it, in whatever order, changes nothing. */
+  report(report: SettlingReport): Promise<Reported>;
   /** What reports have said of a transaction. */
-  fateOf(moneyKey: string): Promise<KnownFate | undefined>;
+  fateOf(moneyKey: string): Promise<(KnownFate & { readonly sequence: number }) | undefined>;
 }
 
 /** What a report did, for logs, metrics and alarms. */
@@ -76,4 +85,59 @@ export interface Settlement {
    * (`REJECTED`), or the charges were released since no signature could exist (`RELEASED`).
    */
   readonly alarm?: 'UNAPPROVED' | 'REJECTED' | 'RELEASED';
+}
+
+/** A report that is recorded. */
+export type SettlingReport = Report & { readonly fate: Exclude<Fate, 'pending'> };
+
+/** The same whatever order they come in, and however often one comes. */
+export function mergeFate(known: KnownFate | undefined, report: SettlingReport): KnownFate {
+  const newest = known === undefined || isAfter(report, known) ? report : known;
+  const { fate, status, subStatus, updatedAtMs } = newest;
+  const hash = newestHash(known?.hash, report);
+  const signed = known?.signed === true || report.fate !== 'never-signed' || report.txHash !== undefined;
+  return {
+    // It ended by this report, and was seen signed by another: it may be mined yet.
+    fate: signed && fate === 'never-signed' ? 'failed' : fate,
+    signed,
+    status,
+    ...(subStatus === undefined ? {} : { subStatus }),
+    updatedAtMs,
+    ...(hash === undefined ? {} : { hash }),
+  };
+}
+
+/** Of two at one instant the one that says more counts; the rest only has to be the same everywhere. */
+const RANK: Readonly<Record<KnownFate['fate'], number>> = {
+  signed: 0,
+  'never-signed': 1,
+  failed: 1,
+  completed: 2,
+};
+
+function isAfter(one: SettlingReport, other: KnownFate): boolean {
+  if (one.updatedAtMs !== other.updatedAtMs) return one.updatedAtMs > other.updatedAtMs;
+  if (RANK[one.fate] !== RANK[other.fate]) return RANK[one.fate] > RANK[other.fate];
+  return wordsOf(one) > wordsOf(other);
+}
+
+function wordsOf({ status, subStatus = '' }: Pick<KnownFate, 'status' | 'subStatus'>): string {
+  return `${status} ${subStatus}`;
+}
+
+function newestHash(
+  known: KnownFate['hash'],
+  { txHash, updatedAtMs: atMs }: SettlingReport,
+): KnownFate['hash'] {
+  if (txHash === undefined) return known;
+  const isNewer = known === undefined || atMs > known.atMs || (atMs === known.atMs && txHash > known.txHash);
+  return isNewer ? { txHash, atMs } : known;
+}
+
+/**
+ * The fact that members of a transaction were approved, each counted by itself.
+ * @param moneyKey of the transaction as a whole
+ */
+export function batchFactKey(moneyKey: string): string {
+  return `batch:${moneyKey}`;
 }

@@ -6,7 +6,7 @@
 import { errorCodeOf } from './errors.js';
 import type { Ledger } from './ports.js';
 import type { Holding, ReleaseReason } from './release.js';
-import type { Approval, KnownFate, Report, Settlement } from './report.js';
+import type { Report, Reported, Settlement } from './report.js';
 
 export interface SettleSettings {
   /** Unix milliseconds. */
@@ -21,52 +21,43 @@ export async function settle(
   report: Report,
   { nowMs, retentionMs }: SettleSettings,
 ): Promise<Settlement> {
-  if (report.fate === 'pending') return { fate: 'pending', changed: false, given: [] };
-  const { known, changed, approval } = await ledger.report(report);
-  const given = await giveBack(ledger, report, known, approval);
-  const alarm = report.createdAtMs < nowMs - retentionMs ? undefined : alarmOf(known, approval);
-  return { fate: known.fate, changed, given, ...(alarm && { alarm }) };
+  const { fate } = report;
+  if (fate === 'pending') return { fate, changed: false, given: [] };
+  const reported = await ledger.report({ ...report, fate });
+  const given = await giveBack(ledger, report, reported);
+  const alarm = report.createdAtMs < nowMs - retentionMs ? undefined : alarmOf(reported);
+  return { fate: reported.known.fate, changed: reported.changed, given, ...(alarm && { alarm }) };
 }
 
 async function giveBack(
   ledger: Pick<Ledger, 'release'>,
-  { moneyKey, status }: Report,
-  { fate, signed, sequence }: KnownFate,
-  approval: Approval,
+  { moneyKey }: Report,
+  { known, sequence, approval }: Reported,
 ): Promise<readonly Holding[]> {
-  if (fate !== 'never-signed' || signed || approval !== 'approved') return [];
+  if (known.fate !== 'never-signed' || !approval.approved || approval.released) return [];
   const authority = { kind: 'report', sequence } as const;
   try {
-    const released = await ledger.release({
-      moneyKey,
-      reason: RELEASE_REASON[status] ?? 'failed',
-      authority,
-    });
+    const released = await ledger.release({ moneyKey, reason: reasonOf(known.status), authority });
     return released.repeated ? [] : released.given;
   } catch (error) {
-    // Another report has come in between and says that a signature may exist.
+    // Too much is known about it, or a report that came in between says that a signature may exist: charges stay.
     if (errorCodeOf(error) === 'RELEASE_REFUSED') return [];
     throw error;
   }
 }
 
-const RELEASE_REASON: Readonly<Record<string, ReleaseReason>> = {
-  CANCELLED: 'cancelled',
-  REJECTED: 'rejected',
-  BLOCKED: 'blocked',
-  FAILED: 'failed',
-};
+function reasonOf(status: string): ReleaseReason {
+  const reasons: Readonly<Record<string, ReleaseReason>> = {
+    CANCELLED: 'cancelled',
+    REJECTED: 'rejected',
+    BLOCKED: 'blocked',
+  };
+  return reasons[status] ?? 'failed';
+}
 
-function alarmOf({ signed }: KnownFate, approval: Approval): Settlement['alarm'] {
-  if (!signed) return undefined;
-  switch (approval) {
-    case 'unknown':
-      return 'UNAPPROVED';
-    case 'rejected':
-      return 'REJECTED';
-    case 'released':
-      return 'RELEASED';
-    default:
-      return undefined;
-  }
+function alarmOf({ known, approval }: Reported): Settlement['alarm'] {
+  if (!known.signed) return undefined;
+  if (approval.released) return 'RELEASED';
+  if (approval.rejected) return 'REJECTED';
+  return approval.approved || approval.batch ? undefined : 'UNAPPROVED';
 }
