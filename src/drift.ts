@@ -82,7 +82,7 @@ export class Drift {
     const { workspace, metrics, logger } = this.settings;
     if (!this.#isNews(rules)) return;
     metrics.policyChanged(workspace);
-    logger.warn({ workspace, cosigner, requestId, ...rules }, "the workspace's own policy changed under us");
+    logger.warn({ workspace, cosigner, requestId, ...rules }, 'the workspace’s own policy changed under us');
   }
 
   /** The first of its kind is none: there is nothing that it could differ from. */

@@ -3,7 +3,7 @@
  * those that are overdue, checks that it is still asked, and notices other rules. No decision waits for any of it.
  */
 import type { Logger } from 'pino';
-import type { Config, WorkspaceConfig } from './config/schema.js';
+import type { ApiConfig, Config, WorkspaceConfig } from './config/schema.js';
 import { messageOf } from './core/errors.js';
 import type { Clock, Ledger, SingleFlight } from './core/ports.js';
 import type { Request } from './core/request.js';
@@ -11,10 +11,11 @@ import { Drift } from './drift.js';
 import { Elected } from './elected.js';
 import { Follower, followingLog } from './following.js';
 import { expectedHandlers, watchHandlers } from './handler-checking.js';
-import { API_PROBLEMS } from './protocols/fireblocks/api.js';
+import { API_PROBLEMS, type FireblocksApi } from './protocols/fireblocks/api.js';
 import type { Settler } from './settling.js';
 import { SWEEP_RESULTS, Sweep, type SweepObserver } from './sweeping.js';
 import type { Metrics } from './telemetry/metrics.js';
+import type { CallPurpose } from './telemetry/vendor-metrics.js';
 import { type Credentials, doctorCredentials, openVendorApi } from './vendor-api.js';
 
 export interface VendorWorkspace {
@@ -82,7 +83,7 @@ function follower(
     api?.sweep === undefined
       ? undefined
       : new Sweep({
-          ...{ api: opened(name, api, api, { metrics, logger }), settle, clock },
+          ...{ api: opened(name, 'sweep', { api, credentials: api, metrics, logger }), settle, clock },
           ...{ afterMs: api.sweep.after, everyMs: api.sweep.every },
           observer: sweepObserver(name, metrics, logger),
         });
@@ -113,7 +114,7 @@ function handlerWatch(
   const everyMs = api.doctor.every;
   const watch = {
     ...{ workspace: name, everyMs, logger, metrics: metrics.vendor },
-    api: opened(name, api, doctorCredentials(api), { metrics, logger }),
+    api: opened(name, 'doctor', { api, credentials: doctorCredentials(api), metrics, logger }),
     expected: () => expectedHandlers(settings, config),
   };
   return new Elected({
@@ -124,15 +125,16 @@ function handlerWatch(
   });
 }
 
-function opened(
-  workspace: string,
-  api: Parameters<typeof openVendorApi>[0],
-  credentials: Credentials,
-  { metrics, logger }: Pick<VendorParts, 'metrics' | 'logger'>,
-) {
-  metrics.vendor.expectCalls(workspace, ['ok', ...API_PROBLEMS]);
+interface Opening extends Pick<VendorParts, 'metrics' | 'logger'> {
+  readonly api: ApiConfig;
+  readonly credentials: Credentials;
+}
+
+function opened(workspace: string, purpose: CallPurpose, opening: Opening): FireblocksApi {
+  const { api, credentials, metrics, logger } = opening;
+  metrics.vendor.expectCalls(workspace, purpose, ['ok', ...API_PROBLEMS]);
   const { api: client, warnings } = openVendorApi(api, credentials, (result) =>
-    metrics.vendor.called(workspace, result),
+    metrics.vendor.called(workspace, purpose, result),
   );
   for (const warning of warnings) logger.warn(warning);
   return client;

@@ -10,12 +10,15 @@ export interface OpenFigures {
   readonly forgotten: number;
 }
 
+/** What the REST API is called for. */
+export type CallPurpose = 'sweep' | 'doctor';
+
 export class VendorMetrics {
   readonly #open: Gauge<'workspace'>;
   readonly #oldest: Gauge<'workspace'>;
   readonly #unfinished: Gauge<'workspace'>;
   readonly #forgotten: Gauge<'workspace'>;
-  readonly #calls: Counter<'workspace' | 'result'>;
+  readonly #calls: Counter<'workspace' | 'purpose' | 'result'>;
   readonly #swept: Counter<'workspace' | 'result'>;
   readonly #handlers: Gauge<'workspace' | 'result'>;
   readonly #checked: Gauge<'workspace'>;
@@ -52,8 +55,8 @@ export class VendorMetrics {
     );
     this.#calls = new Counter({
       name: 'countersign_api_calls_total',
-      help: "Calls of the vendor's REST API by how they ended; key: 401, permission: 403, missing: 404, refused: other 4xx, limited: 429 or waiting after it, unavailable: 5xx or no answer in time, answer: not what was asked for.",
-      labelNames: ['workspace', 'result'],
+      help: "Calls of the vendor's REST API by how they ended. key: 401; permission: 403; missing: 404; refused: other 4xx; limited: 429, or left alone after it; unavailable: 5xx, or no answer in time; answer: not what was asked for.",
+      labelNames: ['workspace', 'purpose', 'result'],
       registers,
     });
     this.#swept = new Counter({
@@ -99,12 +102,12 @@ export class VendorMetrics {
   }
 
   /** Series that begin at zero, so that the first occurrence is an increase. */
-  expectCalls(workspace: string, results: readonly string[]): void {
-    for (const result of results) this.#calls.inc({ workspace, result }, 0);
+  expectCalls(workspace: string, purpose: CallPurpose, results: readonly string[]): void {
+    for (const result of results) this.#calls.inc({ workspace, purpose, result }, 0);
   }
 
-  called(workspace: string, result: string): void {
-    this.#calls.inc({ workspace, result });
+  called(workspace: string, purpose: CallPurpose, result: string): void {
+    this.#calls.inc({ workspace, purpose, result });
   }
 
   expectSweeps(workspace: string, results: readonly string[]): void {
