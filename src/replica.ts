@@ -27,6 +27,7 @@ import { createLocks, singleFlight } from './locks/locks.js';
 import { Rekeying } from './rekeying.js';
 import { type Settler, settlerOf } from './settling.js';
 import { Metrics } from './telemetry/metrics.js';
+import { startVendor } from './vendor.js';
 import { recoveryObserver, watch } from './watching.js';
 import { openWebhooks, type Webhooks } from './webhooks.js';
 
@@ -89,6 +90,7 @@ export function composeReplica(
     ...(webhooks?.checks ?? []),
   ]);
   watch(metrics, { config, workspaces, readiness });
+  const vendor = startVendor(config, workspaces, { metrics, logger, alone });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const keeping = startKeeping(config.audit, { metrics, logger });
   const janitors = workspaces.map(({ name, ledger, ports: { clock } }) =>
@@ -107,6 +109,7 @@ export function composeReplica(
     logger,
     tracer,
     ...(keeping.keep && { keep: keeping.keep }),
+    noted: vendor.noted,
   });
   return {
     config,
@@ -118,6 +121,7 @@ export function composeReplica(
     ...(webhooks && { webhooks }),
     async close() {
       webhooks?.stop();
+      await vendor.stop();
       await Promise.all([exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();

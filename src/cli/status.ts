@@ -12,6 +12,7 @@ import { describeFreeze, hasExpired } from './freeze-text.js';
 import { withLedger } from './ledger.js';
 import { newestEvents } from './ledger-journal.js';
 import { type LimitFill, limitFills } from './limit-use.js';
+import { type OpenStatus, openLines, openStatus } from './open-lines.js';
 
 interface StatusOptions {
   readonly config: string;
@@ -20,7 +21,7 @@ interface StatusOptions {
 }
 
 /** Why nothing is decided in a workspace, or what is in force there. */
-interface WorkspaceStatus {
+export interface WorkspaceStatus {
   readonly workspace: string;
   /** Absent: the ledger could not be read. */
   readonly ledger?: {
@@ -32,6 +33,7 @@ interface WorkspaceStatus {
   readonly policy?: PolicyStatus;
   readonly freezes: readonly (Freeze & { readonly inForce: boolean })[];
   readonly limits: readonly LimitFill[];
+  readonly open?: OpenStatus;
   /** What keeps replicas from deciding; empty when they decide. */
   readonly blocked: readonly string[];
   readonly warnings: readonly string[];
@@ -75,7 +77,7 @@ async function status(options: StatusOptions): Promise<void> {
 }
 
 /** One workspace whose ledger is away must not hide the others. */
-async function statusOf(config: string, workspace: string): Promise<WorkspaceStatus> {
+export async function statusOf(config: string, workspace: string): Promise<WorkspaceStatus> {
   try {
     return await withLedger({ config, workspace }, readStatus);
   } catch (error) {
@@ -96,6 +98,7 @@ async function readStatus(
     compiled === undefined
       ? []
       : await limitFills(ledger, { policy: compiled, state, events: await newestEvents(ledger, SAMPLE) });
+  const open = await openStatus(ledger, workspace);
   const texts = (those: (problem: LedgerProblem) => boolean) =>
     problems.filter(those).map(({ text }) => text);
   return {
@@ -104,6 +107,7 @@ async function readStatus(
     ...(state.policy && { policy: await policyStatus(state.policy, compiled, config) }),
     freezes: state.freezes.map((freeze) => ({ ...freeze, inForce: !hasExpired(freeze, state.nowMs) })),
     limits,
+    ...(open && { open }),
     blocked: [...texts(({ blocks }) => blocks), ...(problem === undefined ? [] : [problem])],
     warnings: [...unauthenticatedWarnings({ workspaces: [workspace] }), ...texts(({ blocks }) => !blocks)],
   };
@@ -154,6 +158,7 @@ function pageText(page: WorkspaceStatus): readonly string[] {
         ]),
     ...(policy === undefined ? [] : [`policy      ${policyText(policy)}`]),
     ...limitLines(page.limits),
+    ...openLines(page.open, ledger?.nowMs ?? 0),
     `freezes     ${inForce.length === 0 ? 'none in force' : `${inForce.length} in force`}`,
     ...freezes.flatMap((freeze) => describeFreeze(freeze, ledger?.nowMs ?? 0).map((line) => `  ${line}`)),
     ...warnings.map((warning) => `warning     ${warning}`),

@@ -106,6 +106,15 @@ function fireblocksSchema(file: FileSchema) {
           'without an answer.',
       ),
     deadline: deadline.optional().describe('Instead of the general `deadline`.'),
+    callbackUrl: z
+      .url({ protocol: /^https?$/, error: 'must be http://… or https://…' })
+      .max(1_024)
+      .optional()
+      .meta({ title: 'URL' })
+      .describe(
+        'The callback URL that the vendor should have of it, without `/v2/…`: what `countersign doctor` compares. ' +
+          'Without it only that it ends with `path`.',
+      ),
   });
   return fields.superRefine(requireOfMode).transform((given) => ofMode(given));
 }

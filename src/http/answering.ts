@@ -43,6 +43,8 @@ export interface AnsweringParts extends Outlets {
   readonly metrics: Metrics;
   /** Takes what was asked and answered, word for word. Never waits, and never throws. Absent: nothing is kept. */
   readonly keep?: (original: Original) => void;
+  /** Told of every authentic request. Never waits, and never throws. */
+  readonly noted?: (request: Request) => void;
 }
 
 export interface Inbound extends Omit<InboundMessage, 'route'> {
@@ -241,6 +243,7 @@ export class Answering {
   /** What was answered, to all who keep count. */
   #tell(answered: Omit<AnsweredRequest, 'askKey'>, trail: Trail): void {
     const { request, outcome } = answered;
+    this.parts.noted?.(request);
     this.parts.metrics.answered({ ...answered, askKey: askKeyOf(request) });
     const effect = outcome.kind === 'decided' ? outcome.decision.effect : 'retry';
     const { workspace, cosigner, kind, stage, requestId } = request;

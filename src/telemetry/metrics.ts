@@ -18,6 +18,7 @@ import { ReloadMetrics } from './reload-metrics.js';
 import { ReportMetrics } from './report-metrics.js';
 import { type Asker, RetryMetrics } from './retry-metrics.js';
 import type { Step } from './trail.js';
+import { VendorMetrics } from './vendor-metrics.js';
 
 /** What is looked up for a scrape may take no longer: a scrape must succeed when the ledger is down. */
 const REFRESH_MS = 1_500;
@@ -65,6 +66,7 @@ export class Metrics {
   readonly files = new FileMetrics(this.registry);
   readonly keys = new KeyMetrics(this.registry);
   readonly audit = new AuditMetrics(this.registry);
+  readonly vendor = new VendorMetrics(this.registry);
   readonly reports = new ReportMetrics(this.registry);
   readonly channels = new ChannelMetrics(this.registry);
   readonly reloads = new ReloadMetrics(this.registry);

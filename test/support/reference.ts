@@ -231,6 +231,25 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '`CountersignRestartNeeded`. The log line `needs a restart` names the fields; during an upgrade it is 1 for a moment.',
   countersign_reload_failed:
     '`CountersignReloadFailed`. The log line `not reloaded` says why; the replica would not start anew.',
+  countersign_open_transactions:
+    'Only the replica that follows has it: `max` over replicas. Without webhooks or `api.sweep` nobody has.',
+  countersign_open_transaction_oldest_seconds:
+    'For dashboards. A stuck webhook or a stuck chain shows here first.',
+  countersign_unfinished_transactions:
+    '`CountersignTransactionsUnfinished`: `countersign status` lists the oldest.',
+  countersign_open_transactions_forgotten: 'Above 0 the figures of open transactions are too low.',
+  countersign_api_calls_total:
+    '`CountersignApiFailing` when no call of a purpose ends well. `key`, `permission`: see the API user.',
+  countersign_sweep_answers_total:
+    '`foreign` and `unreadable` never move charges; many of them are a fault of whatever answers.',
+  countersign_handler_check:
+    '`CountersignHandlerMissing` for `missing`, `other-url`, `other-key`; `CountersignHandlerUnknown` for the two others. `countersign doctor` names them.',
+  countersign_handler_check_timestamp_seconds:
+    'By the newest over all replicas; a failing check does not move it.',
+  countersign_workspace_policy_changed_total:
+    '`CountersignVendorPolicyChanged`. The log line `the workspace’s own policy changed under us` has the version.',
+  countersign_workspace_policy_changed_timestamp_seconds:
+    'For dashboards: since when requests come under other rules.',
   countersign_audit_lines_total: 'Sum over the replicas; events that two of them exported count twice.',
   countersign_audit_behind_events:
     '`CountersignAuditLagging`: what is not exported is not trimmed either, and the ledger grows.',
