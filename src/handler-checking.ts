@@ -3,8 +3,9 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { readText } from './config/load.js';
-import type { Config, FireblocksConfig, WorkspaceConfig } from './config/schema.js';
+import type { Config, FireblocksConfig, SignedFireblocksConfig, WorkspaceConfig } from './config/schema.js';
 import { CountersignError, errorCodeOf, messageOf } from './core/errors.js';
+import { inOrderFor, stateAt } from './core/key-window.js';
 import { rest } from './elected.js';
 import { publicFileOf } from './keys/generate.js';
 import { readPrivateKeyFile, readPublicKeyFile } from './keys/key-file.js';
@@ -45,20 +46,21 @@ export function expectedHandlers(
 }
 
 function expectedOf({ name, signers, path, callbackUrl, ...keys }: FireblocksConfig): ExpectedCosigner {
-  const otherwise = [publicHalfOf(keys.answerKey)];
-  const special = keys.answerKeys.map(({ signers: of, ...key }) => ({ of, spkiSha256: publicHalfOf(key) }));
+  const of = { name, path, callbackUrl, signers: signers?.map(({ id }) => id) };
+  if (keys.mode === 'json') return { ...of, answerKeys: () => [] };
+  const halves = new Map([keys.answerKey, ...keys.answerKeys].map((key) => [key, publicHalfOf(key)]));
   return {
-    ...{ name, path, callbackUrl },
-    signers: signers?.map(({ id }) => id),
+    ...of,
     answerKeys(signer) {
-      const own = special.filter(({ of }) => of.includes(signer)).map(({ spkiSha256 }) => spkiSha256);
-      return own.length > 0 ? own : otherwise;
+      const nowMs = Date.now();
+      const [own] = inOrderFor(keys.answerKeys, signer).filter((key) => stateAt(key, nowMs) === 'valid');
+      return [halves.get(own ?? keys.answerKey) ?? ''];
     },
   };
 }
 
 /** Of the private key, or, where only its public half lies beside it (as `keys generate` puts it), of that. */
-function publicHalfOf({ file, algorithm }: FireblocksConfig['answerKey']): string {
+function publicHalfOf({ file, algorithm }: SignedFireblocksConfig['answerKey']): string {
   try {
     return readPrivateKeyFile(file, [algorithm]).spkiSha256;
   } catch (error) {
