@@ -25,6 +25,7 @@ import {
 import { observed } from './ledger/observed.js';
 import { createLocks, singleFlight } from './locks/locks.js';
 import { Metrics } from './telemetry/metrics.js';
+import { shareWaiting } from './waiting.js';
 import { recoveryObserver, watch } from './watching.js';
 
 export interface Replica {
@@ -82,6 +83,9 @@ export function composeReplica(
     ),
   );
   for (const janitor of janitors) janitor.start();
+  const sharing = workspaces.map(({ name: workspace, ledger }) =>
+    shareWaiting({ workspace, ledger, retries: metrics.retries }),
+  );
   return {
     config,
     logger,
@@ -97,7 +101,10 @@ export function composeReplica(
     }),
     readiness,
     async close() {
-      await Promise.all([exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())]);
+      await Promise.all([
+        ...[exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())],
+        ...sharing.map((each) => each?.stop()),
+      ]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
     },

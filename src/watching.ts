@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config/schema.js';
 import type { RecoveryObserver } from './core/fence.js';
 import type { Ledger } from './core/ports.js';
-import { shownPath } from './endpoints.js';
+import { retriesOf, shownPath } from './endpoints.js';
 import type { Readiness } from './http/readiness.js';
 import { certificateFiles, type KeyFile } from './telemetry/file-metrics.js';
 import type { Metrics } from './telemetry/metrics.js';
@@ -13,7 +13,7 @@ export interface Watched {
   readonly config: Config;
   readonly workspaces: readonly {
     readonly name: string;
-    readonly ledger: Pick<Ledger, 'usage' | 'lookup' | 'upkeep' | 'witnesses'>;
+    readonly ledger: Pick<Ledger, 'usage' | 'upkeep' | 'witnesses'>;
   }[];
   readonly readiness: Readiness;
 }
@@ -22,7 +22,12 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
   metrics.built(VERSION);
   metrics.expect(
     config.workspaces.flatMap(({ name: workspace, cosigners }) =>
-      cosigners.map((cosigner) => ({ workspace, cosigner: cosigner.name, path: shownPath(cosigner) })),
+      cosigners.map((cosigner) => ({
+        workspace,
+        cosigner: cosigner.name,
+        path: shownPath(cosigner),
+        retries: retriesOf(cosigner),
+      })),
     ),
   );
   metrics.files.expect(certificateFiles({ http: config.http, ledger: config.ledger }), keyFiles(config));
@@ -30,9 +35,6 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
     metrics.onScrape(async () => metrics.checked(check, (await readiness.problemOf(check)) === undefined));
   for (const { name, ledger } of workspaces) {
     metrics.onScrape(() => metrics.limits.refresh(name, ledger));
-    metrics.onScrape(() =>
-      metrics.retries.refresh(name, async (askKey) => (await ledger.lookup(askKey)) !== undefined),
-    );
     metrics.ledger.forgot(name, 0);
     metrics.onScrape(async () => {
       const { oldest } = await ledger.upkeep.kept();

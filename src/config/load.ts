@@ -79,8 +79,13 @@ function contradictions(config: Config): Problem[] {
   return problems;
 }
 
-function ambiguities({ signers, answerKeys }: FireblocksConfig): Problem[] {
+function ambiguities({ signers, answerKeys, retries, retrySupported }: FireblocksConfig): Problem[] {
   const problems: Problem[] = [];
+  if (retries !== undefined && !retrySupported)
+    problems.push({
+      path: ['retries'],
+      message: 'says how it asks again, and retrySupported: false that it does not',
+    });
   const listed = signers?.map((signer) => signer.id);
   if (new Set(listed).size !== (listed?.length ?? 0))
     problems.push({ path: ['signers'], message: 'lists a signer twice' });

@@ -4,9 +4,10 @@ import type { ExportMark } from '../../core/export.js';
 import type { Activation, Counter, CounterEntry, Freeze, Proposal } from '../../core/ports.js';
 import type { Release } from '../../core/release.js';
 import type { TrimOrder } from '../../core/upkeep.js';
+import type { Sighting } from '../../core/waiting.js';
 
 export type Request =
-  | { readonly method: 'init' | 'state' | 'check' | 'exportState' | 'kept' }
+  | { readonly method: 'init' | 'state' | 'check' | 'exportState' | 'kept' | 'listWaiting' }
   | { readonly method: 'commit'; readonly proposal: Proposal }
   | { readonly method: 'fill'; readonly entries: readonly CounterEntry[] }
   | { readonly method: 'activate'; readonly activation: Activation }
@@ -18,6 +19,8 @@ export type Request =
   | { readonly method: 'release'; readonly request: Release }
   | { readonly method: 'trim'; readonly order: TrimOrder }
   | { readonly method: 'transaction'; readonly moneyKey: string }
+  | { readonly method: 'postWaiting'; readonly replica: string; readonly sightings: readonly Sighting[] }
+  | { readonly method: 'removeWaiting'; readonly askKeys: readonly string[] }
   | { readonly method: 'lookup'; readonly askKey: string };
 
 export interface Call {

@@ -41,6 +41,8 @@ const REPLY_CODES = [
   'BEHIND',
   'PENDING',
   'CARRIED',
+  // of what waits
+  'CLOSED',
   // every one
   'EPOCH',
   'MISSING',
@@ -96,6 +98,8 @@ export const SCRIPTS = {
   transaction: script('transaction', ['FOUND', 'NONE']),
   release: script('release', ['DONE', 'CHANGED', 'FENCED']),
   lookup: script('lookup', ['FOUND', 'NONE']),
+  board: script('board', ['DONE', 'CLOSED']),
+  listed: script('listed', ['FOUND']),
   pending: script('pending', ['EVENTS']),
   confirm: script('confirm', ['DONE']),
   kept: script('kept', ['KEPT']),
