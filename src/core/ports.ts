@@ -12,6 +12,7 @@ import type { CommitObserver, Fence, LedgerProblem, Witnesses } from './fence.js
 import type { JournalEvent } from './journal.js';
 import type { AssetSettings } from './policy/verification.js';
 import type { Releases } from './release.js';
+import type { Reports } from './report.js';
 import type { RawTransaction, SignRequest, TransactionRequest } from './request.js';
 import type { Upkeep } from './upkeep.js';
 import type { Boards } from './waiting.js';
@@ -298,7 +299,7 @@ export interface Activation {
  * The shared memory. Every method rejects with a CountersignError whose code is one of the LEDGER_* codes or
  * CLOCK_SKEW when nothing can be said; a rejected commit may or may not have been recorded, and repeating it is safe.
  */
-export interface Ledger extends Releases, Boards {
+export interface Ledger extends Releases, Reports, Boards {
   readonly kind: 'redis' | 'embedded';
   /** Writes the identity of a new ledger, once. LEDGER_EXISTS when there is one. */
   init(): Promise<{ readonly identity: string }>;

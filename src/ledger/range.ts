@@ -19,6 +19,7 @@ import {
   fillBody,
   neededBy,
   releaseBody,
+  reportBody,
 } from './journal-body.js';
 
 /** Events that one checkpoint covers, and one step forgets. */
@@ -60,6 +61,8 @@ export interface Range {
   readonly conflicts: readonly { readonly askKey: string; readonly fingerprint: string }[];
   /** Request keys. */
   readonly bindings: readonly string[];
+  /** Money keys. */
+  readonly fates: readonly string[];
 }
 
 /** The oldest events that may be forgotten together now; none when they are not worth a checkpoint yet. */
@@ -112,6 +115,7 @@ export function rangeOf(from: number, events: readonly JournalEvent[]): Range {
     asks: written.flatMap(({ asks }) => asks),
     conflicts: written.flatMap(({ conflicts }) => conflicts),
     bindings: [...new Set(written.flatMap(({ bindings }) => bindings))],
+    fates: [...new Set(written.flatMap(({ fates }) => fates))],
   };
 }
 
@@ -143,7 +147,7 @@ export function nameOf({ counter, mode, window }: Counter): string {
   return JSON.stringify([mode, window.kind === 'calendar' ? window.startMs : window.kind, counter]);
 }
 
-interface Written extends Pick<Range, 'holders' | 'totals' | 'asks' | 'conflicts' | 'bindings'> {
+interface Written extends Pick<Range, 'holders' | 'totals' | 'asks' | 'conflicts' | 'bindings' | 'fates'> {
   readonly members: readonly Member[];
   readonly facts: readonly (readonly [string, string])[];
   /** When the windows that it was counted in are over, Unix milliseconds. */
@@ -158,6 +162,7 @@ const NOTHING: Written = {
   asks: [],
   conflicts: [],
   bindings: [],
+  fates: [],
   ends: [],
 };
 
@@ -178,6 +183,8 @@ function writtenBy(event: JournalEvent): Written {
         holders: [{ kind: 'transaction', key: moneyKey, counters: given.map(counterOf) }],
       };
     }
+    case 'report':
+      return { ...NOTHING, fates: [read(reportBody, event).moneyKey] };
     case 'checkpoint': {
       const { totals, members, facts } = read(checkpointBody, event);
       return {

@@ -2,7 +2,14 @@
 import { assert } from '../../core/errors.js';
 import type { Ledger } from '../../core/ports.js';
 import type { Board } from '../../core/waiting.js';
-import { checkEntry, checkProposal, checkRelease, checkWorkspace, MAX_EVENTS } from '../proposal.js';
+import {
+  checkEntry,
+  checkProposal,
+  checkRelease,
+  checkReport,
+  checkWorkspace,
+  MAX_EVENTS,
+} from '../proposal.js';
 import type { Request } from './call.js';
 import type { EmbeddedStore } from './store.js';
 import { StoreThread } from './thread.js';
@@ -51,6 +58,11 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       return call({ method: 'release', request });
     },
     transaction: (moneyKey) => call({ method: 'transaction', moneyKey }),
+    async report(said) {
+      checkReport(said);
+      return call({ method: 'report', report: said });
+    },
+    fateOf: (moneyKey) => call({ method: 'fateOf', moneyKey }),
     async events(after, limit) {
       assert(limit > 0 && limit <= MAX_EVENTS, `between 1 and ${MAX_EVENTS} events are read at a time`);
       return call({ method: 'events', after, limit });

@@ -206,5 +206,8 @@ function forgetRecords({ rows, counters }: EmbeddedStore, range: Range): void {
       range.to,
     );
   }
+  for (const money of range.fates) {
+    rows.write('DELETE FROM fates WHERE workspace = ? AND money = ? AND sequence <= ?', money, range.to);
+  }
   rows.write('DELETE FROM journal WHERE workspace = ? AND sequence <= ?', range.to);
 }

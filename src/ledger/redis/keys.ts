@@ -21,6 +21,8 @@ export interface Keys {
   readonly transactions: string;
   /** Hash: request key → number of the last event about it, transaction id. */
   readonly bindings: string;
+  /** Hash: money key → number of the event, whether a signature may exist, what reports have said; see report.lua. */
+  readonly fates: string;
   /** Hash: fact → value. */
   readonly facts: string;
   /** Text: the active policy. */
@@ -62,6 +64,7 @@ export function keysOf(workspace: string, epochNumber: number): Keys {
     conflicts: `${epoch}:conflicts`,
     transactions: `${epoch}:transactions`,
     bindings: `${epoch}:bindings`,
+    fates: `${epoch}:fates`,
     facts: `${epoch}:facts`,
     policy: `${epoch}:policy`,
     freezes: `${epoch}:freezes`,

@@ -31,6 +31,7 @@ import { createKeeper } from './keeper.js';
 import { keysOf } from './keys.js';
 import { rebuild } from './rebuild.js';
 import { release, transaction } from './release.js';
+import { fateOf, report } from './report.js';
 import { SCRIPTS } from './scripts.js';
 import { readServer, serverProblems } from './server-check.js';
 import { type Answer, Session } from './session.js';
@@ -124,6 +125,8 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
     },
     release: (request) => release(session, guard, request),
     transaction: (moneyKey) => transaction(session, guard, moneyKey),
+    report: (said) => report(session, guard, said),
+    fateOf: (moneyKey) => fateOf(session, guard, moneyKey),
     events: (after, limit) => events(session, after, limit),
     upkeep: createUpkeep({
       ...{ workspace, connection, session, guard },
