@@ -28,6 +28,7 @@ import { Rekeying } from './rekeying.js';
 import { type Settler, settlerOf } from './settling.js';
 import { Metrics } from './telemetry/metrics.js';
 import { startVendor } from './vendor.js';
+import { shareWaiting } from './waiting.js';
 import { recoveryObserver, watch } from './watching.js';
 import { openWebhooks, type Webhooks } from './webhooks.js';
 
@@ -111,6 +112,9 @@ export function composeReplica(
     ...(keeping.keep && { keep: keeping.keep }),
     noted: vendor.noted,
   });
+  const sharing = workspaces.map(({ name: workspace, ledger }) =>
+    shareWaiting({ workspace, ledger, retries: metrics.retries }),
+  );
   return {
     config,
     logger,
@@ -122,7 +126,10 @@ export function composeReplica(
     async close() {
       webhooks?.stop();
       await vendor.stop();
-      await Promise.all([exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())]);
+      await Promise.all([
+        ...[exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())],
+        ...sharing.map((each) => each?.stop()),
+      ]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
     },

@@ -15,6 +15,7 @@ import type { Releases } from './release.js';
 import type { Reports } from './report.js';
 import type { RawTransaction, SignRequest, TransactionRequest } from './request.js';
 import type { Upkeep } from './upkeep.js';
+import type { Boards } from './waiting.js';
 
 export type { JournalEvent } from './journal.js';
 export { type Clock, DEADLINE_PASSED, type Deadline } from './time.js';
@@ -268,7 +269,7 @@ export interface Activation {
  * The shared memory. Every method rejects with a CountersignError whose code is one of the LEDGER_* codes or
  * CLOCK_SKEW when nothing can be said; a rejected commit may or may not have been recorded, and repeating it is safe.
  */
-export interface Ledger extends Releases, Reports {
+export interface Ledger extends Releases, Reports, Boards {
   readonly kind: 'redis' | 'embedded';
   /** Writes the identity of a new ledger, once. LEDGER_EXISTS when there is one. */
   init(): Promise<{ readonly identity: string }>;

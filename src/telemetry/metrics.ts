@@ -7,6 +7,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { type Outcome, UNDECIDED } from '../core/decision.js';
 import type { Freeze, Received } from '../core/ports.js';
 import type { Request } from '../core/request.js';
+import type { RetrySchedule } from '../core/waiting.js';
 import { AuditMetrics } from './audit-metrics.js';
 import { ANSWER_BUCKETS, STEP_BUCKETS } from './buckets.js';
 import { ChannelMetrics } from './channel-metrics.js';
@@ -56,6 +57,12 @@ export interface AnsweredRequest {
   readonly answered: boolean;
   readonly askKey: string;
   readonly seconds: number;
+}
+
+export interface ExpectedAsker extends Asker {
+  readonly path: string;
+  /** How long it goes on asking; undefined: it does not know "ask again". */
+  readonly retries: RetrySchedule | undefined;
 }
 
 export class Metrics {
@@ -197,9 +204,9 @@ export class Metrics {
   }
 
   /** Series that begin at zero, so that the first occurrence is an increase. */
-  expect(askers: readonly (Asker & { readonly path: string })[]): void {
-    for (const { workspace, cosigner, path } of askers) {
-      this.retries.expect({ workspace, cosigner });
+  expect(askers: readonly ExpectedAsker[]): void {
+    for (const { workspace, cosigner, path, retries } of askers) {
+      if (retries !== undefined) this.retries.expect({ workspace, cosigner }, retries);
       this.#duration.zero({ workspace, cosigner, path });
       for (const reason of CONFLICTS) this.#conflicts.inc({ workspace, cosigner, reason }, 0);
       for (const reason of Object.keys(UNDECIDED)) {
@@ -249,7 +256,8 @@ export class Metrics {
     if (request.unsigned !== undefined && request.unsigned.nonce === undefined)
       this.#unsignedVotes.inc({ workspace, cosigner, answer: effect });
     if (outcome.kind === 'undecided') {
-      this.retries.askedAgain({ workspace, cosigner }, askKey, outcome.reason);
+      // Whoever is given no answer asks no more.
+      if (answered) this.retries.askedAgain(request, askKey, outcome);
       this.#undecided.inc({ workspace, cosigner, reason: outcome.reason });
       return;
     }

@@ -185,11 +185,16 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
   countersign_shadow_limit_exceeded_total:
     'Before a shadow rule is enforced: how often its limits would have refused.',
   countersign_retries_outstanding:
-    'What waits for the vendor’s next ask. Each replica knows the asks it was sent: the truth lies between `max` and `sum`.',
-  countersign_retry_oldest_seconds:
-    '`CountersignRetriesRunningOut` by `max` over replicas: at about 3,600 the vendor gives up.',
-  countersign_retries_given_up_total: 'Those transactions have failed. Several replicas may count one.',
-  countersign_retries_forgotten_total: 'Above 0 the two figures of retries are too low.',
+    'What waits for the vendor’s next ask, by `max` over replicas: each knows what all posted. `countersign status` lists them.',
+  countersign_retry_oldest_seconds: 'For dashboards, by `max` over replicas.',
+  countersign_retry_budget_ratio:
+    '`CountersignRetriesRunningOut` and `CountersignPolicyRetriesWaiting` below one half, by `min` over replicas. The schedule is `retries` of the co-signer.',
+  countersign_retry_budget_seconds: 'How soon somebody must have mended it, by `min` over replicas.',
+  countersign_retries_given_up_total:
+    '`CountersignRetriesGivenUp`: those transactions have failed. `sum` over replicas counts each once.',
+  countersign_retries_forgotten_total: 'Above 0 the figures of retries are too low.',
+  countersign_retry_board_failures_total:
+    'Rises while the ledger is away or fenced: `countersign status` then lacks the newest, and each replica’s figures are of its own asks.',
   countersign_ledger_duration_seconds:
     '`CountersignLedgerSlow` by the 99th percentile of `commit`: the disk of Redis.',
   countersign_ledger_errors_total: 'By `code`: `LEDGER_UNAVAILABLE` is network, password or TLS.',

@@ -5,9 +5,10 @@ import type { Activation, Counter, CounterEntry, Freeze, Proposal } from '../../
 import type { Release } from '../../core/release.js';
 import type { SettlingReport } from '../../core/report.js';
 import type { TrimOrder } from '../../core/upkeep.js';
+import type { Sighting } from '../../core/waiting.js';
 
 export type Request =
-  | { readonly method: 'init' | 'state' | 'check' | 'exportState' | 'kept' }
+  | { readonly method: 'init' | 'state' | 'check' | 'exportState' | 'kept' | 'listWaiting' }
   | { readonly method: 'commit'; readonly proposal: Proposal }
   | { readonly method: 'fill'; readonly entries: readonly CounterEntry[] }
   | { readonly method: 'activate'; readonly activation: Activation }
@@ -21,6 +22,8 @@ export type Request =
   | { readonly method: 'fateOf'; readonly moneyKey: string }
   | { readonly method: 'trim'; readonly order: TrimOrder }
   | { readonly method: 'transaction'; readonly moneyKey: string }
+  | { readonly method: 'postWaiting'; readonly replica: string; readonly sightings: readonly Sighting[] }
+  | { readonly method: 'removeWaiting'; readonly askKeys: readonly string[] }
   | { readonly method: 'lookup'; readonly askKey: string };
 
 export interface Call {

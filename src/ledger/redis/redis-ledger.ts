@@ -36,6 +36,7 @@ import { SCRIPTS } from './scripts.js';
 import { readServer, serverProblems } from './server-check.js';
 import { type Answer, Session } from './session.js';
 import { createUpkeep } from './upkeep.js';
+import { createBoard } from './waiting.js';
 
 export interface RedisLedgerSettings {
   readonly workspace: string;
@@ -132,6 +133,7 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
       events: (after, limit) => events(session, after, limit),
     }),
     exports: createExports(session),
+    waiting: createBoard(session),
     usage: (counters) => usage(session, counters),
     async lookup(askKey) {
       const { fields } = await session.read(SCRIPTS.lookup, (keys) => ({
