@@ -20,6 +20,7 @@ const DECISION_REASONS = {
   EXPIRY_UNKNOWN: 'it does not say until when it may be approved',
   VAULT_UNKNOWN: 'the threshold of the vault, or the weight of its devices, is not known',
   DEVICE_SUFFICES: 'one device alone would reach the threshold of the vault',
+  COOLING_OFF: 'a destination was whitelisted here too recently',
   REJECTED_BEFORE: 'the same transaction was rejected at another stage or by another signer',
   RELEASED_BEFORE: 'the charges of the same transaction were released: it must not be signed any more',
 } as const;
@@ -134,6 +135,7 @@ const UNDECIDED_REASONS = {
   RULE_RETRIES: 'a rule says to ask again later',
   LIMIT_FULL_RETRY: 'a limit has no room for it now',
   FREEZE_RETRIES: 'a freeze covers it',
+  COOLING_OFF_RETRIES: 'a destination was whitelisted here too recently to be paid now',
   EVIDENCE_UNAVAILABLE: 'a source needed to verify the bytes cannot be reached',
   OVERLOADED: 'too many requests are waiting',
   INTERNAL: 'an unexpected fault',
@@ -173,6 +175,8 @@ export interface Charge {
     | { readonly kind: 'amount'; readonly amount: string }
     /** The limit counts how many different members it has seen. */
     | { readonly kind: 'distinct'; readonly members: readonly string[] };
+  /** The need is that of all destinations, and only of new ones it is charged: the ledger knows which those are. */
+  readonly newOnly?: NewOnly;
   /** Approved when used + need ≤ max: equality passes. */
   readonly max: string;
   /** A warning is raised when the total reaches this. */
@@ -193,6 +197,32 @@ export interface LedgerFact {
   readonly sentence: string;
 }
 
+/** The part of a need that each destination has, for a limit of new destinations. */
+export interface NewOnly {
+  /** A destination is new until its first approved payment is this long ago, milliseconds. */
+  readonly forMs: number;
+  /** Amounts add up; a fee or a count is one, however many destinations share it. */
+  readonly combine: 'sum' | 'largest';
+  /** The destination's moment, and its amount; where different members are counted, the member that it is. */
+  readonly parts: readonly { readonly moment: string; readonly need: string }[];
+}
+
+/** Something whose beginning the ledger remembers when the request is approved, by its own clock. */
+export interface Moment {
+  readonly key: string;
+  /** It begins anew with each approval, or began with the first one that the ledger remembers. */
+  readonly keeps: 'newest' | 'first';
+}
+
+/** What must have begun long enough ago, if the ledger knows that it has begun at all. */
+export interface CoolingOff {
+  /** Of moments. */
+  readonly keys: readonly string[];
+  readonly periodMs: number;
+  readonly whenEarly: 'reject' | 'retry';
+  readonly sentence: string;
+}
+
 /** What the policy thinks: either something that can be recorded, or "ask again", which never is. */
 export type Opinion = {
   /** One sentence for the workspace's audit log: which rule, which limit; no internals. */
@@ -208,6 +238,9 @@ export interface Verdict {
   readonly opinion: Opinion;
   /** Empty unless the effect is `approve`. */
   readonly charges: readonly Charge[];
+  /** What an approval makes the ledger remember; empty unless the effect is `approve`. */
+  readonly moments?: readonly Moment[];
+  readonly coolingOff?: CoolingOff;
   /** What the first matching rule in shadow mode would have said, had it been enforced. */
   readonly shadow?: { readonly opinion: Opinion; readonly charges: readonly Charge[] };
 }

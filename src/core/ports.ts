@@ -1,8 +1,10 @@
 /** Every interface between the decision and the world. Implementations live outside core/. */
 import type {
   Charge,
+  CoolingOff,
   Decision,
   LedgerFact,
+  Moment,
   Opinion,
   UndecidedReason,
   VerificationReason,
@@ -201,6 +203,8 @@ export interface Proposal {
   readonly frozen: boolean;
   readonly charges: readonly Charge[];
   readonly facts: readonly LedgerFact[];
+  readonly moments: readonly Moment[];
+  readonly coolingOff?: CoolingOff;
   /** What the journal keeps beside the decision; JSON text, no secrets, no raw bytes. */
   readonly journal: string;
 }
@@ -284,6 +288,13 @@ export interface CounterEntry {
   readonly need: Charge['need'];
 }
 
+/** A moment as it is filled from the journal, for a limit of new destinations. */
+export interface MomentEntry {
+  readonly key: string;
+  /** Unix milliseconds. */
+  readonly sinceMs: number;
+}
+
 export interface Activation {
   readonly version: string;
   readonly document: string;
@@ -305,8 +316,11 @@ export interface Ledger extends Releases {
   state(): Promise<LedgerState>;
   /** The one atomic step: decide once, check and charge every limit, record, append to the journal. */
   commit(proposal: Proposal, observer?: CommitObserver): Promise<CommitReply>;
-  /** Adds entries to counters that no active policy charges yet, as an event. Repeating an entry changes no counter. */
-  fill(entries: readonly CounterEntry[]): Promise<void>;
+  /**
+   * Adds entries to counters that no active policy charges yet, as an event. Repeating an entry changes no counter. Of two
+   * instants of one moment the earlier one stands.
+   */
+  fill(entries: readonly CounterEntry[], moments?: readonly MomentEntry[]): Promise<void>;
   /** Switches all replicas at one point of the log. CONCURRENT_CHANGE when the log moved past expectedSequence. */
   activate(activation: Activation): Promise<{ readonly sequence: number }>;
   freeze(freeze: Omit<Freeze, 'sequence'>): Promise<{ readonly sequence: number }>;

@@ -1,7 +1,7 @@
 /** The shared memory of one machine: a SQLite file that its processes share, behind the same port as Redis. */
 import { assert } from '../../core/errors.js';
 import type { Ledger } from '../../core/ports.js';
-import { checkEntry, checkProposal, checkRelease, checkWorkspace, MAX_EVENTS } from '../proposal.js';
+import { checkProposal, checkRelease, checkWorkspace, fillSteps, MAX_EVENTS } from '../proposal.js';
 import type { Request } from './call.js';
 import type { EmbeddedStore } from './store.js';
 import { StoreThread } from './thread.js';
@@ -15,9 +15,6 @@ export interface EmbeddedLedgerSettings {
 }
 
 const BUSY_TIMEOUT_MS = 5000;
-
-/** Entries one transaction fills in. */
-const FILL_CHUNK = 1000;
 
 /** What a method of the store returns: the thread passes it on as it is. */
 type Outcome<Method extends Request['method']> = ReturnType<EmbeddedStore[Method]>;
@@ -35,11 +32,8 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       checkProposal(proposal);
       return call({ method: 'commit', proposal });
     },
-    async fill(entries) {
-      for (const entry of entries) checkEntry(entry);
-      for (let start = 0; start < entries.length; start += FILL_CHUNK) {
-        await call({ method: 'fill', entries: entries.slice(start, start + FILL_CHUNK) });
-      }
+    async fill(entries, moments = []) {
+      for (const step of fillSteps(entries, moments)) await call({ method: 'fill', step });
     },
     activate: (activation) => call({ method: 'activate', activation }),
     freeze: (freeze) => call({ method: 'freeze', freeze }),

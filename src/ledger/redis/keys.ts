@@ -21,6 +21,8 @@ export interface Keys {
   readonly bindings: string;
   /** Hash: fact → value. */
   readonly facts: string;
+  /** Hash: what has a beginning → number of the last event about it, since when; see moments.lua. */
+  readonly moments: string;
   /** Text: the active policy. */
   readonly policy: string;
   /** Hash: freeze id → sequence number, freeze. */
@@ -60,6 +62,7 @@ export function keysOf(workspace: string, epochNumber: number): Keys {
     transactions: `${epoch}:transactions`,
     bindings: `${epoch}:bindings`,
     facts: `${epoch}:facts`,
+    moments: `${epoch}:moments`,
     policy: `${epoch}:policy`,
     freezes: `${epoch}:freezes`,
     counter({ counter, mode, window }) {

@@ -1,7 +1,7 @@
 -- What every script begins with: the ledger's identity, its versions, its clock and its log.
 
 -- The layout of records this version reads and writes.
-local FORMAT = '4'
+local FORMAT = '5'
 
 local function whole(number)
   return string.format('%.0f', number)

@@ -29,6 +29,7 @@ export function loadOperands(keys: Keys, events: readonly LogEvent[]): Operands 
       keys.transactions,
       keys.bindings,
       keys.facts,
+      keys.moments,
       keys.policy,
       keys.freezes,
       ...loaded.flatMap((each) => each.keys),
@@ -55,12 +56,13 @@ function effectOperands(keys: Keys, event: StoredEvent): Operands {
       const { ask, decision } = bodyOf(conflictBody, event);
       return { keys: [], args: [`${ask.fingerprint} ${ask.askKey}`, JSON.stringify(decision)] };
     }
-    case 'fill':
-      return listOperands(
-        bodyOf(fillBody, event).entries.map((entry) =>
-          entryOperands(keys, { ...entry, need: neededBy(entry) }),
-        ),
+    case 'fill': {
+      const { entries, moments } = bodyOf(fillBody, event);
+      const filled = listOperands(
+        entries.map((entry) => entryOperands(keys, { ...entry, need: neededBy(entry) })),
       );
+      return { keys: filled.keys, args: [...filled.args, ...momentArguments(moments)] };
+    }
     case 'release': {
       const { moneyKey, given } = bodyOf(releaseBody, event);
       const counters = listOperands(given.map((holding) => holdingOperands(keys, holding)));
@@ -78,7 +80,7 @@ function effectOperands(keys: Keys, event: StoredEvent): Operands {
 
 function decisionOperands(
   keys: Keys,
-  { ask, decision, charged, facts = {} }: z.infer<typeof decisionBody>,
+  { ask, decision, charged, facts = {}, moments }: z.infer<typeof decisionBody>,
 ): Operands {
   const record = JSON.stringify(decision);
   const counters = listOperands(
@@ -102,8 +104,14 @@ function decisionOperands(
       ...counters.args,
       String(remembered.length),
       ...remembered.flat(),
+      ...momentArguments(moments),
     ],
   };
+}
+
+function momentArguments(moments: Readonly<Record<string, number>> = {}): readonly string[] {
+  const entries = Object.entries(moments);
+  return [String(entries.length), ...entries.flatMap(([key, sinceMs]) => [key, String(sinceMs)])];
 }
 
 function checkpointOperands(
