@@ -3,6 +3,8 @@
  * A verdict is pure and counts nothing; a decision is what the ledger recorded, once, for ever.
  */
 
+import type { CoolingOff, Moment, NewOnly } from './moments.js';
+
 /** Reasons of the policy and the ledger. */
 const DECISION_REASONS = {
   APPROVED: 'approved by a rule',
@@ -194,32 +196,6 @@ export interface LedgerFact {
   readonly key: string;
   readonly value: string;
   readonly reason: ReasonCode;
-  readonly sentence: string;
-}
-
-/** The part of a need that each destination has, for a limit of new destinations. */
-export interface NewOnly {
-  /** A destination is new until its first approved payment is this long ago, milliseconds. */
-  readonly forMs: number;
-  /** Amounts add up; a fee or a count is one, however many destinations share it. */
-  readonly combine: 'sum' | 'largest';
-  /** The destination's moment, and its amount; where different members are counted, the member that it is. */
-  readonly parts: readonly { readonly moment: string; readonly need: string }[];
-}
-
-/** Something whose beginning the ledger remembers when the request is approved, by its own clock. */
-export interface Moment {
-  readonly key: string;
-  /** It begins anew with each approval, or began with the first one that the ledger remembers. */
-  readonly keeps: 'newest' | 'first';
-}
-
-/** What must have begun long enough ago, if the ledger knows that it has begun at all. */
-export interface CoolingOff {
-  /** Of moments. */
-  readonly keys: readonly string[];
-  readonly periodMs: number;
-  readonly whenEarly: 'reject' | 'retry';
   readonly sentence: string;
 }
 

@@ -1,10 +1,8 @@
 /** Every interface between the decision and the world. Implementations live outside core/. */
 import type {
   Charge,
-  CoolingOff,
   Decision,
   LedgerFact,
-  Moment,
   Opinion,
   UndecidedReason,
   VerificationReason,
@@ -12,6 +10,7 @@ import type {
 import type { Exports } from './export.js';
 import type { CommitObserver, Fence, LedgerProblem, Witnesses } from './fence.js';
 import type { JournalEvent } from './journal.js';
+import type { CoolingOff, Moment, MomentEntry } from './moments.js';
 import type { AssetSettings } from './policy/verification.js';
 import type { Releases } from './release.js';
 import type { RawTransaction, SignRequest, TransactionRequest } from './request.js';
@@ -288,13 +287,6 @@ export interface CounterEntry {
   readonly need: Charge['need'];
 }
 
-/** A moment as it is filled from the journal, for a limit of new destinations. */
-export interface MomentEntry {
-  readonly key: string;
-  /** Unix milliseconds. */
-  readonly sinceMs: number;
-}
-
 export interface Activation {
   readonly version: string;
   readonly document: string;
@@ -316,10 +308,7 @@ export interface Ledger extends Releases {
   state(): Promise<LedgerState>;
   /** The one atomic step: decide once, check and charge every limit, record, append to the journal. */
   commit(proposal: Proposal, observer?: CommitObserver): Promise<CommitReply>;
-  /**
-   * Adds entries to counters that no active policy charges yet, as an event. Repeating an entry changes no counter. Of two
-   * instants of one moment the earlier one stands.
-   */
+  /** Adds entries to counters that no active policy charges yet, as an event. Repeating an entry changes no counter. */
   fill(entries: readonly CounterEntry[], moments?: readonly MomentEntry[]): Promise<void>;
   /** Switches all replicas at one point of the log. CONCURRENT_CHANGE when the log moved past expectedSequence. */
   activate(activation: Activation): Promise<{ readonly sequence: number }>;

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import type { Charge, LedgerFact } from '../core/decision.js';
 import { CountersignError } from '../core/errors.js';
-import type { AskIdentity, CounterEntry, MomentEntry } from '../core/ports.js';
+import type { MomentEntry } from '../core/moments.js';
+import type { AskIdentity, CounterEntry } from '../core/ports.js';
 import { type Holding, RELEASE_REASONS, type Release } from '../core/release.js';
 
 const windowSchema = z.discriminatedUnion('kind', [

@@ -2,7 +2,8 @@
 import type { Charge, Decision } from '../core/decision.js';
 import { MAX_CHARGES, REASONS, undecided } from '../core/decision.js';
 import { assert, CountersignError } from '../core/errors.js';
-import type { CounterEntry, MomentEntry, Proposal } from '../core/ports.js';
+import type { MomentEntry } from '../core/moments.js';
+import type { CounterEntry, Proposal } from '../core/ports.js';
 import type { Release } from '../core/release.js';
 
 /** A replica whose clock differs more from the ledger's decides nothing. */

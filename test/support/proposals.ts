@@ -1,13 +1,6 @@
 /** Proposals as core would make them, with only what a test is about spelled out. */
-import type {
-  Charge,
-  CoolingOff,
-  LedgerFact,
-  Moment,
-  NewOnly,
-  Opinion,
-  WindowSpan,
-} from '../../src/core/decision.js';
+import type { Charge, LedgerFact, Opinion, WindowSpan } from '../../src/core/decision.js';
+import type { CoolingOff, Moment, NewOnly } from '../../src/core/moments.js';
 import type { AskIdentity, Proposal, Versions } from '../../src/core/ports.js';
 
 export const APPROVE: Opinion = {

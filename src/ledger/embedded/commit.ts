@@ -4,7 +4,8 @@
  */
 import type { Charge, Decision, FinalEffect } from '../../core/decision.js';
 import { CountersignError } from '../../core/errors.js';
-import type { CommitReply, CounterUse, MomentEntry, Proposal } from '../../core/ports.js';
+import type { MomentEntry } from '../../core/moments.js';
+import type { CommitReply, CounterUse, Proposal } from '../../core/ports.js';
 import { decisionOf } from '../decision-record.js';
 import { askOf, chargeOf, factsOf, momentsOf } from '../journal-body.js';
 import {

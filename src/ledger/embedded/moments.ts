@@ -1,6 +1,6 @@
 /** Moments of the embedded ledger: the same as moments.lua. They are forgotten with the last event that says so. */
-import type { Charge, NewOnly } from '../../core/decision.js';
-import type { MomentEntry } from '../../core/ports.js';
+import type { Charge } from '../../core/decision.js';
+import type { MomentEntry, NewOnly } from '../../core/moments.js';
 import type { Rows } from './rows.js';
 
 export class Moments {

@@ -1,6 +1,7 @@
 /** The commit script's arguments from a proposal, and a reply of the port from its answer. */
-import type { Charge, CoolingOff, NewOnly, UndecidedReason } from '../../core/decision.js';
+import type { Charge, UndecidedReason } from '../../core/decision.js';
 import { CountersignError } from '../../core/errors.js';
+import type { CoolingOff, NewOnly } from '../../core/moments.js';
 import type { CommitReply, CounterEntry, CounterUse, Proposal } from '../../core/ports.js';
 import type { Holding } from '../../core/release.js';
 import { decisionOf } from '../decision-record.js';
