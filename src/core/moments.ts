@@ -3,6 +3,7 @@
  * Nobody reads it before a commit: what depends on it is a condition of the verdict, which the commit checks and writes.
  * It is forgotten when nothing has mentioned it for the whole retention.
  */
+import type { Charge } from './decision.js';
 
 /** The part of a need that each destination has, for a limit of new destinations. */
 export interface NewOnly {
@@ -35,4 +36,18 @@ export interface MomentEntry {
   readonly key: string;
   /** Unix milliseconds. */
   readonly sinceMs: number;
+}
+
+/** What the new destinations of a charge need; undefined when there is none that needs anything. */
+export function newNeed(
+  { parts, combine }: NewOnly,
+  need: Charge['need'],
+  isNew: (moment: string) => boolean,
+): Charge['need'] | undefined {
+  const fresh = parts.filter(({ moment }) => isNew(moment)).map((part) => part.need);
+  if (need.kind === 'distinct') return fresh.length === 0 ? undefined : { kind: 'distinct', members: fresh };
+  const amount = fresh
+    .map(BigInt)
+    .reduce((total, each) => (combine === 'sum' ? total + each : each > total ? each : total), 0n);
+  return amount === 0n ? undefined : { kind: 'amount', amount: String(amount) };
 }

@@ -1,6 +1,6 @@
 /** Moments of the embedded ledger: the same as moments.lua. They are forgotten with the last event that says so. */
 import type { Charge } from '../../core/decision.js';
-import type { MomentEntry, NewOnly } from '../../core/moments.js';
+import { type MomentEntry, type NewOnly, newNeed } from '../../core/moments.js';
 import type { Rows } from './rows.js';
 
 export class Moments {
@@ -33,24 +33,9 @@ export class Moments {
   }
 
   /** What new destinations need of a charge; undefined when there is none that needs anything. */
-  needOfNew(
-    { parts, forMs, combine }: NewOnly,
-    need: Charge['need'],
-    nowMs: number,
-  ): Charge['need'] | undefined {
-    const fresh = parts.filter(({ moment }) => {
-      const since = this.since(moment);
-      return since === undefined || since + forMs > nowMs;
+  needOfNew(newOnly: NewOnly, need: Charge['need'], nowMs: number): Charge['need'] | undefined {
+    return newNeed(newOnly, need, (moment) => {
+      return this.since(moment) === undefined || this.isYoung(moment, newOnly.forMs, nowMs);
     });
-    if (need.kind === 'distinct') {
-      const members = fresh.map((part) => part.need);
-      return members.length === 0 ? undefined : { kind: 'distinct', members };
-    }
-    const amounts = fresh.map((part) => BigInt(part.need));
-    const amount = amounts.reduce(
-      (total, each) => (combine === 'sum' ? total + each : each > total ? each : total),
-      0n,
-    );
-    return amount === 0n ? undefined : { kind: 'amount', amount: String(amount) };
   }
 }
