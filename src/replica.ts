@@ -221,11 +221,10 @@ function prevoutSource(settings: NonNullable<WorkspaceConfig['prevouts']>): Prev
 
 /** What only the policy and the configuration together can get wrong. Throws POLICY_INVALID. */
 export function acceptPolicy(policy: CompiledPolicy, { ledger }: Pick<Config, 'ledger'>): void {
-  const limits = Object.values(policy.document.limits);
-  if (longestWindowMs(limits) > ledger.retention) {
+  if (longestWindowMs(policy.document) > ledger.retention) {
     throw new CountersignError(
       'POLICY_INVALID',
-      'the longest window of the policy is longer than ledger.retention',
+      'the longest window of the policy (of a limit, coolingOff or newDestinations) is longer than ledger.retention',
     );
   }
 }

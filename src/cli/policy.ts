@@ -10,7 +10,7 @@ import { explain, renderExplanation } from '../core/policy/explain.js';
 import type { Rules } from '../core/policy/rulebook.js';
 import type { Limit } from '../core/policy/schema.js';
 import type { Chains } from '../core/ports.js';
-import { differences, type PolicyCase, parseCase, parseCases, questionOf, usedBy } from './policy-cases.js';
+import { differences, ledgerOf, type PolicyCase, parseCase, parseCases, questionOf } from './policy-cases.js';
 
 export interface PolicyCommandPorts {
   /** The asset registry that conditions on chains and addresses, and amounts, are read with. */
@@ -163,7 +163,7 @@ function runCase(policyCase: PolicyCase, rules: Rules): readonly string[] {
   const { expect } = policyCase;
   if (expect === undefined)
     throw new CountersignError('POLICY_INVALID', `case ${policyCase.name}: expect: is missing`);
-  const { outcome } = explain(rules, questionOf(policyCase, rules.policy), usedBy(policyCase, rules));
+  const { outcome } = explain(rules, questionOf(policyCase, rules.policy), ledgerOf(policyCase, rules));
   const { effect, rule, reason, limit } = outcome;
   return differences(expect, { effect, rule, reason, limit });
 }
@@ -171,7 +171,7 @@ function runCase(policyCase: PolicyCase, rules: Rules): readonly string[] {
 function explainOne(file: string, requestFile: string, { json, ports }: Options & { ports: Ports }): void {
   const rules = rulesOf(file, ports.chains());
   const policyCase = parseCase(readText(requestFile), basename(requestFile));
-  const explanation = explain(rules, questionOf(policyCase, rules.policy), usedBy(policyCase, rules));
+  const explanation = explain(rules, questionOf(policyCase, rules.policy), ledgerOf(policyCase, rules));
   ports.print(json ? JSON.stringify(explanation) : renderExplanation(explanation));
 }
 

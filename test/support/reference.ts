@@ -323,6 +323,8 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
   RULE_RETRIES: 'Nothing: the policy says so. Mind how long the vendor goes on asking.',
   LIMIT_FULL_RETRY: 'Nothing, or raise the limit: room comes back as the window passes.',
   FREEZE_RETRIES: '`countersign status` shows which, whose and why; `countersign unfreeze` lifts it.',
+  COOLING_OFF_RETRIES:
+    'Nothing, or ask anew later: `coolingOff` of the policy says for how long a destination waits after its whitelisting was approved here.',
   EVIDENCE_UNAVAILABLE: 'Bring the source named in the log back.',
   OVERLOADED: 'Add replicas.',
   INTERNAL:
@@ -353,6 +355,8 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
   VAULT_UNKNOWN:
     'The message does not show the whole new vault. Let people vote on it, or compare a captured message with the page of the protocol.',
   DEVICE_SUFFICES: 'Raise the threshold, or give no device that much weight.',
+  COOLING_OFF:
+    'Intended by `coolingOff` of the policy: the destination was whitelisted here a short while ago. Once its time has passed the transaction can be made anew.',
   REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',
   RELEASED_BEFORE:
     '**Investigate**: somebody asks for a signature of a transaction that was said to be over. What it had charged was given back.',
