@@ -51,6 +51,7 @@ async function serve(options: ServeOptions): Promise<void> {
     tls,
   });
   const reloading = new Reloading({ logger, metrics: replica.metrics.reloads });
+  reloading.add(replica.rekeying.part(options.config));
   if (tls !== undefined) reloading.add(tls);
   reloading.start();
   reloadWhenTold(() => reloading.now());
