@@ -1,5 +1,5 @@
 /** The keys that a configuration names for its co-signers, and how long they last. */
-import type { Config, CosignerConfig } from './config/schema.js';
+import type { Config, CosignerConfig, UnsignedFireblocksConfig } from './config/schema.js';
 import { coveredUntil, type ForSigners, inOrderFor, type KeyWindow, stateAt } from './core/key-window.js';
 
 type NamedKey<Kind> = Kind & { readonly file: string };
@@ -16,16 +16,20 @@ export interface KeySet {
 
 export function keySetsOf({ workspaces }: Pick<Config, 'workspaces'>): readonly KeySet[] {
   return workspaces.flatMap(({ name, cosigners }) =>
-    cosigners.flatMap((cosigner) => keySetOf(name, cosigner) ?? []),
+    cosigners.filter(hasKeys).map((cosigner) => keySetOf(name, cosigner)),
   );
 }
 
-/** Undefined where nothing is signed. */
-export function keySetOf(workspace: string, cosigner: CosignerConfig): KeySet | undefined {
-  const { protocol, name } = cosigner;
-  if (protocol === 'fireblocks' && cosigner.mode === 'json') return undefined;
-  const of = { workspace, cosigner: name, otherwise: cosigner.answerKey };
-  if (protocol === 'iofinnet') return { ...of, asking: cosigner.requestKeys ?? [], answering: [] };
+/** In plain JSON nothing is signed. */
+export type KeyedCosigner = Exclude<CosignerConfig, UnsignedFireblocksConfig>;
+
+export function hasKeys(cosigner: CosignerConfig): cosigner is KeyedCosigner {
+  return cosigner.protocol === 'iofinnet' || cosigner.mode === 'jwt';
+}
+
+export function keySetOf(workspace: string, cosigner: KeyedCosigner): KeySet {
+  const of = { workspace, cosigner: cosigner.name, otherwise: cosigner.answerKey };
+  if (cosigner.protocol === 'iofinnet') return { ...of, asking: cosigner.requestKeys ?? [], answering: [] };
   return { ...of, asking: cosigner.publicKeys, answering: cosigner.answerKeys };
 }
 

@@ -109,17 +109,17 @@ export function takenFrom(
   return { config, pending: differencesOf(next, config) };
 }
 
+/** Another one comes with other fields, and takes a restart. */
+function channelOf(cosigner: CosignerConfig): string {
+  return cosigner.protocol === 'iofinnet' ? cosigner.protocol : `${cosigner.protocol} ${cosigner.mode}`;
+}
+
 function withKeysOf(others: readonly CosignerConfig[], running: CosignerConfig): CosignerConfig {
-  const next = others.find((other) => other.name === running.name && kindOf(other) === kindOf(running));
+  const next = others.find((each) => each.name === running.name && channelOf(each) === channelOf(running));
   if (next === undefined) return running;
   const kept = Object.entries(running).filter(([field]) => !TAKEN.has(field));
   const taken = Object.entries(next).filter(([field]) => TAKEN.has(field));
   return Object.fromEntries([...kept, ...taken]) as CosignerConfig;
-}
-
-/** What decides which fields there are: keys of one kind are none of another. */
-function kindOf(cosigner: CosignerConfig): string {
-  return cosigner.protocol === 'fireblocks' ? `fireblocks ${cosigner.mode}` : cosigner.protocol;
 }
 
 /** The paths of what differs, e.g. `http.port`, `workspaces[0].cosigners`: values may be secrets and are not named. */
