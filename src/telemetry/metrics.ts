@@ -9,6 +9,7 @@ import type { Freeze, Received } from '../core/ports.js';
 import type { Request } from '../core/request.js';
 import { AuditMetrics } from './audit-metrics.js';
 import { ANSWER_BUCKETS, STEP_BUCKETS } from './buckets.js';
+import { ChangeMetrics } from './change-metrics.js';
 import { FileMetrics } from './file-metrics.js';
 import { LedgerMetrics } from './ledger-metrics.js';
 import { LimitMetrics } from './limit-metrics.js';
@@ -57,6 +58,7 @@ export class Metrics {
   readonly retries = new RetryMetrics(this.registry);
   readonly files = new FileMetrics(this.registry);
   readonly audit = new AuditMetrics(this.registry);
+  readonly changes = new ChangeMetrics(this.registry);
 
   readonly #requests = new Counter({
     name: 'countersign_requests_total',
@@ -187,6 +189,7 @@ export class Metrics {
   expect(askers: readonly (Asker & { readonly path: string })[]): void {
     for (const { workspace, cosigner, path } of askers) {
       this.retries.expect({ workspace, cosigner });
+      this.changes.expect(workspace);
       this.#duration.zero({ workspace, cosigner, path });
       for (const reason of CONFLICTS) this.#conflicts.inc({ workspace, cosigner, reason }, 0);
       for (const reason of Object.keys(UNDECIDED)) {
@@ -233,6 +236,7 @@ export class Metrics {
     this.#duration.observe({ workspace, cosigner, path }, seconds);
     const effect = outcome.kind === 'decided' ? outcome.decision.effect : 'retry';
     this.#requests.inc({ workspace, cosigner, path, kind, stage, answer: answered ? effect : 'none' });
+    this.changes.answered(request, effect);
     if (request.unsigned !== undefined && request.unsigned.nonce === undefined)
       this.#unsignedVotes.inc({ workspace, cosigner, answer: effect });
     if (outcome.kind === 'undecided') {
