@@ -41,7 +41,6 @@ function cosignerKeys({ workspaces }: Config, nowMs: number): readonly ListedKey
   return workspaces.flatMap(({ name, cosigners }) =>
     cosigners.filter(hasKeys).flatMap((cosigner) => {
       const set = keySetOf(name, cosigner);
-      if (set === undefined) return [];
       const of = { workspace: name, owner: cosigner.name };
       const asking = set.asking.map((key) => ({ use: 'requests' as const, ...of, ...described(key, nowMs) }));
       return [...asking, ...answerKeysOf(set, signersOf(cosigner), nowMs).map((key) => ({ ...of, ...key }))];

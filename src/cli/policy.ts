@@ -80,14 +80,12 @@ function check(file: string, { json, config }: CheckOptions, { chains, print }: 
       limits,
       verify,
     }));
-    print(JSON.stringify({ file, version, rules, limits: document.limits, warnings }));
+    const { limits, coolingOff } = document;
+    print(JSON.stringify({ file, version, rules, limits, coolingOff, warnings }));
     return;
   }
-  print(
-    [`${file}: valid`, `version ${policy.version}`, '', ...ruleLines(policy), '', ...limitLines(policy)].join(
-      '\n',
-    ),
-  );
+  const head = [`${file}: valid`, `version ${policy.version}`];
+  print([...head, '', ...ruleLines(policy), '', ...limitLines(policy)].join('\n'));
   if (warnings.length > 0) print(['', ...warnings.map((warning) => `! ${warning}`)].join('\n'));
 }
 
@@ -109,13 +107,19 @@ function ruleLines({ rules }: CompiledPolicy): readonly string[] {
 }
 
 function limitLines({ document }: CompiledPolicy): readonly string[] {
+  const { coolingOff } = document;
   const limits = Object.entries(document.limits);
-  if (limits.length === 0) return ['no limits'];
   const width = Math.max(...limits.map(([name]) => name.length));
-  return ['limits', ...limits.map(([name, limit]) => `  ${name.padEnd(width)}  ${limitText(limit)}`)];
+  return [
+    ...(limits.length === 0 ? ['no limits'] : ['limits']),
+    ...limits.map(([name, limit]) => `  ${name.padEnd(width)}  ${limitText(limit)}`),
+    ...(coolingOff === undefined
+      ? []
+      : ['', `cooling-off: ${coolingOff.period} after a whitelisting here, ${coolingOff.whenEarly} before`]),
+  ];
 }
 
-function limitText({ sum, max, window, per, counts, whenFull }: Limit): string {
+function limitText({ sum, max, window, per, counts, whenFull, newDestinations }: Limit): string {
   const unit = {
     native: 'of each asset',
     usd: 'USD',
@@ -132,6 +136,7 @@ function limitText({ sum, max, window, per, counts, whenFull }: Limit): string {
   return [
     `at most ${max} ${unit} ${span}`,
     ...(per.length === 0 ? [] : [`for each ${per.join(' and ')}`]),
+    ...(newDestinations === undefined ? [] : [`to destinations first paid less than ${newDestinations} ago`]),
     ...(counts === 'all' ? ['every approved transaction'] : []),
     ...(whenFull === 'retry' ? ['asks again when full'] : []),
   ].join(', ');

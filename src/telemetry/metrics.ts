@@ -10,6 +10,7 @@ import type { Request } from '../core/request.js';
 import type { RetrySchedule } from '../core/waiting.js';
 import { AuditMetrics } from './audit-metrics.js';
 import { ANSWER_BUCKETS, STEP_BUCKETS } from './buckets.js';
+import { ChangeMetrics } from './change-metrics.js';
 import { ChannelMetrics } from './channel-metrics.js';
 import { FileMetrics } from './file-metrics.js';
 import { KeyMetrics } from './key-metrics.js';
@@ -77,6 +78,7 @@ export class Metrics {
   readonly reports = new ReportMetrics(this.registry);
   readonly channels = new ChannelMetrics(this.registry);
   readonly reloads = new ReloadMetrics(this.registry);
+  readonly changes = new ChangeMetrics(this.registry);
 
   readonly #requests = new Counter({
     name: 'countersign_requests_total',
@@ -207,6 +209,7 @@ export class Metrics {
   expect(askers: readonly ExpectedAsker[]): void {
     for (const { workspace, cosigner, path, retries } of askers) {
       if (retries !== undefined) this.retries.expect({ workspace, cosigner }, retries);
+      this.changes.expect(workspace);
       this.#duration.zero({ workspace, cosigner, path });
       for (const reason of CONFLICTS) this.#conflicts.inc({ workspace, cosigner, reason }, 0);
       for (const reason of Object.keys(UNDECIDED)) {
@@ -253,6 +256,7 @@ export class Metrics {
     this.#duration.observe({ workspace, cosigner, path }, seconds);
     const effect = outcome.kind === 'decided' ? outcome.decision.effect : 'retry';
     this.#requests.inc({ workspace, cosigner, path, kind, stage, answer: answered ? effect : 'none' });
+    this.changes.answered(request, effect);
     if (request.unsigned !== undefined && request.unsigned.nonce === undefined)
       this.#unsignedVotes.inc({ workspace, cosigner, answer: effect });
     if (outcome.kind === 'undecided') {

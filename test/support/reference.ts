@@ -166,6 +166,8 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     'Watch the share of `reject` and new values of `reason`: see the reason codes in operations.md.',
   countersign_repeated_answers_total:
     'Normal after retries and fail-over of co-signers. A steady rise means that answers arrive late.',
+  countersign_config_changes_total:
+    '`CountersignControlChange` at the first one of policy, users, quorum, devices, one-time addresses or of an unknown type.',
   countersign_conflicts_total: '`CountersignConflict` at the first one: the same id came with other content.',
   countersign_undecided_total:
     '`CountersignNotDeciding`, `CountersignUndecided`: the vendor’s retries run out (Fireblocks: 20 times, 3 minutes apart).',

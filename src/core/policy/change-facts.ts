@@ -136,7 +136,7 @@ function addressesOf(
     return { member, asset, address: address ?? null };
   };
   if (fields.address !== undefined) {
-    return [read('address', entries.get('asset'), entries.get('address'))];
+    return [read('address', entries.get('asset') || null, entries.get('address'))];
   }
   if (fields.addresses === undefined) return [];
   // Of a list that was cut, or could not be read, nobody knows what is missing.

@@ -62,7 +62,7 @@ function whitelistedBy({ type, extraInfo, addresses }: ChangeFacts, chains: Chai
     const id = extraInfo[member];
     if (change !== type || id === undefined || id === '') continue;
     if (party !== 'UNMANAGED') moments.push(partyMoment(party, id, undefined));
-    else if (extraInfo.asset !== undefined) moments.push(partyMoment(party, id, extraInfo.asset));
+    else if (extraInfo.asset) moments.push(partyMoment(party, id, extraInfo.asset));
   }
   // One address with a tag is the place of many: an exchange has one for all who pay in. The wallet tells them apart.
   if ((extraInfo.tag ?? '') !== '') return moments;
