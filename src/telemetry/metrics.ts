@@ -260,8 +260,7 @@ export class Metrics {
     if (request.unsigned !== undefined && request.unsigned.nonce === undefined)
       this.#unsignedVotes.inc({ workspace, cosigner, answer: effect });
     if (outcome.kind === 'undecided') {
-      // Whoever is given no answer asks no more.
-      if (answered) this.retries.askedAgain(request, askKey, outcome);
+      this.retries.askedAgain(request, askKey, outcome);
       this.#undecided.inc({ workspace, cosigner, reason: outcome.reason });
       return;
     }

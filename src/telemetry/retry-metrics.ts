@@ -106,6 +106,8 @@ export class RetryMetrics {
     // Nobody waits for the answer to it.
     if (reason === 'NOT_VOTING') return;
     const { workspace, cosigner, signer, kind, stage, requestId } = request;
+    // Whoever does not know "ask again" was given no answer, and does not wait for one.
+    if (!this.#schedules.has(nameOf({ workspace, cosigner }))) return;
     const { txId, externalTxId } = subjectOf(request);
     const about = { cosigner, signer, kind, stage, requestId, txId, externalTxId, reason, sentence };
     if (this.#lists.get(workspace)?.asked(askKey, about, this.now()) === true) this.#forgotten.inc();

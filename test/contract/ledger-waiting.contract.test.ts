@@ -126,6 +126,20 @@ describe('on Redis', () => {
     expect(await ledgerKeys(store.server.url, 'main')).toEqual(before);
   });
 
+  test('a replica that posts again takes no more room', async () => {
+    const store = await redisStore();
+    ended.push(() => store.stop());
+    const ledger = store.open('main');
+    ended.push(() => ledger.close());
+    await ledger.init();
+    for (let count = 1; count <= 20; count += 1)
+      await ledger.waiting.post('r1', [seen('a', { firstMs: 1, lastMs: count, count })]);
+    await ledger.waiting.post('r2', [seen('a', { firstMs: 1, lastMs: 5, count: 1 })]);
+    const text = String(await store.server.command('HGET', 'countersign:{main}:waiting', 'a'));
+    expect(text.split('\n').slice(1)).toEqual(['r1 1 20 20', 'r2 1 5 1']);
+    expect(text).toMatch(/^20 \{/);
+  });
+
   test('what another version wrote is left out', async () => {
     const store = await redisStore();
     ended.push(() => store.stop());

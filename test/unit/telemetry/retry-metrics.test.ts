@@ -35,7 +35,7 @@ function setting() {
     pass: (ms: number) => {
       clock.ms += ms;
     },
-    ask: (cosigner: 'east' | 'west', askKey: string, reason: UndecidedReason = 'DEADLINE') => {
+    ask: (cosigner: 'east' | 'west' | 'no-retry', askKey: string, reason: UndecidedReason = 'DEADLINE') => {
       const outcome = undecided(reason);
       if (outcome.kind === 'undecided')
         retries.askedAgain({ ...REQUEST, cosigner, requestId: askKey }, askKey, outcome);
@@ -99,6 +99,13 @@ test('what the policy asks to wait is told apart, by the newest reason', async (
   ask('west', 'ask-2', 'DEADLINE');
   ask('west', 'ask-3', 'NOT_VOTING');
   expect(await outstanding()).toEqual({ 'east policy': 1, 'west fault': 1 });
+});
+
+test('a co-signer that does not know "ask again" waits for nothing', async () => {
+  const { ask, outstanding } = setting();
+  ask('no-retry', 'ask-1');
+  ask('east', 'ask-2');
+  expect(await outstanding()).toEqual({ 'east fault': 1 });
 });
 
 test('memory is bounded: the one that was asked about longest ago is forgotten, and counted', async () => {
