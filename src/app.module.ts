@@ -34,7 +34,10 @@ export class AppModule {
 /** The port that vendors send notifications to. */
 @Module({})
 export class WebhookModule {
-  static of({ readiness, logger }: Replica, receiving: Receiving): DynamicModule {
+  static of(
+    { readiness, logger }: Pick<Replica, 'readiness' | 'logger'>,
+    receiving: Receiving,
+  ): DynamicModule {
     return {
       module: WebhookModule,
       controllers: [WebhookController],

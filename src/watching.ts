@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Config } from './config/schema.js';
 import type { RecoveryObserver } from './core/fence.js';
+import { decidedUnder } from './core/fingerprint.js';
 import type { Ledger } from './core/ports.js';
 import { shownPath } from './endpoints.js';
 import type { Readiness } from './http/readiness.js';
@@ -25,13 +26,24 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
       cosigners.map((cosigner) => ({ workspace, cosigner: cosigner.name, path: shownPath(cosigner) })),
     ),
   );
-  metrics.files.expect(certificateFiles({ http: config.http, ledger: config.ledger }), keyFiles(config));
+  for (const { name: workspace, cosigners } of config.workspaces)
+    for (const cosigner of cosigners) {
+      if (cosigner.protocol === 'fireblocks')
+        metrics.channels.expect({ workspace, cosigner: cosigner.name }, cosigner.mode === 'jwt');
+    }
+  metrics.files.expect(
+    certificateFiles({ http: config.http, webhooks: config.webhooks, ledger: config.ledger }),
+    keyFiles(config),
+  );
   for (const check of readiness.names)
     metrics.onScrape(async () => metrics.checked(check, (await readiness.problemOf(check)) === undefined));
   for (const { name, ledger } of workspaces) {
     metrics.onScrape(() => metrics.limits.refresh(name, ledger));
     metrics.onScrape(() =>
-      metrics.retries.refresh(name, async (askKey) => (await ledger.lookup(askKey)) !== undefined),
+      metrics.retries.refresh(name, async (askKey) => {
+        const found = await Promise.all(decidedUnder(askKey).map((key) => ledger.lookup(key)));
+        return found.some((decision) => decision !== undefined);
+      }),
     );
     metrics.ledger.forgot(name, 0);
     metrics.onScrape(async () => {
@@ -52,6 +64,7 @@ function keyFiles({ workspaces }: Config): readonly KeyFile[] {
   return workspaces.flatMap(({ name: workspace, cosigners }) =>
     cosigners.flatMap((cosigner) => {
       const isVirtual = cosigner.protocol === 'iofinnet';
+      if (!isVirtual && cosigner.mode === 'json') return [];
       const asking = isVirtual ? (cosigner.requestKeys ?? []) : cosigner.publicKeys;
       const answering = isVirtual ? [] : cosigner.answerKeys;
       const of = { workspace, cosigner: cosigner.name };

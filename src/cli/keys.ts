@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { generateKeyFiles, KEY_TYPES, type KeyType } from '../keys/generate.js';
 import { inspectKeyFile, kindOf } from '../keys/key-file.js';
 import { spkiSha256 } from '../keys/published-keys.js';
+import { pinCommand } from './keys-pin.js';
 
 export function keysCommand(): Command {
   const command = new Command('keys').description('make key pairs, and see what a key file holds');
@@ -24,6 +25,7 @@ export function keysCommand(): Command {
     .argument('<file>', 'a public or private key in PEM form')
     .option('--json', 'print one JSON object')
     .action(show);
+  command.addCommand(pinCommand());
   return command;
 }
 

@@ -4,8 +4,9 @@ import { AppModule, OpsModule, WebhookModule } from '../app.module.js';
 import { loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { type RunningServer, startAskServer, startOpsServer } from '../http/servers.js';
+import { ServerTls } from '../http/tls.js';
 import { startWebhookServer } from '../http/webhook-server.js';
-import { Reloading } from '../reloading.js';
+import { type ReloadedPart, Reloading } from '../reloading.js';
 import { openReplica, type Replica } from '../replica.js';
 import { createLogger, type Logger } from '../telemetry/logging.js';
 import { openTracing, type Tracing } from '../telemetry/tracing.js';
@@ -37,7 +38,10 @@ async function serve(options: ServeOptions): Promise<void> {
   const logger = createLogger(config.logging.level, options.replica);
   const reloadWhenTold = hangUps();
   const tracing = await tracingOf(config, logger, options.replica);
+  const tls = config.http.tls === undefined ? undefined : new ServerTls('http.tls', config.http.tls);
+  for (const warning of tls?.warnings ?? []) logger.warn(warning);
   const replica = openReplica(config, { logger, tracer: tracing?.tracer });
+  if (tls !== undefined) replica.metrics.files.serves(tls.name, () => tls.certificate);
   const ops = await startOpsServer(OpsModule.of(replica), {
     host: config.ops.host,
     port: options.opsPort ?? config.ops.port,
@@ -47,11 +51,12 @@ async function serve(options: ServeOptions): Promise<void> {
     port: options.httpPort ?? config.http.port,
     bodyLimitBytes: config.http.bodyLimit,
     trustedProxies: config.http.trustedProxies,
-    tls: config.http.tls,
+    tls,
   });
   const webhooks = await webhookServer(replica, options);
   const reloading = new Reloading({ logger, metrics: replica.metrics.reloads });
-  for (const part of replica.webhooks?.parts ?? []) reloading.add(part);
+  for (const part of webhooks?.parts ?? []) reloading.add(part);
+  if (tls !== undefined) reloading.add(tls);
   reloading.start();
   reloadWhenTold(() => reloading.now());
   const ports = { http: ask.port, ops: ops.port, ...(webhooks && { webhooks: webhooks.port }) };
@@ -71,15 +76,22 @@ async function serve(options: ServeOptions): Promise<void> {
 }
 
 /** Undefined: the configuration has none. */
-async function webhookServer(replica: Replica, options: ServeOptions): Promise<RunningServer | undefined> {
-  const { webhooks } = replica.config;
-  if (webhooks === undefined || replica.webhooks === undefined) return undefined;
-  return startWebhookServer(WebhookModule.of(replica, replica.webhooks.receiving), {
-    host: webhooks.host,
-    port: options.webhookPort ?? webhooks.port,
-    bodyLimitBytes: webhooks.bodyLimit,
-    tls: webhooks.tls,
+async function webhookServer(
+  { config, webhooks, logger, metrics, readiness }: Replica,
+  options: ServeOptions,
+): Promise<(RunningServer & { readonly parts: readonly ReloadedPart[] }) | undefined> {
+  if (config.webhooks === undefined || webhooks === undefined) return undefined;
+  const { host, port, bodyLimit: bodyLimitBytes, tls: settings } = config.webhooks;
+  // Nobody pins this one: the vendor believes public authorities.
+  const tls =
+    settings && new ServerTls('webhooks.tls', { ...settings, minVersion: 'TLSv1.2', keepKey: false });
+  for (const warning of tls?.warnings ?? []) logger.warn(warning);
+  if (tls !== undefined) metrics.files.serves(tls.name, () => tls.certificate);
+  const module = WebhookModule.of({ readiness, logger }, webhooks.receiving);
+  const server = await startWebhookServer(module, {
+    ...{ host, port: options.webhookPort ?? port, bodyLimitBytes, tls },
   });
+  return { ...server, parts: [...webhooks.parts, ...(tls === undefined ? [] : [tls])] };
 }
 
 async function tracingOf(

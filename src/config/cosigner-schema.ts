@@ -1,6 +1,15 @@
 /** The machines that ask, one shape for each protocol they speak. */
 import { z } from 'zod';
-import { cidr, duration, type FileSchema, MAX_DEADLINE_MS, name, path } from './values.js';
+import { channelFields, ofMode, requireOfMode } from './channel-schema.js';
+import {
+  certificateDigests,
+  duration,
+  type FileSchema,
+  MAX_DEADLINE_MS,
+  name,
+  networks,
+  path,
+} from './values.js';
 
 const signerId = z.string().min(1).max(256);
 const stage = z.enum(['signing', 'approval']);
@@ -21,22 +30,22 @@ function fireblocksSchema(file: FileSchema) {
     file: file.describe('The private key, PEM: RSA-2048 for RS256, P-256 for ES256.'),
     algorithm: z.enum(['RS256', 'ES256']).describe('Must be what the key is for.'),
   });
-  return z.strictObject({
+  const fields = z.strictObject({
     name: cosignerName,
     protocol: z.literal('fireblocks').describe('What it speaks.'),
-    mode: z
-      .literal('jwt', 'must be jwt: this version does not speak plain JSON')
-      .default('jwt')
-      .describe('Messages are signed both ways.'),
+    ...channelFields,
     path: path.describe(
-      'Its callback URL ends with this; it appends `/v2/tx_sign_request` itself. Several co-signers may share one ' +
-        'path: the key that verifies tells them apart.',
+      'Its callback URL ends with this; it appends the rest itself: `/v2/tx_sign_request`, or `/tx_sign_request` with ' +
+        '`mode: json`. Several co-signers of mode `jwt` may share one path: the key that verifies tells them apart.',
     ),
     publicKeys: z
       .array(z.strictObject({ file: file.describe('SPKI PEM, RSA of 2048 bit or more.') }))
       .min(1)
       .max(20)
-      .describe('The keys that its requests are signed with; two while a key is being replaced.'),
+      .optional()
+      .describe(
+        'The keys that its requests are signed with; two while a key is being replaced. Mode `jwt` needs them.',
+      ),
     signers: z
       .array(
         z.strictObject({
@@ -51,7 +60,11 @@ function fireblocksSchema(file: FileSchema) {
         'Which API users ask through it. Without the list anybody may ask for signatures, and nobody for approvals ' +
           'or configuration changes.',
       ),
-    answerKey: answerKey.describe('The key its answers are signed with, unless `answerKeys` names another.'),
+    answerKey: answerKey
+      .optional()
+      .describe(
+        'The key its answers are signed with, unless `answerKeys` names another. Mode `jwt` needs it.',
+      ),
     answerKeys: z
       .array(
         answerKey.extend({
@@ -79,6 +92,7 @@ function fireblocksSchema(file: FileSchema) {
           'Without it only that it ends with `path`.',
       ),
   });
+  return fields.superRefine(requireOfMode).transform((given) => ofMode(given));
 }
 
 /** 22 characters of base64url, or 32 hex digits with room to spare, are 128 bits. */
@@ -125,21 +139,10 @@ function iofinnetSchema(file: FileSchema) {
       .describe(
         'The key its votes are signed with; `countersign keys show` prints what the Virtual Signer wants.',
       ),
-    networks: z
-      .array(cidr)
-      .min(1)
-      .max(100)
-      .describe('Where its requests come from, as CIDR; from everywhere else they are refused.'),
-    clientCertificates: z
-      .array(
-        z
-          .string()
-          .regex(/^[0-9a-f]{64}$/i, 'must be the 64 hex digits of a certificate’s SHA-256')
-          .transform((digest) => digest.toLowerCase())
-          .meta({ title: 'SHA-256' }),
-      )
-      .min(1)
-      .max(20)
+    networks: networks.describe(
+      'Where its requests come from, as CIDR; from everywhere else they are refused.',
+    ),
+    clientCertificates: certificateDigests
       .optional()
       .describe('SHA-256 of the certificates it may connect with; needs `http.tls.clientCaFile`.'),
     requestKeys: z

@@ -1,17 +1,19 @@
 /** The server that vendors' notifications come to, on a port of its own: strangers reach it, and never the one of co-signers. */
-import { readFileSync } from 'node:fs';
+import { Server as TlsServer } from 'node:tls';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply } from 'fastify';
 import { listening, type RunningServer, refuseBrokenHttp } from './servers.js';
+import type { ServerTls } from './tls.js';
 import { WebhookFailureFilter } from './webhook.controller.js';
 
 export interface WebhookServerSettings {
   readonly host: string;
   readonly port: number;
   readonly bodyLimitBytes: number;
-  readonly tls?: { readonly certificateFile: string; readonly keyFile: string } | undefined;
+  /** Absent: plain HTTP. */
+  readonly tls?: ServerTls | undefined;
 }
 
 const RECEIVE_TIMEOUT_MS = 10_000;
@@ -34,7 +36,7 @@ export async function startWebhookServer(
     },
     ...(settings.tls === undefined
       ? { http: HTTP_TIMES }
-      : { https: { ...HTTP_TIMES, ...tlsOptions(settings.tls) } }),
+      : { https: { ...HTTP_TIMES, ...settings.tls.options() } }),
   });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,
@@ -48,13 +50,7 @@ export async function startWebhookServer(
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.useGlobalFilters(app.get(WebhookFailureFilter));
+  const server: unknown = adapter.getHttpServer();
+  if (server instanceof TlsServer) settings.tls?.attach(server);
   return listening(app, adapter, settings);
-}
-
-function tlsOptions({ certificateFile, keyFile }: NonNullable<WebhookServerSettings['tls']>) {
-  return {
-    cert: readFileSync(certificateFile),
-    key: readFileSync(keyFile),
-    minVersion: 'TLSv1.2' as const,
-  };
 }

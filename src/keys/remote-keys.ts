@@ -135,7 +135,7 @@ export class RemoteKeys implements KeySource {
 
 /** What the platform calls `fetch failed` has a cause that says why. */
 function problemOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
+  const { cause } = error as { readonly cause?: unknown };
   return cause === undefined ? messageOf(error) : `${messageOf(error)}: ${messageOf(cause)}`;
 }
 

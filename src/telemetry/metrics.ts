@@ -9,6 +9,7 @@ import type { Freeze, Received } from '../core/ports.js';
 import type { Request } from '../core/request.js';
 import { AuditMetrics } from './audit-metrics.js';
 import { ANSWER_BUCKETS, STEP_BUCKETS } from './buckets.js';
+import { ChannelMetrics } from './channel-metrics.js';
 import { FileMetrics } from './file-metrics.js';
 import { LedgerMetrics } from './ledger-metrics.js';
 import { LimitMetrics } from './limit-metrics.js';
@@ -28,6 +29,7 @@ const REFUSALS = [
   ['UNAUTHENTICATED', 'HEADER'],
   ['UNAUTHENTICATED', 'SIGNATURE'],
   ['UNAUTHENTICATED', 'PAYLOAD'],
+  ['UNAUTHENTICATED', 'CALLER'],
   ['REQUEST_MALFORMED', ''],
   ['BODY_TOO_LARGE', ''],
 ] as const;
@@ -62,6 +64,7 @@ export class Metrics {
   readonly audit = new AuditMetrics(this.registry);
   readonly vendor = new VendorMetrics(this.registry);
   readonly reports = new ReportMetrics(this.registry);
+  readonly channels = new ChannelMetrics(this.registry);
   readonly reloads = new ReloadMetrics(this.registry);
 
   readonly #requests = new Counter({
@@ -102,7 +105,7 @@ export class Metrics {
   });
   readonly #refused = new Counter({
     name: 'countersign_refused_messages_total',
-    help: 'Messages that never became a request: bad signatures, malformed or oversized bodies. TOKEN: not even the form of a signed message; HEADER: one that no co-signer writes; SIGNATURE: no configured key; PAYLOAD: a known key, and no request.',
+    help: 'Messages that never became a request: bad signatures, malformed or oversized bodies. TOKEN: not even the form of a signed message; HEADER: one that no co-signer writes; SIGNATURE: no configured key; PAYLOAD: a known key, and no request; CALLER: from a network, or with a client certificate, that is not listed.',
     labelNames: ['path', 'code', 'reason'],
     registers: [this.registry],
   });

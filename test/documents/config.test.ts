@@ -56,7 +56,8 @@ test('defaults are the safe ones, and file names are relative to the document', 
   });
   expect(config.ledger).toMatchObject({ retention: 90 * 86_400_000, durability: { mode: 'fence' } });
   const [cosigner] = config.workspaces[0]?.cosigners ?? [];
-  if (cosigner?.protocol !== 'fireblocks') throw new Error('it is of another protocol');
+  if (cosigner?.protocol !== 'fireblocks' || cosigner.mode !== 'jwt')
+    throw new Error('it is of another protocol');
   expect(cosigner.retrySupported).toBe(true);
   expect(cosigner.signers?.map(({ stages }) => stages)).toEqual([['signing'], ['approval']]);
   expect(cosigner.answerKey.file).toBe(join(folder, 'keys/answer.pem'));
