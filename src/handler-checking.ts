@@ -44,21 +44,29 @@ export function expectedHandlers(
   };
 }
 
-function expectedOf({ name, signers, path, callbackUrl, ...keys }: FireblocksConfig): ExpectedCosigner {
-  const otherwise = [publicHalfOf(keys.answerKey)];
-  const special = keys.answerKeys.map(({ signers: of, ...key }) => ({ of, spkiSha256: publicHalfOf(key) }));
+function expectedOf(cosigner: FireblocksConfig): ExpectedCosigner {
+  const { name, signers, path, callbackUrl } = cosigner;
   return {
     ...{ name, path, callbackUrl },
     signers: signers?.map(({ id }) => id),
-    answerKeys(signer) {
-      const own = special.filter(({ of }) => of.includes(signer)).map(({ spkiSha256 }) => spkiSha256);
-      return own.length > 0 ? own : otherwise;
-    },
+    // In plain JSON nothing is signed: the vendor should have a certificate of ours, and no key.
+    answerKeys: cosigner.mode === 'json' ? () => [] : answerKeysOf(cosigner),
+  };
+}
+
+type SigningConfig = Extract<FireblocksConfig, { mode: 'jwt' }>;
+
+function answerKeysOf({ answerKey, answerKeys }: SigningConfig): ExpectedCosigner['answerKeys'] {
+  const otherwise = [publicHalfOf(answerKey)];
+  const special = answerKeys.map(({ signers, ...key }) => ({ signers, spkiSha256: publicHalfOf(key) }));
+  return (signer) => {
+    const own = special.filter(({ signers }) => signers.includes(signer));
+    return own.length > 0 ? own.map(({ spkiSha256 }) => spkiSha256) : otherwise;
   };
 }
 
 /** Of the private key, or, where only its public half lies beside it (as `keys generate` puts it), of that. */
-function publicHalfOf({ file, algorithm }: FireblocksConfig['answerKey']): string {
+function publicHalfOf({ file, algorithm }: SigningConfig['answerKey']): string {
   try {
     return readPrivateKeyFile(file, [algorithm]).spkiSha256;
   } catch (error) {

@@ -156,6 +156,10 @@ function defaultOf(schema: Schema, required: Field['required']): string {
 
 /** What to do about each metric; the rest is its own help text. */
 const METRIC_ADVICE: Readonly<Record<string, string>> = {
+  countersign_cosigner_unauthenticated:
+    '`CountersignCallersUnauthenticated`. Whoever calls from its networks is answered: prefer the options in which messages are signed.',
+  countersign_certificate_not_before_timestamp_seconds:
+    '`CountersignCertificateOld`: a certificate, and with `keepKey` its key, that nobody has renewed for two years.',
   countersign_requests_total:
     'Traffic by answer. A co-signer that falls silent has lost its handler or its network: `CountersignCosignerSilent`.',
   countersign_decisions_total:
