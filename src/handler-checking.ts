@@ -1,13 +1,13 @@
 /** Whether every API user of a workspace still asks this handler: once for the command, again and again for replicas. */
-import { createHash, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
-import { readText } from './config/load.js';
 import type { Config, FireblocksConfig, WorkspaceConfig } from './config/schema.js';
-import { CountersignError, errorCodeOf, messageOf } from './core/errors.js';
+import { errorCodeOf, messageOf } from './core/errors.js';
 import { rest } from './elected.js';
 import { publicFileOf } from './keys/generate.js';
 import { readPrivateKeyFile, readPublicKeyFile } from './keys/key-file.js';
+import { readPinned } from './keys/pins.js';
+import { spkiSha256 } from './keys/published-keys.js';
 import { ApiError, type FireblocksApi } from './protocols/fireblocks/api.js';
 import {
   checkHandlers,
@@ -40,7 +40,7 @@ export function expectedHandlers(
   const own = cosigners.flatMap((cosigner) => (cosigner.protocol === 'fireblocks' ? [cosigner] : []));
   return {
     expected: own.map(expectedOf),
-    pin: http.tls === undefined ? undefined : pinOf(http.tls.certificateFile),
+    pin: http.tls === undefined ? undefined : spkiSha256(readPinned(http.tls.certificateFile).key),
   };
 }
 
@@ -73,21 +73,6 @@ function publicHalfOf({ file, algorithm }: SigningConfig['answerKey']): string {
     const beside = publicFileOf(file);
     if (errorCodeOf(error) !== 'FILE_UNREADABLE' || !existsSync(beside)) throw error;
     return readPublicKeyFile(beside, [algorithm]).spkiSha256;
-  }
-}
-
-/** Of the first certificate of the chain: the one that is shown. */
-function pinOf(file: string): string {
-  try {
-    const { publicKey } = new X509Certificate(readText(file));
-    return createHash('sha256')
-      .update(publicKey.export({ type: 'spki', format: 'der' }))
-      .digest('hex');
-  } catch (cause) {
-    if (cause instanceof CountersignError) throw cause;
-    throw new CountersignError('KEY_INVALID', `${file} does not begin with a certificate in PEM form`, {
-      cause,
-    });
   }
 }
 
