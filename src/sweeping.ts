@@ -112,12 +112,10 @@ export class Sweep {
 
   async #settle({ protocol, txId }: OpenTransaction, found: JsonObject | undefined): Promise<SweepAnswer> {
     if (found === undefined) return { result: 'missing' };
-    if (found.id !== txId) return { result: 'foreign' };
     const said = readReport(found, 'api');
     if (said.kind === 'ignored') return { result: 'foreign', problem: 'its source is none of ours' };
     if (said.kind === 'malformed') return { result: 'unreadable', problem: said.problem };
-    const { report } = said;
-    if (report.txId !== txId || report.moneyKey !== moneyKeyOf(protocol, txId)) return { result: 'foreign' };
+    if (said.report.moneyKey !== moneyKeyOf(protocol, txId)) return { result: 'foreign' };
     return { result: (await this.settings.settle(said)).fate };
   }
 
