@@ -10,6 +10,7 @@ import { assert, unreachable } from './core/errors.js';
 import type { AnswerKeys, Chains, CosignerKeys, Protocol, VoteKeys } from './core/ports.js';
 import type { Request } from './core/request.js';
 import type { CosignerTiming, Endpoint } from './http/answering.js';
+import { keySetsOf, lifeWarnings } from './key-life.js';
 import { loadAnswerKeys } from './keys/answer-keys.js';
 import { loadCosignerKeys } from './keys/cosigner-keys.js';
 import { loadVoteKeys } from './keys/vote-keys.js';
@@ -43,6 +44,7 @@ export function loadPathKeys(config: Pick<Config, 'workspaces'>): {
     warnings.push(...found);
     return [path, keys] as const;
   });
+  warnings.push(...lifeWarnings(keySetsOf(config), Date.now()));
   return { paths: new Map(paths), warnings };
 }
 
@@ -69,14 +71,14 @@ function fireblocksKeys(cosigners: readonly InWorkspace<SignedFireblocksConfig>[
     cosigners.map(({ name, answerKey, answerKeys: others }) => ({
       cosigner: name,
       answerKey,
-      answerKeys: others.map(({ signers, ...key }) => ({ signers, key })),
+      answerKeys: others.map(({ file, algorithm, ...when }) => ({ ...when, key: { file, algorithm } })),
     })),
   );
   const cosignerKeys = loadCosignerKeys(
     cosigners.map(({ name, workspace, publicKeys, signers }) => ({
       name,
       workspace,
-      publicKeyFiles: publicKeys.map(({ file }) => file),
+      publicKeyFiles: publicKeys,
       ...(signers === undefined ? {} : { signers: signers.map(({ id }) => id) }),
     })),
   );

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Config, FireblocksConfig, WorkspaceConfig } from './config/schema.js';
 import { errorCodeOf, messageOf } from './core/errors.js';
+import { inOrderFor, stateAt } from './core/key-window.js';
 import { rest } from './elected.js';
 import { publicFileOf } from './keys/generate.js';
 import { readPrivateKeyFile, readPublicKeyFile } from './keys/key-file.js';
@@ -56,12 +57,14 @@ function expectedOf(cosigner: FireblocksConfig): ExpectedCosigner {
 
 type SigningConfig = Extract<FireblocksConfig, { mode: 'jwt' }>;
 
+/** The key that signs now: at the vendor's an API user has one key and no overlap. */
 function answerKeysOf({ answerKey, answerKeys }: SigningConfig): ExpectedCosigner['answerKeys'] {
-  const otherwise = [publicHalfOf(answerKey)];
-  const special = answerKeys.map(({ signers, ...key }) => ({ signers, spkiSha256: publicHalfOf(key) }));
+  const otherwise = publicHalfOf(answerKey);
+  const others = answerKeys.map((key) => ({ ...key, spkiSha256: publicHalfOf(key) }));
   return (signer) => {
-    const own = special.filter(({ signers }) => signers.includes(signer));
-    return own.length > 0 ? own.map(({ spkiSha256 }) => spkiSha256) : otherwise;
+    const nowMs = Date.now();
+    const own = inOrderFor(others, signer).find((key) => stateAt(key, nowMs) === 'valid');
+    return [own?.spkiSha256 ?? otherwise];
   };
 }
 

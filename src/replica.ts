@@ -24,6 +24,7 @@ import {
 } from './ledger/index.js';
 import { observed } from './ledger/observed.js';
 import { createLocks, singleFlight } from './locks/locks.js';
+import { Rekeying } from './rekeying.js';
 import { type Settler, settlerOf } from './settling.js';
 import { Metrics } from './telemetry/metrics.js';
 import { startVendor } from './vendor.js';
@@ -36,6 +37,8 @@ export interface Replica {
   readonly metrics: Metrics;
   readonly answering: Answering;
   readonly readiness: Readiness;
+  /** Takes keys that change while it runs. */
+  readonly rekeying: Rekeying;
   /** Absent: none are received. */
   readonly webhooks?: Webhooks;
   close(): Promise<void>;
@@ -69,7 +72,7 @@ export function openReplica(config: Config, outlets: Outlets): Replica {
 /** A replica with keys that the caller vouches for. */
 export function composeReplica(
   config: Config,
-  { operators, paths }: Pick<ReplicaKeys, 'operators' | 'paths'>,
+  { operators, paths, warnings = [] }: Pick<ReplicaKeys, 'operators' | 'paths'> & Partial<ReplicaKeys>,
   { logger, tracer }: Outlets,
 ): Replica {
   const metrics = new Metrics();
@@ -97,20 +100,23 @@ export function composeReplica(
     ),
   );
   for (const janitor of janitors) janitor.start();
+  const chainsByName = (name: string): Chains => workspaceIn(workspaces, name).ports.chains;
+  const answering = new Answering({
+    endpoints: endpointsOf(config, paths, chainsByName),
+    workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
+    timing: timingOf(config),
+    metrics,
+    logger,
+    tracer,
+    ...(keeping.keep && { keep: keeping.keep }),
+    noted: vendor.noted,
+  });
   return {
     config,
     logger,
     metrics,
-    answering: new Answering({
-      endpoints: endpointsOf(config, paths, (name) => workspaceIn(workspaces, name).ports.chains),
-      workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
-      timing: timingOf(config),
-      metrics,
-      logger,
-      tracer,
-      ...(keeping.keep && { keep: keeping.keep }),
-      noted: vendor.noted,
-    }),
+    answering,
+    rekeying: new Rekeying(config, { answering, metrics, logger, chainsOf: chainsByName, warnings }),
     readiness,
     ...(webhooks && { webhooks }),
     async close() {

@@ -55,6 +55,7 @@ async function serve(options: ServeOptions): Promise<void> {
   });
   const webhooks = await webhookServer(replica, options);
   const reloading = new Reloading({ logger, metrics: replica.metrics.reloads });
+  reloading.add(replica.rekeying.part(options.config));
   for (const part of webhooks?.parts ?? []) reloading.add(part);
   if (tls !== undefined) reloading.add(tls);
   reloading.start();

@@ -5,6 +5,7 @@ import {
   certificateDigests,
   duration,
   type FileSchema,
+  instant,
   MAX_DEADLINE_MS,
   name,
   networks,
@@ -18,6 +19,9 @@ const deadline = duration.refine(
   (ms) => ms >= 100 && ms <= MAX_DEADLINE_MS,
   'must be between 100ms and 28s: co-signers give up at 30s',
 );
+
+const notBefore = instant.optional();
+const notAfter = instant.optional();
 
 export function cosignerSchema(file: FileSchema) {
   return z.discriminatedUnion('protocol', [fireblocksSchema(file), iofinnetSchema(file)], {
@@ -39,12 +43,19 @@ function fireblocksSchema(file: FileSchema) {
         '`mode: json`. Several co-signers of mode `jwt` may share one path: the key that verifies tells them apart.',
     ),
     publicKeys: z
-      .array(z.strictObject({ file: file.describe('SPKI PEM, RSA of 2048 bit or more.') }))
+      .array(
+        z.strictObject({
+          file: file.describe('SPKI PEM, RSA of 2048 bit or more.'),
+          notBefore: notBefore.describe('From when on it verifies requests; default: always.'),
+          notAfter: notAfter.describe('From when on it verifies nothing any more; default: never.'),
+        }),
+      )
       .min(1)
       .max(20)
       .optional()
       .describe(
-        'The keys that its requests are signed with; two while a key is being replaced. Mode `jwt` needs them.',
+        'The keys that its requests are signed with; two while a key is being replaced. Their times may overlap. Mode ' +
+          '`jwt` needs them.',
       ),
     signers: z
       .array(
@@ -68,12 +79,25 @@ function fireblocksSchema(file: FileSchema) {
     answerKeys: z
       .array(
         answerKey.extend({
-          signers: z.array(signerId).min(1).max(1_000).describe('The API users this key is registered for.'),
+          signers: z
+            .array(signerId)
+            .min(1)
+            .max(1_000)
+            .optional()
+            .describe(
+              'The API users this key is registered for; without the list it stands in for `answerKey`.',
+            ),
+          notBefore: notBefore.describe('From when on it signs; default: always.'),
+          notAfter: notAfter.describe('From when on it signs nothing any more; default: never.'),
         }),
       )
       .max(1_000)
       .default([])
-      .describe('Keys registered for particular API users. A signer stands in one of them at most.'),
+      .describe(
+        'Keys registered for particular API users, or for a time. Of those whose time is now one that lists the signer ' +
+          'signs, or else one without a list, or else `answerKey`; of several the one with the latest `notBefore`. ' +
+          'No two for one signer have the same `notBefore`.',
+      ),
     retrySupported: z
       .boolean()
       .default(true)

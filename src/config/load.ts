@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Problem, readDocument } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
+import { type KeyWindow, undecidable } from '../core/key-window.js';
 import { type Config, type CosignerConfig, configSchema, type FireblocksConfig } from './schema.js';
 import { webhookContradictions } from './webhook-schema.js';
 
@@ -10,7 +11,7 @@ import { webhookContradictions } from './webhook-schema.js';
 export function loadConfig(file: string): Config {
   const schema = configSchema(dirname(resolve(file)));
   const { value, document } = readDocument(readText(file), schema, { source: file, code: 'CONFIG_INVALID' });
-  document.report(contradictions(value));
+  document.report(contradictionsOf(value));
   return value;
 }
 
@@ -59,7 +60,7 @@ function ledgerWarnings({ ledger }: Pick<Config, 'ledger'>): readonly string[] {
 }
 
 /** What a schema cannot say: names that must differ, keys that need one another. */
-function contradictions(config: Config): Problem[] {
+export function contradictionsOf(config: Config): Problem[] {
   const problems: Problem[] = [];
   const seen = new Set<string>();
   const users = new Map<string, CosignerConfig>();
@@ -115,10 +116,33 @@ function ambiguities({ signers, ...cosigner }: FireblocksConfig): Problem[] {
   const listed = signers?.map((signer) => signer.id);
   if (new Set(listed).size !== (listed?.length ?? 0))
     problems.push({ path: ['signers'], message: 'lists a signer twice' });
-  const answered = (cosigner.mode === 'jwt' ? cosigner.answerKeys : []).flatMap((key) => key.signers);
-  if (new Set(answered).size !== answered.length)
-    problems.push({ path: ['answerKeys'], message: 'gives a signer two answer keys' });
-  return problems;
+  if (cosigner.mode === 'json') return problems;
+  const { publicKeys, answerKeys } = cosigner;
+  const who = undecidable(answerKeys);
+  if (who !== undefined)
+    problems.push({
+      path: ['answerKeys'],
+      message: `gives ${who} two answer keys that begin at the same instant`,
+    });
+  return [
+    ...problems,
+    ...closedWindows('publicKeys', publicKeys),
+    ...closedWindows('answerKeys', answerKeys),
+  ];
+}
+
+function closedWindows(field: string, keys: readonly KeyWindow[]): Problem[] {
+  return keys.flatMap(
+    ({ notBefore = Number.NEGATIVE_INFINITY, notAfter = Number.POSITIVE_INFINITY }, index) =>
+      notBefore < notAfter
+        ? []
+        : [
+            {
+              path: [field, index, 'notAfter'],
+              message: 'must be later than notBefore: the key is never valid',
+            },
+          ],
+  );
 }
 
 function gaps({ clientCertificates }: CosignerConfig, { http }: Config): Problem[] {

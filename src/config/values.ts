@@ -18,6 +18,15 @@ export const duration = z
   })
   .meta({ title: 'duration' });
 
+/** RFC 3339 with an offset, `2026-12-01T09:00:00Z` or `…+01:00` → Unix milliseconds: nobody has to guess a time zone. */
+export const instant = z.iso
+  .datetime({
+    offset: true,
+    error: 'must be an instant such as 2026-12-01T09:00:00Z or 2026-12-01T10:00:00+01:00',
+  })
+  .transform((text) => Date.parse(text))
+  .meta({ title: 'instant' });
+
 /** `64KiB`, `4MiB` → bytes. */
 export const size = z
   .string()

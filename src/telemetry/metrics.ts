@@ -11,6 +11,7 @@ import { AuditMetrics } from './audit-metrics.js';
 import { ANSWER_BUCKETS, STEP_BUCKETS } from './buckets.js';
 import { ChannelMetrics } from './channel-metrics.js';
 import { FileMetrics } from './file-metrics.js';
+import { KeyMetrics } from './key-metrics.js';
 import { LedgerMetrics } from './ledger-metrics.js';
 import { LimitMetrics } from './limit-metrics.js';
 import { ReloadMetrics } from './reload-metrics.js';
@@ -28,6 +29,8 @@ const REFUSALS = [
   ['UNAUTHENTICATED', 'TOKEN'],
   ['UNAUTHENTICATED', 'HEADER'],
   ['UNAUTHENTICATED', 'SIGNATURE'],
+  ['UNAUTHENTICATED', 'KEY_EXPIRED'],
+  ['UNAUTHENTICATED', 'KEY_NOT_YET'],
   ['UNAUTHENTICATED', 'PAYLOAD'],
   ['UNAUTHENTICATED', 'CALLER'],
   ['REQUEST_MALFORMED', ''],
@@ -61,6 +64,7 @@ export class Metrics {
   readonly limits = new LimitMetrics(this.registry);
   readonly retries = new RetryMetrics(this.registry);
   readonly files = new FileMetrics(this.registry);
+  readonly keys = new KeyMetrics(this.registry);
   readonly audit = new AuditMetrics(this.registry);
   readonly vendor = new VendorMetrics(this.registry);
   readonly reports = new ReportMetrics(this.registry);
@@ -105,7 +109,7 @@ export class Metrics {
   });
   readonly #refused = new Counter({
     name: 'countersign_refused_messages_total',
-    help: 'Messages that never became a request: bad signatures, malformed or oversized bodies. TOKEN: not even the form of a signed message; HEADER: one that no co-signer writes; SIGNATURE: no configured key; PAYLOAD: a known key, and no request; CALLER: from a network, or with a client certificate, that is not listed.',
+    help: 'Messages that never became a request: bad signatures, malformed or oversized bodies. TOKEN: not even the form of a signed message; HEADER: one that no co-signer writes; SIGNATURE: no configured key; KEY_EXPIRED, KEY_NOT_YET: a configured key outside its window; PAYLOAD: a known key, and no request; CALLER: from a network, or with a client certificate, that is not listed.',
     labelNames: ['path', 'code', 'reason'],
     registers: [this.registry],
   });

@@ -4,6 +4,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 export class ReloadMetrics {
   readonly #reloads: Counter<'part' | 'result'>;
   readonly #failed: Gauge<'part'>;
+  readonly #restart: Gauge;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -17,6 +18,11 @@ export class ReloadMetrics {
       name: 'countersign_reload_failed',
       help: '1 while files are there that this replica refuses to take; what was in force before is still.',
       labelNames: ['part'],
+      registers,
+    });
+    this.#restart = new Gauge({
+      name: 'countersign_restart_needed',
+      help: '1 while the configuration document differs from what this replica runs with in fields that only a restart takes.',
       registers,
     });
   }
@@ -34,6 +40,10 @@ export class ReloadMetrics {
   failed(part: string): void {
     this.#reloads.inc({ part, result: 'failed' });
     this.#failed.set({ part }, 1);
+  }
+
+  restartNeeded(isNeeded: boolean): void {
+    this.#restart.set(isNeeded ? 1 : 0);
   }
 
   mended(part: string): void {

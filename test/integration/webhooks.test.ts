@@ -7,6 +7,7 @@ import { connect as tlsConnect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 import { authority, certificate } from '../support/certificates.js';
+import { outcomeOf } from '../support/command.js';
 import { approving, deliver, eventually, problemsOf } from '../support/deployment.js';
 import {
   HOOK_PATH,
@@ -44,7 +45,11 @@ describe('on redis', () => {
   let bed: WebhookBed;
   let replica: ServingReplica;
   beforeAll(async () => {
-    bed = await startBed({ kind: 'redis', policy: POLICY, replicas: 1, server: { bodyLimit: '64KiB' } });
+    const audit = { directory: 'audit', checkpointKey: { file: 'keys/own-operator.pem' } };
+    bed = await startBed({
+      ...{ kind: 'redis', policy: POLICY, replicas: 1 },
+      ...{ server: { bodyLimit: '64KiB' }, document: { audit } },
+    });
     replica = first(bed);
   }, 60_000);
   afterAll(async () => {
@@ -78,7 +83,6 @@ describe('on redis', () => {
       'text/plain',
       'application/x-www-form-urlencoded',
       'multipart/form-data; boundary=x',
-      '💥',
     ]) {
       const body = completed(`type-${type.length}`);
       const headers = { 'fireblocks-webhook-signature': signatureOf(body, bed.vendor) };
@@ -146,6 +150,33 @@ describe('on redis', () => {
       said: { fate: 'completed', status: 'COMPLETED', txHash: '0x1' },
       approval: { approved: true },
     });
+
+    const { configFile, operatorKeyFile } = bed.deployment;
+    const config = ['--config', configFile];
+    const journal = await outcomeOf(['ledger', 'journal', ...config, '--last', '5']);
+    expect(journal.stdout).toMatch(/ report +completed +webhook +COMPLETED 0x1 +shown$/m);
+
+    // What may be signed cannot be released by hand either, and it is said why.
+    const key = ['--key', operatorKeyFile, '--reason', 'cancelled'];
+    const dry = await outcomeOf(['ledger', 'release', ...config, ...key, '--tx', 'shown', '--dry-run']);
+    expect(dry.stdout).toMatch(/^reported {4}COMPLETED hash 0x1 at \S+Z: a signature may exist$/m);
+    expect(await outcomeOf(['ledger', 'release', ...config, ...key, '--tx', 'shown'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('a signature of fireblocks:shown may exist'),
+    });
+
+    const audit = ['audit', 'show', join(bed.dir, 'audit'), '--transaction'];
+    const shown = await eventually('it was never exported', async () => {
+      const { stdout } = await outcomeOf([...audit, 'shown']);
+      return stdout.includes('report') ? stdout : undefined;
+    });
+    expect(shown).toMatch(
+      / decision +approve +approval .* shown\n.* report +completed +webhook +COMPLETED 0x1 +shown$/m,
+    );
+    const released = (await outcomeOf([...audit, 'away'])).stdout.trimEnd().split('\n').slice(1);
+    expect(released.map((line) => /(?:decision|report|release) /.exec(line)?.[0].trim())).toEqual([
+      ...['decision', 'report', 'release'],
+    ]);
   });
 
   test('on SIGTERM what was received is settled and answered', async () => {

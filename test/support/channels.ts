@@ -41,17 +41,18 @@ export interface ChannelSettings {
 
 const SIGNERS = [{ id: APPROVER, stages: ['approval', 'signing'] }];
 
-/** Writes keys and configuration into the folder, makes the ledger, and starts the built program. */
-export async function startChannelReplica(
-  dir: string,
-  { tls, cosigners, policy }: ChannelSettings,
-): Promise<ChannelReplica> {
+/** Writes keys and configuration into the folder, and makes the ledger. */
+export async function writeChannels(dir: string, { tls, cosigners, policy }: ChannelSettings) {
   const keys = join(dir, 'keys');
   mkdirSync(keys, { recursive: true });
   const [cosigner, answer] = [rsaPair(), rsaPair()];
   writeFileSync(join(keys, 'cosigner.pub.pem'), cosigner.publicKey.export({ type: 'spki', format: 'pem' }));
   const answerPem = answer.privateKey.export({ type: 'pkcs8', format: 'pem' });
   writeFileSync(join(keys, 'answer.pem'), answerPem, { mode: 0o600 });
+  // Whoever plays the co-signer has the other halves.
+  const cosignerPem = cosigner.privateKey.export({ type: 'pkcs8', format: 'pem' });
+  writeFileSync(join(keys, 'cosigner.pem'), cosignerPem, { mode: 0o600 });
+  writeFileSync(join(keys, 'answer.pub.pem'), answer.publicKey.export({ type: 'spki', format: 'pem' }));
   generateKeyFiles('ed25519', join(keys, 'operator.pem'));
   writeFileSync(join(dir, 'policy.yaml'), policy);
   const configFile = join(dir, 'config.yaml');
@@ -83,6 +84,12 @@ export async function startChannelReplica(
     const privateKeyFile = join(keys, 'operator.pem');
     await activatePolicyFile({ config: loaded, workspace, ledger, privateKeyFile, startEmpty: [] });
   });
+  return { configFile, cosigner, answer };
+}
+
+/** Starts the built program on them. */
+export async function startChannelReplica(dir: string, settings: ChannelSettings): Promise<ChannelReplica> {
+  const { configFile, cosigner, answer } = await writeChannels(dir, settings);
   const command = countersign(['serve', '--config', configFile]);
   await command.says('replica listens');
   const lines = () => command.stdout().split('\n');

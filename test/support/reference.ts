@@ -172,7 +172,7 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
   countersign_unsigned_votes_total:
     '**Alert on any where the contract mode is not meant**: it is weaker than signed votes (docs/protocols/iofinnet.md).',
   countersign_refused_messages_total:
-    'After set-up it stands still. `SIGNATURE`: a key is not, or no longer, the configured one; `CountersignSignatureFailures` at a burst.',
+    'After set-up it stands still. `SIGNATURE`: a key is not the configured one; `KEY_EXPIRED`, `KEY_NOT_YET`: it is, but not now; `CountersignSignatureFailures` at a burst.',
   countersign_unknown_paths_total:
     'After set-up it stands still. A wrong callback URL, or a proxy that strips the path.',
   countersign_request_duration_seconds:
@@ -229,6 +229,10 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '`CountersignKeyOld`. A copied file looks younger than its key.',
   countersign_reloads_total:
     'After a rotation every replica has counted one more `ok`. The log line `reloaded` names the files.',
+  countersign_key_valid_until_timestamp_seconds:
+    '`CountersignKeyEnding`, then `CountersignKeyEndsNow`. `countersign keys show --config FILE` lists them all.',
+  countersign_restart_needed:
+    '`CountersignRestartNeeded`. The log line `needs a restart` names the fields; during an upgrade it is 1 for a moment.',
   countersign_reload_failed:
     '`CountersignReloadFailed`. The log line `not reloaded` says why; the replica would not start anew.',
   countersign_open_transactions:
@@ -250,6 +254,26 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '`CountersignVendorPolicyChanged`. The log line `the workspace’s own policy changed under us` has the version.',
   countersign_workspace_policy_changed_timestamp_seconds:
     'For dashboards: since when requests come under other rules.',
+  countersign_reports_total:
+    'What became of transactions. `never-signed` gives charges back; a share that rises means that much is approved for nothing.',
+  countersign_released_transactions_total:
+    'Each is a `release` event of the journal. Of other transactions than these nothing is given back by itself.',
+  countersign_signed_without_approval_total:
+    '`CountersignSignedWithoutApproval` at the first one. The log line `signed without approval` names it.',
+  countersign_signed_by_others_total:
+    'As many as people sign by hand. More: somebody signs where Countersign should be asked.',
+  countersign_report_unknown_statuses_total:
+    '`CountersignWebhooksRefused`: the vendor has new words; see whether a newer version knows them.',
+  countersign_webhook_notifications_total:
+    '`CountersignWebhooksSilent` when none come, `CountersignWebhooksFailing` for `failed`. The log lines `report` and `notification not settled` have more.',
+  countersign_webhook_refused_total:
+    '`CountersignWebhooksRefused`, `CountersignWebhooksFailing`. `UNSIGNED` is what scanners send. The log line `notification refused` says why.',
+  countersign_webhook_unknown_paths_total:
+    'After set-up it stands still but for scanners. A wrong URL at the vendor, or a proxy that strips the path.',
+  countersign_webhook_keys_loaded_timestamp_seconds:
+    '0 for longer than a start takes: the log line `webhook keys are not loaded` says why.',
+  countersign_webhook_key_failures_total:
+    '`CountersignWebhooksFailing`: known keys go on being used, until the vendor rotates them.',
   countersign_audit_lines_total: 'Sum over the replicas; events that two of them exported count twice.',
   countersign_audit_behind_events:
     '`CountersignAuditLagging`: what is not exported is not trimmed either, and the ledger grows.',

@@ -53,6 +53,8 @@ export interface BedSettings {
   readonly workspace?: object;
   /** Over the section webhooks. */
   readonly server?: object;
+  /** Over the document. */
+  readonly document?: object;
   readonly settings?: Partial<Settings>;
 }
 
@@ -65,6 +67,7 @@ export async function startBed({ kind, policy, replicas, ...more }: BedSettings)
   const deployment = writeDeployment(dir, { ledger, policy, ...more.settings });
   const { configFile, operatorKeyFile } = deployment;
   const config = parse(readFileSync(configFile, 'utf8'));
+  Object.assign(config, more.document);
   config.webhooks = { host: '127.0.0.1', port: 0, ...more.server };
   Object.assign(config.workspaces[0], {
     webhooks: { path: HOOK_PATH, workspaceIds: [WORKSPACE_ID], jwks: { url: keys.url }, ...more.webhooks },

@@ -145,32 +145,34 @@ which no route tells.
 {{ $paths | uniq | toJson }}
 {{- end -}}
 
-{{/* The addresses of vendors: no store, and never of one address. */}}
-{{- define "countersign.vendorPattern" -}}
-^config\.workspaces\[\d+\]\.(api|webhooks\.jwks)\.url$
-{{- end -}}
-
-{{/* Ports of vendors, as a JSON list. */}}
-{{- define "countersign.vendorPorts" -}}
-{{- $ports := list -}}
-{{- range (include "countersign.addresses" . | fromJson).found -}}
-{{- if regexMatch (include "countersign.vendorPattern" $) .path -}}
-{{- $ports = append $ports (int .port) | uniq -}}
-{{- end -}}
-{{- end -}}
-{{ $ports | toJson }}
-{{- end -}}
-
 {{/* Ports that replicas connect to outside the release, with their IPv4 addresses, or "any" where one has a name. */}}
 {{- define "countersign.egress" -}}
 {{- $own := printf "^%s-(redis|witness)-[0-9]+\\." (include "countersign.fullname" .) -}}
+{{- $vendors := include "countersign.vendorPaths" . -}}
 {{- $ports := dict -}}
 {{- range (include "countersign.addresses" . | fromJson).found -}}
 {{- $inside := or (regexMatch $own .host) (and $.Values.evaluation.redis (eq .path "config.ledger.redis.sentinel")) -}}
-{{- if not (or $inside (regexMatch (include "countersign.vendorPattern" $) .path)) -}}
+{{- if not (or $inside (regexMatch $vendors .path)) -}}
 {{- $host := ternary .host "any" (regexMatch `^\d+\.\d+\.\d+\.\d+$` .host) -}}
 {{- $_ := set $ports .port (append (default list (get $ports .port)) $host | uniq) -}}
 {{- end -}}
 {{- end -}}
 {{ $ports | toJson }}
+{{- end -}}
+
+{{/* Addresses of the document that are a vendor's and no store of ours. */}}
+{{- define "countersign.vendorPaths" -}}
+\.(jwks|api)\.url$
+{{- end -}}
+
+{{/* The ports of those: a JSON list. */}}
+{{- define "countersign.vendorPorts" -}}
+{{- $vendors := include "countersign.vendorPaths" . -}}
+{{- $ports := list -}}
+{{- range (include "countersign.addresses" . | fromJson).found -}}
+{{- if regexMatch $vendors .path -}}
+{{- $ports = append $ports .port -}}
+{{- end -}}
+{{- end -}}
+{{ $ports | uniq | toJson }}
 {{- end -}}

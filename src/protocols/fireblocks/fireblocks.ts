@@ -69,6 +69,7 @@ export function fireblocksProtocol({ cosigners, cosignerKeys, answerKeys }: Fire
     const verified = await cosignerKeys.verify(token.jws);
     if (verified === undefined)
       return unauthenticated('SIGNATURE', 'no configured key verifies the signature');
+    if (verified.kind === 'outside-window') return unauthenticated(verified.reason, verified.problem);
     if (!startsObject(verified.payload))
       return unauthenticated('PAYLOAD', 'the signed payload is not a JSON object');
     try {
