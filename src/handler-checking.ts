@@ -1,14 +1,14 @@
 /** Whether every API user of a workspace still asks this handler: once for the command, again and again for replicas. */
-import { createHash, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
-import { readText } from './config/load.js';
-import type { Config, FireblocksConfig, SignedFireblocksConfig, WorkspaceConfig } from './config/schema.js';
-import { CountersignError, errorCodeOf, messageOf } from './core/errors.js';
+import type { Config, FireblocksConfig, WorkspaceConfig } from './config/schema.js';
+import { errorCodeOf, messageOf } from './core/errors.js';
 import { inOrderFor, stateAt } from './core/key-window.js';
 import { rest } from './elected.js';
 import { publicFileOf } from './keys/generate.js';
 import { readPrivateKeyFile, readPublicKeyFile } from './keys/key-file.js';
+import { readPinned } from './keys/pins.js';
+import { spkiSha256 } from './keys/published-keys.js';
 import { ApiError, type FireblocksApi } from './protocols/fireblocks/api.js';
 import {
   checkHandlers,
@@ -41,47 +41,41 @@ export function expectedHandlers(
   const own = cosigners.flatMap((cosigner) => (cosigner.protocol === 'fireblocks' ? [cosigner] : []));
   return {
     expected: own.map(expectedOf),
-    pin: http.tls === undefined ? undefined : pinOf(http.tls.certificateFile),
+    pin: http.tls === undefined ? undefined : spkiSha256(readPinned(http.tls.certificateFile).key),
   };
 }
 
-function expectedOf({ name, signers, path, callbackUrl, ...keys }: FireblocksConfig): ExpectedCosigner {
-  const of = { name, path, callbackUrl, signers: signers?.map(({ id }) => id) };
-  if (keys.mode === 'json') return { ...of, answerKeys: () => [] };
-  const halves = new Map([keys.answerKey, ...keys.answerKeys].map((key) => [key, publicHalfOf(key)]));
+function expectedOf(cosigner: FireblocksConfig): ExpectedCosigner {
+  const { name, signers, path, callbackUrl } = cosigner;
   return {
-    ...of,
-    answerKeys(signer) {
-      const nowMs = Date.now();
-      const [own] = inOrderFor(keys.answerKeys, signer).filter((key) => stateAt(key, nowMs) === 'valid');
-      return [halves.get(own ?? keys.answerKey) ?? ''];
-    },
+    ...{ name, path, callbackUrl },
+    signers: signers?.map(({ id }) => id),
+    // In plain JSON nothing is signed: the vendor should have a certificate of ours, and no key.
+    answerKeys: cosigner.mode === 'json' ? () => [] : answerKeysOf(cosigner),
+  };
+}
+
+type SigningConfig = Extract<FireblocksConfig, { mode: 'jwt' }>;
+
+/** The key that signs now: at the vendor's an API user has one key and no overlap. */
+function answerKeysOf({ answerKey, answerKeys }: SigningConfig): ExpectedCosigner['answerKeys'] {
+  const otherwise = publicHalfOf(answerKey);
+  const others = answerKeys.map((key) => ({ ...key, spkiSha256: publicHalfOf(key) }));
+  return (signer) => {
+    const nowMs = Date.now();
+    const own = inOrderFor(others, signer).find((key) => stateAt(key, nowMs) === 'valid');
+    return [own?.spkiSha256 ?? otherwise];
   };
 }
 
 /** Of the private key, or, where only its public half lies beside it (as `keys generate` puts it), of that. */
-function publicHalfOf({ file, algorithm }: SignedFireblocksConfig['answerKey']): string {
+function publicHalfOf({ file, algorithm }: SigningConfig['answerKey']): string {
   try {
     return readPrivateKeyFile(file, [algorithm]).spkiSha256;
   } catch (error) {
     const beside = publicFileOf(file);
     if (errorCodeOf(error) !== 'FILE_UNREADABLE' || !existsSync(beside)) throw error;
     return readPublicKeyFile(beside, [algorithm]).spkiSha256;
-  }
-}
-
-/** Of the first certificate of the chain: the one that is shown. */
-function pinOf(file: string): string {
-  try {
-    const { publicKey } = new X509Certificate(readText(file));
-    return createHash('sha256')
-      .update(publicKey.export({ type: 'spki', format: 'der' }))
-      .digest('hex');
-  } catch (cause) {
-    if (cause instanceof CountersignError) throw cause;
-    throw new CountersignError('KEY_INVALID', `${file} does not begin with a certificate in PEM form`, {
-      cause,
-    });
   }
 }
 

@@ -75,7 +75,11 @@ export class Sweep {
     const { clock, everyMs, afterMs } = this.settings;
     const nowMs = clock.now();
     if (nowMs < this.#nextMs) return;
-    const due = open.approvedBefore(nowMs - afterMs).filter((each) => this.#nextOf(each) <= nowMs);
+    // Whoever has waited longest for a question comes first: one that is never answered keeps nobody waiting.
+    const due = open
+      .approvedBefore(nowMs - afterMs)
+      .filter((each) => this.#nextOf(each) <= nowMs)
+      .sort((one, other) => this.#nextOf(one) - this.#nextOf(other));
     const startedAt = performance.now();
     for (const transaction of due.slice(0, MOST_CALLS)) {
       if (signal.aborted || performance.now() - startedAt > TURN_MS) return;
@@ -87,7 +91,6 @@ export class Sweep {
   /** False: the API does not answer anybody now. */
   async #ask(transaction: OpenTransaction, signal: AbortSignal): Promise<boolean> {
     const { api, observer } = this.settings;
-    // Noted first, so that one which never is answered does not keep the others waiting.
     this.#postpone(transaction);
     try {
       const found = await api.transaction(transaction.txId, signal);
@@ -109,12 +112,10 @@ export class Sweep {
 
   async #settle({ protocol, txId }: OpenTransaction, found: JsonObject | undefined): Promise<SweepAnswer> {
     if (found === undefined) return { result: 'missing' };
-    if (found.id !== txId) return { result: 'foreign' };
     const said = readReport(found, 'api');
     if (said.kind === 'ignored') return { result: 'foreign', problem: 'its source is none of ours' };
     if (said.kind === 'malformed') return { result: 'unreadable', problem: said.problem };
-    const { report } = said;
-    if (report.txId !== txId || report.moneyKey !== moneyKeyOf(protocol, txId)) return { result: 'foreign' };
+    if (said.report.moneyKey !== moneyKeyOf(protocol, txId)) return { result: 'foreign' };
     return { result: (await this.settings.settle(said)).fate };
   }
 
