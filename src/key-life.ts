@@ -1,5 +1,5 @@
 /** The keys that a configuration names for its co-signers, and how long they last. */
-import type { Config, CosignerConfig } from './config/schema.js';
+import type { Config, CosignerConfig, UnsignedFireblocksConfig } from './config/schema.js';
 import { coveredUntil, type ForSigners, inOrderFor, type KeyWindow, stateAt } from './core/key-window.js';
 
 type NamedKey<Kind> = Kind & { readonly file: string };
@@ -15,10 +15,19 @@ export interface KeySet {
 }
 
 export function keySetsOf({ workspaces }: Pick<Config, 'workspaces'>): readonly KeySet[] {
-  return workspaces.flatMap(({ name, cosigners }) => cosigners.map((cosigner) => keySetOf(name, cosigner)));
+  return workspaces.flatMap(({ name, cosigners }) =>
+    cosigners.filter(hasKeys).map((cosigner) => keySetOf(name, cosigner)),
+  );
 }
 
-export function keySetOf(workspace: string, cosigner: CosignerConfig): KeySet {
+/** In plain JSON nothing is signed. */
+export type KeyedCosigner = Exclude<CosignerConfig, UnsignedFireblocksConfig>;
+
+export function hasKeys(cosigner: CosignerConfig): cosigner is KeyedCosigner {
+  return cosigner.protocol === 'iofinnet' || cosigner.mode === 'jwt';
+}
+
+export function keySetOf(workspace: string, cosigner: KeyedCosigner): KeySet {
   const of = { workspace, cosigner: cosigner.name, otherwise: cosigner.answerKey };
   if (cosigner.protocol === 'iofinnet') return { ...of, asking: cosigner.requestKeys ?? [], answering: [] };
   return { ...of, asking: cosigner.publicKeys, answering: cosigner.answerKeys };

@@ -109,8 +109,13 @@ export function takenFrom(
   return { config, pending: differencesOf(next, config) };
 }
 
+/** Another one comes with other fields, and takes a restart. */
+function channelOf(cosigner: CosignerConfig): string {
+  return cosigner.protocol === 'iofinnet' ? cosigner.protocol : `${cosigner.protocol} ${cosigner.mode}`;
+}
+
 function withKeysOf(others: readonly CosignerConfig[], running: CosignerConfig): CosignerConfig {
-  const next = others.find(({ name, protocol }) => name === running.name && protocol === running.protocol);
+  const next = others.find((each) => each.name === running.name && channelOf(each) === channelOf(running));
   if (next === undefined) return running;
   const kept = Object.entries(running).filter(([field]) => !TAKEN.has(field));
   const taken = Object.entries(next).filter(([field]) => TAKEN.has(field));

@@ -1,9 +1,9 @@
 /** Every key that a configuration names: what it is, when its time is, and which one is used. */
 import { loadConfig } from '../config/load.js';
-import type { Config, CosignerConfig } from '../config/schema.js';
+import type { Config } from '../config/schema.js';
 import { messageOf } from '../core/errors.js';
 import { type ForSigners, inOrderFor, type KeyState, type KeyWindow, stateAt } from '../core/key-window.js';
-import { type KeySet, keySetOf } from '../key-life.js';
+import { hasKeys, type KeyedCosigner, type KeySet, keySetOf } from '../key-life.js';
 import { inspectKeyFile, kindOf } from '../keys/key-file.js';
 import { spkiSha256 } from '../keys/published-keys.js';
 import { loadKeys } from '../replica.js';
@@ -39,7 +39,7 @@ export function listKeys(file: string, nowMs: number, print: (keys: readonly Lis
 
 function cosignerKeys({ workspaces }: Config, nowMs: number): readonly ListedKey[] {
   return workspaces.flatMap(({ name, cosigners }) =>
-    cosigners.flatMap((cosigner) => {
+    cosigners.filter(hasKeys).flatMap((cosigner) => {
       const set = keySetOf(name, cosigner);
       const of = { workspace: name, owner: cosigner.name };
       const asking = set.asking.map((key) => ({ use: 'requests' as const, ...of, ...described(key, nowMs) }));
@@ -64,7 +64,7 @@ function answerKeysOf(
   }));
 }
 
-function signersOf(cosigner: CosignerConfig): readonly string[] {
+function signersOf(cosigner: KeyedCosigner): readonly string[] {
   if (cosigner.protocol === 'iofinnet') return [];
   const listed = (cosigner.signers ?? []).map(({ id }) => id);
   return [...new Set([...listed, ...cosigner.answerKeys.flatMap(({ signers = [] }) => signers)])];

@@ -7,6 +7,7 @@ import { generateKeyFiles, KEY_TYPES, type KeyType } from '../keys/generate.js';
 import { inspectKeyFile, kindOf } from '../keys/key-file.js';
 import { spkiSha256 } from '../keys/published-keys.js';
 import { keyListText, listKeys } from './key-list.js';
+import { pinCommand } from './keys-pin.js';
 
 export function keysCommand(): Command {
   const command = new Command('keys').description('make key pairs, and see what a key file holds');
@@ -32,6 +33,7 @@ export function keysCommand(): Command {
     )
     .option('--json', 'print one JSON object')
     .action(show);
+  command.addCommand(pinCommand());
   return command;
 }
 

@@ -1,7 +1,7 @@
 /** `countersign policy check|test|explain`: what a document says, before a replica says it. */
 import { basename } from 'node:path';
 import { Command } from 'commander';
-import { readText } from '../config/load.js';
+import { loadConfig, readText, unauthenticatedWarnings } from '../config/load.js';
 import { pathText } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
@@ -10,7 +10,7 @@ import { explain, renderExplanation } from '../core/policy/explain.js';
 import type { Rules } from '../core/policy/rulebook.js';
 import type { Limit } from '../core/policy/schema.js';
 import type { Chains } from '../core/ports.js';
-import { differences, type PolicyCase, parseCase, parseCases, questionOf, usedBy } from './policy-cases.js';
+import { differences, ledgerOf, type PolicyCase, parseCase, parseCases, questionOf } from './policy-cases.js';
 
 export interface PolicyCommandPorts {
   /** The asset registry that conditions on chains and addresses, and amounts, are read with. */
@@ -23,6 +23,10 @@ interface Options {
   readonly json?: true;
 }
 
+interface CheckOptions extends Options {
+  readonly config?: string;
+}
+
 type Ports = Required<PolicyCommandPorts>;
 
 export function policyCommand({ chains, print = printLine }: PolicyCommandPorts): Command {
@@ -32,8 +36,12 @@ export function policyCommand({ chains, print = printLine }: PolicyCommandPorts)
     .command('check')
     .description('everything wrong with a document, or what it says')
     .argument('<file>', 'the policy document')
+    .option(
+      '--config <file>',
+      'say also what the configuration means for it: co-signers that nobody vouches for',
+    )
     .option('--json', 'print one JSON object')
-    .action((file: string, options: Options) => check(file, options, ports));
+    .action((file: string, options: CheckOptions) => check(file, options, ports));
   command
     .command('test')
     .description('run written cases; exit code 1 when one does not come out as expected')
@@ -57,9 +65,12 @@ function printLine(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-function check(file: string, { json }: Options, { chains, print }: Ports): void {
+function check(file: string, { json, config }: CheckOptions, { chains, print }: Ports): void {
   const policy = compilePolicy(readText(file), basename(file), chains());
-  const warnings = warningsOf(policy.document).map(({ path, message }) => `${pathText(path)}: ${message}`);
+  const warnings = [
+    ...warningsOf(policy.document).map(({ path, message }) => `${pathText(path)}: ${message}`),
+    ...(config === undefined ? [] : unauthenticatedWarnings(loadConfig(config))),
+  ];
   if (json) {
     const { document, version } = policy;
     const rules = document.rules.map(({ name, mode, effect, limits, verify }) => ({
@@ -69,14 +80,12 @@ function check(file: string, { json }: Options, { chains, print }: Ports): void 
       limits,
       verify,
     }));
-    print(JSON.stringify({ file, version, rules, limits: document.limits, warnings }));
+    const { limits, coolingOff } = document;
+    print(JSON.stringify({ file, version, rules, limits, coolingOff, warnings }));
     return;
   }
-  print(
-    [`${file}: valid`, `version ${policy.version}`, '', ...ruleLines(policy), '', ...limitLines(policy)].join(
-      '\n',
-    ),
-  );
+  const head = [`${file}: valid`, `version ${policy.version}`];
+  print([...head, '', ...ruleLines(policy), '', ...limitLines(policy)].join('\n'));
   if (warnings.length > 0) print(['', ...warnings.map((warning) => `! ${warning}`)].join('\n'));
 }
 
@@ -98,13 +107,19 @@ function ruleLines({ rules }: CompiledPolicy): readonly string[] {
 }
 
 function limitLines({ document }: CompiledPolicy): readonly string[] {
+  const { coolingOff } = document;
   const limits = Object.entries(document.limits);
-  if (limits.length === 0) return ['no limits'];
   const width = Math.max(...limits.map(([name]) => name.length));
-  return ['limits', ...limits.map(([name, limit]) => `  ${name.padEnd(width)}  ${limitText(limit)}`)];
+  return [
+    ...(limits.length === 0 ? ['no limits'] : ['limits']),
+    ...limits.map(([name, limit]) => `  ${name.padEnd(width)}  ${limitText(limit)}`),
+    ...(coolingOff === undefined
+      ? []
+      : ['', `cooling-off: ${coolingOff.period} after a whitelisting here, ${coolingOff.whenEarly} before`]),
+  ];
 }
 
-function limitText({ sum, max, window, per, counts, whenFull }: Limit): string {
+function limitText({ sum, max, window, per, counts, whenFull, newDestinations }: Limit): string {
   const unit = {
     native: 'of each asset',
     usd: 'USD',
@@ -121,6 +136,7 @@ function limitText({ sum, max, window, per, counts, whenFull }: Limit): string {
   return [
     `at most ${max} ${unit} ${span}`,
     ...(per.length === 0 ? [] : [`for each ${per.join(' and ')}`]),
+    ...(newDestinations === undefined ? [] : [`to destinations first paid less than ${newDestinations} ago`]),
     ...(counts === 'all' ? ['every approved transaction'] : []),
     ...(whenFull === 'retry' ? ['asks again when full'] : []),
   ].join(', ');
@@ -152,7 +168,7 @@ function runCase(policyCase: PolicyCase, rules: Rules): readonly string[] {
   const { expect } = policyCase;
   if (expect === undefined)
     throw new CountersignError('POLICY_INVALID', `case ${policyCase.name}: expect: is missing`);
-  const { outcome } = explain(rules, questionOf(policyCase, rules.policy), usedBy(policyCase, rules));
+  const { outcome } = explain(rules, questionOf(policyCase, rules.policy), ledgerOf(policyCase, rules));
   const { effect, rule, reason, limit } = outcome;
   return differences(expect, { effect, rule, reason, limit });
 }
@@ -160,7 +176,7 @@ function runCase(policyCase: PolicyCase, rules: Rules): readonly string[] {
 function explainOne(file: string, requestFile: string, { json, ports }: Options & { ports: Ports }): void {
   const rules = rulesOf(file, ports.chains());
   const policyCase = parseCase(readText(requestFile), basename(requestFile));
-  const explanation = explain(rules, questionOf(policyCase, rules.policy), usedBy(policyCase, rules));
+  const explanation = explain(rules, questionOf(policyCase, rules.policy), ledgerOf(policyCase, rules));
   ports.print(json ? JSON.stringify(explanation) : renderExplanation(explanation));
 }
 

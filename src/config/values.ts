@@ -63,6 +63,21 @@ export const cidr = z
   }, 'must be a network such as 10.1.0.0/16 or fd00::/8')
   .meta({ title: 'network' });
 
+/** Where requests of one co-signer come from. */
+export const networks = z.array(cidr).min(1).max(100);
+
+/** Certificates by their SHA-256, as `openssl x509 -fingerprint -sha256` prints it without the colons. */
+export const certificateDigests = z
+  .array(
+    z
+      .string()
+      .regex(/^[0-9a-f]{64}$/i, 'must be the 64 hex digits of a certificate’s SHA-256')
+      .transform((digest) => digest.toLowerCase())
+      .meta({ title: 'SHA-256' }),
+  )
+  .min(1)
+  .max(20);
+
 /** A text that becomes an absolute path. */
 export type FileSchema = z.ZodPipe<z.ZodString, z.ZodTransform<string, string>>;
 
