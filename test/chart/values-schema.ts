@@ -64,6 +64,7 @@ const edge = {
     type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']),
     port: z.int().min(1).max(65_535),
     annotations: texts,
+    externalTrafficPolicy: z.enum(['', 'Local', 'Cluster']),
   }),
   ingress: z.strictObject({
     enabled: z.boolean(),

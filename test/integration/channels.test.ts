@@ -490,7 +490,7 @@ describe('a certificate that is renewed while the replica runs', () => {
     expect(served()).toBe(before);
     expect(plainAnswer(await curl(url(), plain('kept'), ...pinning()))).toEqual(approval('kept'));
     for (const file of files) copyFileSync(`${file}.kept`, file);
-    await self.reload('"reloaded"');
+    await self.reload('"part":"http.tls"');
     expect(await failed()).toBe(0);
   }, 30_000);
 
@@ -510,7 +510,7 @@ describe('a certificate that is renewed while the replica runs', () => {
     await self.reload('ended on');
     expect(served()).toBe(before);
     copyFileSync(`${file}.kept`, file);
-    await self.reload('"reloaded"');
+    await self.reload('"part":"http.tls"');
   }, 40_000);
 
   test('its age and its end are metrics: of the file, and of what is served', async () => {
