@@ -5,6 +5,7 @@ import { type Problem, readDocument } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import { type KeyWindow, undecidable } from '../core/key-window.js';
 import { type Config, type CosignerConfig, configSchema, type FireblocksConfig } from './schema.js';
+import { webhookContradictions } from './webhook-schema.js';
 
 /** Throws CONFIG_INVALID that lists every problem with its line and path, FILE_UNREADABLE when there is no document. */
 export function loadConfig(file: string): Config {
@@ -101,6 +102,7 @@ export function contradictionsOf(config: Config): Problem[] {
   if (config.http.port !== 0 && config.http.port === config.ops.port) {
     problems.push({ path: ['ops', 'port'], message: 'must differ from http.port' });
   }
+  problems.push(...webhookContradictions(config));
   return problems;
 }
 
@@ -109,8 +111,13 @@ function isToldByKey(cosigner: CosignerConfig): boolean {
   return cosigner.protocol === 'fireblocks' && cosigner.mode === 'jwt';
 }
 
-function ambiguities({ signers, ...cosigner }: FireblocksConfig): Problem[] {
+function ambiguities({ signers, retries, retrySupported, ...cosigner }: FireblocksConfig): Problem[] {
   const problems: Problem[] = [];
+  if (retries !== undefined && !retrySupported)
+    problems.push({
+      path: ['retries'],
+      message: 'says how it asks again, and retrySupported: false that it does not',
+    });
   const listed = signers?.map((signer) => signer.id);
   if (new Set(listed).size !== (listed?.length ?? 0))
     problems.push({ path: ['signers'], message: 'lists a signer twice' });
