@@ -27,6 +27,8 @@ import { createLocks, singleFlight } from './locks/locks.js';
 import { Rekeying } from './rekeying.js';
 import { type Settler, settlerOf } from './settling.js';
 import { Metrics } from './telemetry/metrics.js';
+import { startVendor } from './vendor.js';
+import { shareWaiting } from './waiting.js';
 import { recoveryObserver, watch } from './watching.js';
 import { openWebhooks, type Webhooks } from './webhooks.js';
 
@@ -89,6 +91,7 @@ export function composeReplica(
     ...(webhooks?.checks ?? []),
   ]);
   watch(metrics, { config, workspaces, readiness });
+  const vendor = startVendor(config, workspaces, { metrics, logger, alone });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const keeping = startKeeping(config.audit, { metrics, logger });
   const janitors = workspaces.map(({ name, ledger, ports: { clock } }) =>
@@ -107,7 +110,11 @@ export function composeReplica(
     logger,
     tracer,
     ...(keeping.keep && { keep: keeping.keep }),
+    noted: vendor.noted,
   });
+  const sharing = workspaces.map(({ name: workspace, ledger }) =>
+    shareWaiting({ workspace, ledger, retries: metrics.retries }),
+  );
   return {
     config,
     logger,
@@ -118,7 +125,11 @@ export function composeReplica(
     ...(webhooks && { webhooks }),
     async close() {
       webhooks?.stop();
-      await Promise.all([exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())]);
+      await vendor.stop();
+      await Promise.all([
+        ...[exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())],
+        ...sharing.map((each) => each?.stop()),
+      ]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
     },
@@ -210,11 +221,10 @@ function prevoutSource(settings: NonNullable<WorkspaceConfig['prevouts']>): Prev
 
 /** What only the policy and the configuration together can get wrong. Throws POLICY_INVALID. */
 export function acceptPolicy(policy: CompiledPolicy, { ledger }: Pick<Config, 'ledger'>): void {
-  const limits = Object.values(policy.document.limits);
-  if (longestWindowMs(limits) > ledger.retention) {
+  if (longestWindowMs(policy.document) > ledger.retention) {
     throw new CountersignError(
       'POLICY_INVALID',
-      'the longest window of the policy is longer than ledger.retention',
+      'the longest window of the policy (of a limit, coolingOff or newDestinations) is longer than ledger.retention',
     );
   }
 }

@@ -5,6 +5,7 @@
  * docs/configuration.md is generated from it: a title names a kind of value, a description says what a field means.
  */
 import { z } from 'zod';
+import { apiSchema } from './api-schema.js';
 import { cosignerSchema } from './cosigner-schema.js';
 import { ledgerSchema, locksSchema } from './ledger-schema.js';
 import {
@@ -194,6 +195,15 @@ function workspaceSchema(file: FileSchema) {
       .optional()
       .describe('Who vouches for what Bitcoin inputs are worth; legacy inputs cannot be approved without.'),
     cosigners: z.array(cosignerSchema(file)).min(1).max(100).describe('The machines that ask.'),
+    api: apiSchema(file)
+      .optional()
+      .describe('Fireblocks’ REST API, which is read and never written to. Without it it is never called.'),
+    unfinishedAfter: duration
+      .prefault('1d')
+      .describe(
+        'When a transaction that was approved for signing and has not ended raises an alert; only where webhooks or ' +
+          '`api.sweep` tell how transactions end.',
+      ),
     webhooks: workspaceWebhooksSchema(file)
       .optional()
       .describe('Notifications of Fireblocks about its transactions; needs the section `webhooks`.'),
@@ -236,6 +246,7 @@ function prevoutsSchema(file: FileSchema) {
 
 export type Config = z.output<ReturnType<typeof configSchema>>;
 export type WorkspaceConfig = Config['workspaces'][number];
+export type ApiConfig = NonNullable<WorkspaceConfig['api']>;
 export type RedisConfig = Extract<Config['ledger'], { kind: 'redis' }>['redis'];
 export type CosignerConfig = WorkspaceConfig['cosigners'][number];
 export type FireblocksConfig = Extract<CosignerConfig, { protocol: 'fireblocks' }>;

@@ -162,7 +162,7 @@ which no route tells.
 
 {{/* Addresses of the document that are a vendor's and no store of ours. */}}
 {{- define "countersign.vendorPaths" -}}
-\.jwks\.url$
+\.(jwks|api)\.url$
 {{- end -}}
 
 {{/* The ports of those: a JSON list. */}}
