@@ -9,6 +9,7 @@ import type {
 import { assert, unreachable } from './core/errors.js';
 import type { AnswerKeys, Chains, CosignerKeys, Protocol, VoteKeys } from './core/ports.js';
 import type { Request } from './core/request.js';
+import { DEFAULT_RETRIES, type RetrySchedule } from './core/waiting.js';
 import type { CosignerTiming, Endpoint } from './http/answering.js';
 import { keySetsOf, lifeWarnings } from './key-life.js';
 import { loadAnswerKeys } from './keys/answer-keys.js';
@@ -180,6 +181,18 @@ function sharingByPath({ workspaces }: Pick<Config, 'workspaces'>): Map<string, 
       paths.set(path, { protocol: 'fireblocks', cosigners: [...others, { ...cosigner, workspace }] });
     }
   return paths;
+}
+
+/** How long a co-signer goes on asking; undefined: it does not know "ask again". Nobody knows how often a Virtual Signer asks. */
+export function retriesOf(cosigner: CosignerConfig): RetrySchedule | undefined {
+  if (cosigner.protocol === 'iofinnet') return { ...DEFAULT_RETRIES, attempts: undefined };
+  if (!cosigner.retrySupported) return undefined;
+  const { interval, attempts, total } = cosigner.retries ?? {};
+  return {
+    intervalMs: interval ?? DEFAULT_RETRIES.intervalMs,
+    attempts: attempts ?? DEFAULT_RETRIES.attempts,
+    totalMs: total ?? DEFAULT_RETRIES.totalMs,
+  };
 }
 
 export function timingOf(config: Config): (request: Request) => CosignerTiming {

@@ -28,6 +28,7 @@ import { Rekeying } from './rekeying.js';
 import { type Settler, settlerOf } from './settling.js';
 import { Metrics } from './telemetry/metrics.js';
 import { openVendor } from './vendor.js';
+import { shareWaiting } from './waiting.js';
 import { recoveryObserver, watch } from './watching.js';
 import { openWebhooks, type Webhooks } from './webhooks.js';
 
@@ -113,6 +114,9 @@ export function composeReplica(
   });
   const rekeying = new Rekeying(config, { answering, metrics, logger, chainsOf: chainsByName, warnings });
   vendor.start();
+  const sharing = workspaces.map(({ name: workspace, ledger }) =>
+    shareWaiting({ workspace, ledger, retries: metrics.retries }),
+  );
   return {
     config,
     logger,
@@ -124,7 +128,10 @@ export function composeReplica(
     async close() {
       webhooks?.stop();
       await vendor.stop();
-      await Promise.all([exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())]);
+      await Promise.all([
+        ...[exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())],
+        ...sharing.map((each) => each?.stop()),
+      ]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
     },
@@ -216,11 +223,10 @@ function prevoutSource(settings: NonNullable<WorkspaceConfig['prevouts']>): Prev
 
 /** What only the policy and the configuration together can get wrong. Throws POLICY_INVALID. */
 export function acceptPolicy(policy: CompiledPolicy, { ledger }: Pick<Config, 'ledger'>): void {
-  const limits = Object.values(policy.document.limits);
-  if (longestWindowMs(limits) > ledger.retention) {
+  if (longestWindowMs(policy.document) > ledger.retention) {
     throw new CountersignError(
       'POLICY_INVALID',
-      'the longest window of the policy is longer than ledger.retention',
+      'the longest window of the policy (of a limit, coolingOff or newDestinations) is longer than ledger.retention',
     );
   }
 }

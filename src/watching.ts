@@ -2,9 +2,8 @@
 import type { Logger } from 'pino';
 import type { Config } from './config/schema.js';
 import type { RecoveryObserver } from './core/fence.js';
-import { decidedUnder } from './core/fingerprint.js';
 import type { Ledger } from './core/ports.js';
-import { shownPath } from './endpoints.js';
+import { retriesOf, shownPath } from './endpoints.js';
 import type { Readiness } from './http/readiness.js';
 import { answersUntil, type KeySet, keySetsOf, verifiesUntil } from './key-life.js';
 import { certificateFiles, type KeyFile } from './telemetry/file-metrics.js';
@@ -16,7 +15,7 @@ export interface Watched {
   readonly config: Config;
   readonly workspaces: readonly {
     readonly name: string;
-    readonly ledger: Pick<Ledger, 'usage' | 'lookup' | 'upkeep' | 'witnesses'>;
+    readonly ledger: Pick<Ledger, 'usage' | 'upkeep' | 'witnesses'>;
   }[];
   readonly readiness: Readiness;
 }
@@ -25,7 +24,12 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
   metrics.built(VERSION);
   metrics.expect(
     config.workspaces.flatMap(({ name: workspace, cosigners }) =>
-      cosigners.map((cosigner) => ({ workspace, cosigner: cosigner.name, path: shownPath(cosigner) })),
+      cosigners.map((cosigner) => ({
+        workspace,
+        cosigner: cosigner.name,
+        path: shownPath(cosigner),
+        retries: retriesOf(cosigner),
+      })),
     ),
   );
   watchKeys(metrics, config);
@@ -38,12 +42,6 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
     metrics.onScrape(async () => metrics.checked(check, (await readiness.problemOf(check)) === undefined));
   for (const { name, ledger } of workspaces) {
     metrics.onScrape(() => metrics.limits.refresh(name, ledger));
-    metrics.onScrape(() =>
-      metrics.retries.refresh(name, async (askKey) => {
-        const found = await Promise.all(decidedUnder(askKey).map((key) => ledger.lookup(key)));
-        return found.some((decision) => decision !== undefined);
-      }),
-    );
     metrics.ledger.forgot(name, 0);
     metrics.onScrape(async () => {
       const { oldest } = await ledger.upkeep.kept();

@@ -13,6 +13,7 @@ import { activateLedgerCommand } from './ledger-activate.js';
 import { importCommand } from './ledger-import.js';
 import { rebuildCommand } from './ledger-rebuild.js';
 import { releaseCommand } from './ledger-release.js';
+import { mirrorCommand } from './mirror.js';
 import { policyCommand } from './policy.js';
 import { activateCommand } from './policy-activate.js';
 import { serveCommand } from './serve.js';
@@ -30,6 +31,7 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(upCommand())
     .addCommand(serveCommand())
     .addCommand(simulateCommand())
+    .addCommand(mirrorCommand())
     .addCommand(statusCommand())
     .addCommand(doctorCommand())
     .addCommand(freezeCommand())

@@ -13,6 +13,7 @@ import { withLedger } from './ledger.js';
 import { newestEvents } from './ledger-journal.js';
 import { type LimitFill, limitFills } from './limit-use.js';
 import { type OpenStatus, openLines, openStatus } from './open-lines.js';
+import { unreachableWaiting, type WaitingStatus, waitingLines, waitingStatus } from './status-waiting.js';
 
 interface StatusOptions {
   readonly config: string;
@@ -34,6 +35,8 @@ export interface WorkspaceStatus {
   readonly freezes: readonly (Freeze & { readonly inForce: boolean })[];
   readonly limits: readonly LimitFill[];
   readonly open?: OpenStatus;
+  /** What was told to come again. */
+  readonly waiting: WaitingStatus;
   /** What keeps replicas from deciding; empty when they decide. */
   readonly blocked: readonly string[];
   readonly warnings: readonly string[];
@@ -53,7 +56,7 @@ const SAMPLE = 1_000;
 export function statusCommand(): Command {
   return new Command('status')
     .description(
-      'one page: whether decisions are made and why not, the policy, the freezes in force, how full the limits are; exit code 1 when nothing is decided somewhere',
+      'one page: whether decisions are made and why not, the policy, the freezes in force, how full the limits are, what waits and why; exit code 1 when nothing is decided somewhere',
     )
     .requiredOption('--config <file>', 'configuration document')
     .option('--workspace <name>', 'this one alone; otherwise all')
@@ -82,7 +85,8 @@ export async function statusOf(config: string, workspace: string): Promise<Works
     return await withLedger({ config, workspace }, readStatus);
   } catch (error) {
     if (!(error instanceof CountersignError && error.code.startsWith('LEDGER_'))) throw error;
-    return { workspace, freezes: [], limits: [], blocked: [error.message], warnings: [] };
+    const waiting = unreachableWaiting(error.message);
+    return { workspace, freezes: [], limits: [], waiting, blocked: [error.message], warnings: [] };
   }
 }
 
@@ -101,6 +105,8 @@ async function readStatus(
   const open = await openStatus(ledger, workspace);
   const texts = (those: (problem: LedgerProblem) => boolean) =>
     problems.filter(those).map(({ text }) => text);
+  const blocked = [...texts(({ blocks }) => blocks), ...(problem === undefined ? [] : [problem])];
+  const writable = { nowMs: state.nowMs, isDeciding: problems.every(({ blocks }) => !blocks) };
   return {
     workspace: workspace.name,
     ledger: { identity: state.identity, kind: ledger.kind, sequence: state.sequence, nowMs: state.nowMs },
@@ -108,7 +114,8 @@ async function readStatus(
     freezes: state.freezes.map((freeze) => ({ ...freeze, inForce: !hasExpired(freeze, state.nowMs) })),
     limits,
     ...(open && { open }),
-    blocked: [...texts(({ blocks }) => blocks), ...(problem === undefined ? [] : [problem])],
+    waiting: await waitingStatus(ledger, workspace, writable),
+    blocked,
     warnings: [...unauthenticatedWarnings({ workspaces: [workspace] }), ...texts(({ blocks }) => !blocks)],
   };
 }
@@ -161,6 +168,7 @@ function pageText(page: WorkspaceStatus): readonly string[] {
     ...openLines(page.open, ledger?.nowMs ?? 0),
     `freezes     ${inForce.length === 0 ? 'none in force' : `${inForce.length} in force`}`,
     ...freezes.flatMap((freeze) => describeFreeze(freeze, ledger?.nowMs ?? 0).map((line) => `  ${line}`)),
+    ...waitingLines(page.waiting, ledger?.nowMs),
     ...warnings.map((warning) => `warning     ${warning}`),
   ];
 }

@@ -7,6 +7,7 @@ import {
   type FileSchema,
   instant,
   MAX_DEADLINE_MS,
+  MS_PER_UNIT,
   name,
   networks,
   path,
@@ -105,6 +106,9 @@ function fireblocksSchema(file: FileSchema) {
         'False for a co-signer that does not know `RETRY`: it is kept waiting up to 25s, then the connection is closed ' +
           'without an answer.',
       ),
+    retries: retriesSchema()
+      .optional()
+      .describe('How long it goes on asking after `RETRY`, as the vendor’s support has set it for you.'),
     deadline: deadline.optional().describe('Instead of the general `deadline`.'),
     callbackUrl: z
       .url({ protocol: /^https?$/, error: 'must be http://… or https://…' })
@@ -117,6 +121,27 @@ function fireblocksSchema(file: FileSchema) {
       ),
   });
   return fields.superRefine(requireOfMode).transform((given) => ofMode(given));
+}
+
+/** What the vendor's support can set: https://developers.fireblocks.com/reference/response-object */
+function retriesSchema() {
+  const { s, h } = MS_PER_UNIT;
+  return z
+    .strictObject({
+      interval: duration
+        .refine((ms) => ms >= 30 * s && ms <= h, 'must be between 30s and 1h')
+        .prefault('3m')
+        .describe('Between two asks; 30s to 1h.'),
+      attempts: z.int().min(1).max(5_760).default(20).describe('How often in all, the first time included.'),
+      total: duration
+        .refine((ms) => ms >= 30 * s && ms <= 48 * h, 'must be between 30s and 48h')
+        .prefault('60m')
+        .describe('From the first ask to the last; at most 48h. It ends with this or with `attempts`.'),
+    })
+    .refine(({ interval, total }) => interval <= total, {
+      path: ['interval'],
+      message: 'must not be longer than total',
+    });
 }
 
 /** 22 characters of base64url, or 32 hex digits with room to spare, are 128 bits. */

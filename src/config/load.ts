@@ -111,8 +111,13 @@ function isToldByKey(cosigner: CosignerConfig): boolean {
   return cosigner.protocol === 'fireblocks' && cosigner.mode === 'jwt';
 }
 
-function ambiguities({ signers, ...cosigner }: FireblocksConfig): Problem[] {
+function ambiguities({ signers, retries, retrySupported, ...cosigner }: FireblocksConfig): Problem[] {
   const problems: Problem[] = [];
+  if (retries !== undefined && !retrySupported)
+    problems.push({
+      path: ['retries'],
+      message: 'says how it asks again, and retrySupported: false that it does not',
+    });
   const listed = signers?.map((signer) => signer.id);
   if (new Set(listed).size !== (listed?.length ?? 0))
     problems.push({ path: ['signers'], message: 'lists a signer twice' });

@@ -10,11 +10,13 @@ import type {
 import type { Exports } from './export.js';
 import type { CommitObserver, Fence, LedgerProblem, Witnesses } from './fence.js';
 import type { JournalEvent } from './journal.js';
+import type { CoolingOff, Moment, MomentEntry } from './moments.js';
 import type { AssetSettings } from './policy/verification.js';
 import type { Releases } from './release.js';
 import type { Reports } from './report.js';
 import type { RawTransaction, SignRequest, TransactionRequest } from './request.js';
 import type { Upkeep } from './upkeep.js';
+import type { Boards } from './waiting.js';
 
 export type { JournalEvent } from './journal.js';
 export { type Clock, DEADLINE_PASSED, type Deadline } from './time.js';
@@ -172,6 +174,8 @@ export interface Proposal {
   readonly frozen: boolean;
   readonly charges: readonly Charge[];
   readonly facts: readonly LedgerFact[];
+  readonly moments: readonly Moment[];
+  readonly coolingOff?: CoolingOff;
   /** What the journal keeps beside the decision; JSON text, no secrets, no raw bytes. */
   readonly journal: string;
 }
@@ -268,7 +272,7 @@ export interface Activation {
  * The shared memory. Every method rejects with a CountersignError whose code is one of the LEDGER_* codes or
  * CLOCK_SKEW when nothing can be said; a rejected commit may or may not have been recorded, and repeating it is safe.
  */
-export interface Ledger extends Releases, Reports {
+export interface Ledger extends Releases, Reports, Boards {
   readonly kind: 'redis' | 'embedded';
   /** Writes the identity of a new ledger, once. LEDGER_EXISTS when there is one. */
   init(): Promise<{ readonly identity: string }>;
@@ -277,7 +281,7 @@ export interface Ledger extends Releases, Reports {
   /** The one atomic step: decide once, check and charge every limit, record, append to the journal. */
   commit(proposal: Proposal, observer?: CommitObserver): Promise<CommitReply>;
   /** Adds entries to counters that no active policy charges yet, as an event. Repeating an entry changes no counter. */
-  fill(entries: readonly CounterEntry[]): Promise<void>;
+  fill(entries: readonly CounterEntry[], moments?: readonly MomentEntry[]): Promise<void>;
   /** Switches all replicas at one point of the log. CONCURRENT_CHANGE when the log moved past expectedSequence. */
   activate(activation: Activation): Promise<{ readonly sequence: number }>;
   freeze(freeze: Omit<Freeze, 'sequence'>): Promise<{ readonly sequence: number }>;

@@ -214,7 +214,7 @@ export class Answering {
   }
 
   #pathUnknown(path: string): OutboundMessage {
-    this.parts.metrics.pathUnknown();
+    this.parts.metrics.refusals.pathUnknown();
     this.parts.logger.warn({ path: path.slice(0, 200) }, 'no co-signer is configured for this path');
     return plain(404);
   }
@@ -235,8 +235,8 @@ export class Answering {
   ): void {
     const path = endpoint?.shownAs ?? '';
     const { code, problem } = refused;
-    if (code === 'PATH_UNKNOWN') this.parts.metrics.pathUnknown();
-    else this.parts.metrics.refused(path, refused);
+    if (code === 'PATH_UNKNOWN') this.parts.metrics.refusals.pathUnknown();
+    else this.parts.metrics.refusals.refused(path, refused);
     this.parts.logger.warn({ path, code, problem, traceId: trail?.traceId }, 'message refused');
   }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 import { loadConfig } from '../../src/config/load.js';
+import { retriesOf } from '../../src/endpoints.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -59,6 +60,7 @@ test('defaults are the safe ones, and file names are relative to the document', 
   if (cosigner?.protocol !== 'fireblocks' || cosigner.mode !== 'jwt')
     throw new Error('it is of another protocol');
   expect(cosigner.retrySupported).toBe(true);
+  expect(retriesOf(cosigner)).toEqual({ intervalMs: 180_000, attempts: 20, totalMs: 3_600_000 });
   expect(cosigner.signers?.map(({ stages }) => stages)).toEqual([['signing'], ['approval']]);
   expect(cosigner.answerKey.file).toBe(join(folder, 'keys/answer.pem'));
   expect(config.operators[0]?.publicKeyFile).toBe(join(folder, 'keys/alice.pub.pem'));
@@ -182,6 +184,35 @@ describe('what a person sees when the document is wrong', () => {
     ['a key twice', `${GOOD}ops: { port: 1 }\n`, 'config.yaml:20: Map keys must be unique'],
     ['no YAML', 'http: [', 'config.yaml:1: '],
     ['an alias bomb', `${GOOD}logging: &a [*a]\n`, 'config.yaml:'],
+    [
+      'an interval that the vendor does not have',
+      line(GOOD, 'path: /fireblocks', 'path: /fireblocks\n        retries: { interval: 20s }'),
+      'cosigners[0].retries.interval: must be between 30s and 1h',
+    ],
+    [
+      'a longer total than the vendor has',
+      line(GOOD, 'path: /fireblocks', 'path: /fireblocks\n        retries: { total: 49h }'),
+      'cosigners[0].retries.total: must be between 30s and 48h',
+    ],
+    [
+      'an interval that is longer than the total',
+      line(GOOD, 'path: /fireblocks', 'path: /fireblocks\n        retries: { interval: 1h, total: 30m }'),
+      'cosigners[0].retries.interval: must not be longer than total',
+    ],
+    [
+      'no attempt',
+      line(GOOD, 'path: /fireblocks', 'path: /fireblocks\n        retries: { attempts: 0 }'),
+      'cosigners[0].retries.attempts: Too small',
+    ],
+    [
+      'retries of a co-signer that does not ask again',
+      line(
+        GOOD,
+        'path: /fireblocks',
+        'path: /fireblocks\n        retrySupported: false\n        retries: { attempts: 2 }',
+      ),
+      'cosigners[0].retries: says how it asks again, and retrySupported: false that it does not',
+    ],
     ['an empty document', '', 'config.yaml:1: Invalid input: expected object, received null'],
   ])('%s', (_, text, message) => {
     expect(problemOf(text)).toContain(message);

@@ -166,6 +166,8 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     'Watch the share of `reject` and new values of `reason`: see the reason codes in operations.md.',
   countersign_repeated_answers_total:
     'Normal after retries and fail-over of co-signers. A steady rise means that answers arrive late.',
+  countersign_config_changes_total:
+    '`CountersignControlChange` at the first one of policy, users, quorum, devices, one-time addresses or of an unknown type.',
   countersign_conflicts_total: '`CountersignConflict` at the first one: the same id came with other content.',
   countersign_undecided_total:
     '`CountersignNotDeciding`, `CountersignUndecided`: the vendor’s retries run out (Fireblocks: 20 times, 3 minutes apart).',
@@ -189,11 +191,16 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
   countersign_shadow_limit_exceeded_total:
     'Before a shadow rule is enforced: how often its limits would have refused.',
   countersign_retries_outstanding:
-    'What waits for the vendor’s next ask. Each replica knows the asks it was sent: the truth lies between `max` and `sum`.',
-  countersign_retry_oldest_seconds:
-    '`CountersignRetriesRunningOut` by `max` over replicas: at about 3,600 the vendor gives up.',
-  countersign_retries_given_up_total: 'Those transactions have failed. Several replicas may count one.',
-  countersign_retries_forgotten_total: 'Above 0 the two figures of retries are too low.',
+    'What waits for the vendor’s next ask, by `max` over replicas: each knows what all posted. `countersign status` lists them.',
+  countersign_retry_oldest_seconds: 'For dashboards, by `max` over replicas.',
+  countersign_retry_budget_ratio:
+    '`CountersignRetriesRunningOut` and `CountersignPolicyRetriesWaiting` below one half, by `min` over replicas. The schedule is `retries` of the co-signer.',
+  countersign_retry_budget_seconds: 'How soon somebody must have mended it, by `min` over replicas.',
+  countersign_retries_given_up_total:
+    '`CountersignRetriesGivenUp`: those transactions have failed. `sum` over replicas counts each once.',
+  countersign_retries_forgotten_total: 'Above 0 the figures of retries are too low.',
+  countersign_retry_board_failures_total:
+    'Rises while the ledger is away or fenced: `countersign status` then lacks the newest, and each replica’s figures are of its own asks.',
   countersign_ledger_duration_seconds:
     '`CountersignLedgerSlow` by the 99th percentile of `commit`: the disk of Redis.',
   countersign_ledger_errors_total: 'By `code`: `LEDGER_UNAVAILABLE` is network, password or TLS.',
@@ -342,6 +349,8 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
   RULE_RETRIES: 'Nothing: the policy says so. Mind how long the vendor goes on asking.',
   LIMIT_FULL_RETRY: 'Nothing, or raise the limit: room comes back as the window passes.',
   FREEZE_RETRIES: '`countersign status` shows which, whose and why; `countersign unfreeze` lifts it.',
+  COOLING_OFF_RETRIES:
+    'Nothing, or ask anew later: `coolingOff` of the policy says for how long a destination waits after its whitelisting was approved here.',
   EVIDENCE_UNAVAILABLE: 'Bring the source named in the log back.',
   OVERLOADED: 'Add replicas.',
   INTERNAL:
@@ -372,6 +381,8 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
   VAULT_UNKNOWN:
     'The message does not show the whole new vault. Let people vote on it, or compare a captured message with the page of the protocol.',
   DEVICE_SUFFICES: 'Raise the threshold, or give no device that much weight.',
+  COOLING_OFF:
+    'Intended by `coolingOff` of the policy: the destination was whitelisted here a short while ago. Once its time has passed the transaction can be made anew.',
   REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',
   RELEASED_BEFORE:
     '**Investigate**: somebody asks for a signature of a transaction that was said to be over. What it had charged was given back.',

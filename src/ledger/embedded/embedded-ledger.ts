@@ -1,12 +1,13 @@
 /** The shared memory of one machine: a SQLite file that its processes share, behind the same port as Redis. */
 import { assert } from '../../core/errors.js';
 import type { Ledger } from '../../core/ports.js';
+import type { Board } from '../../core/waiting.js';
 import {
-  checkEntry,
   checkProposal,
   checkRelease,
   checkReport,
   checkWorkspace,
+  fillSteps,
   MAX_EVENTS,
 } from '../proposal.js';
 import type { Request } from './call.js';
@@ -23,17 +24,15 @@ export interface EmbeddedLedgerSettings {
 
 const BUSY_TIMEOUT_MS = 5000;
 
-/** Entries one transaction fills in. */
-const FILL_CHUNK = 1000;
-
 /** What a method of the store returns: the thread passes it on as it is. */
-type Outcome<Method extends Request['method']> = ReturnType<EmbeddedStore[Method]>;
+type Outcome<Method extends Request['method'] & keyof EmbeddedStore> = ReturnType<EmbeddedStore[Method]>;
 
 export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
   checkWorkspace(settings.workspace);
   const thread = new StoreThread({ busyTimeoutMs: BUSY_TIMEOUT_MS, ...settings });
-  const call = <Method extends Request['method']>(request: Request & { readonly method: Method }) =>
-    thread.call(request) as Promise<Outcome<Method>>;
+  const call = <Method extends Request['method'] & keyof EmbeddedStore>(
+    request: Request & { readonly method: Method },
+  ) => thread.call(request) as Promise<Outcome<Method>>;
   return {
     kind: 'embedded',
     init: () => call({ method: 'init' }),
@@ -42,11 +41,8 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       checkProposal(proposal);
       return call({ method: 'commit', proposal });
     },
-    async fill(entries) {
-      for (const entry of entries) checkEntry(entry);
-      for (let start = 0; start < entries.length; start += FILL_CHUNK) {
-        await call({ method: 'fill', entries: entries.slice(start, start + FILL_CHUNK) });
-      }
+    async fill(entries, moments = []) {
+      for (const step of fillSteps(entries, moments)) await call({ method: 'fill', step });
     },
     activate: (activation) => call({ method: 'activate', activation }),
     freeze: (freeze) => call({ method: 'freeze', freeze }),
@@ -74,6 +70,12 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       trim: (order) => call({ method: 'trim', order }),
       // A file has one epoch.
       sweep: async () => 0,
+    },
+    waiting: {
+      post: async (replica, sightings) =>
+        void (await thread.call({ method: 'postWaiting', replica, sightings })),
+      list: () => thread.call({ method: 'listWaiting' }) as Promise<Board>,
+      remove: (askKeys) => thread.call({ method: 'removeWaiting', askKeys }) as Promise<readonly string[]>,
     },
     usage: (counters) => call({ method: 'usage', counters }),
     lookup: (askKey) => call({ method: 'lookup', askKey }),

@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS fates (
 CREATE TABLE IF NOT EXISTS facts (
   workspace TEXT, fact TEXT, value TEXT NOT NULL, PRIMARY KEY (workspace, fact)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS moments (
+  workspace TEXT, moment TEXT, since INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (workspace, moment)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS freezes (
   workspace TEXT, id TEXT, sequence INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (workspace, id)
 ) STRICT, WITHOUT ROWID;
@@ -52,6 +55,14 @@ CREATE TABLE IF NOT EXISTS totals (
 CREATE TABLE IF NOT EXISTS entries (
   workspace TEXT, counter TEXT, holder TEXT, at INTEGER NOT NULL, amount TEXT NOT NULL,
   PRIMARY KEY (workspace, counter, holder)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS boards (
+  workspace TEXT PRIMARY KEY, at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS waiting (
+  workspace TEXT, ask TEXT, replica TEXT, about TEXT NOT NULL,
+  first INTEGER NOT NULL, last INTEGER NOT NULL, deliveries INTEGER NOT NULL,
+  PRIMARY KEY (workspace, ask, replica)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entries_by_time ON entries (workspace, counter, at);
 `;
