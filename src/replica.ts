@@ -27,7 +27,7 @@ import { createLocks, singleFlight } from './locks/locks.js';
 import { Rekeying } from './rekeying.js';
 import { type Settler, settlerOf } from './settling.js';
 import { Metrics } from './telemetry/metrics.js';
-import { startVendor } from './vendor.js';
+import { openVendor } from './vendor.js';
 import { shareWaiting } from './waiting.js';
 import { recoveryObserver, watch } from './watching.js';
 import { openWebhooks, type Webhooks } from './webhooks.js';
@@ -91,7 +91,7 @@ export function composeReplica(
     ...(webhooks?.checks ?? []),
   ]);
   watch(metrics, { config, workspaces, readiness });
-  const vendor = startVendor(config, workspaces, { metrics, logger, alone });
+  const vendor = openVendor(config, workspaces, { metrics, logger, alone, inForce: () => rekeying.inForce });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const keeping = startKeeping(config.audit, { metrics, logger });
   const janitors = workspaces.map(({ name, ledger, ports: { clock } }) =>
@@ -112,6 +112,8 @@ export function composeReplica(
     ...(keeping.keep && { keep: keeping.keep }),
     noted: vendor.noted,
   });
+  const rekeying = new Rekeying(config, { answering, metrics, logger, chainsOf: chainsByName, warnings });
+  vendor.start();
   const sharing = workspaces.map(({ name: workspace, ledger }) =>
     shareWaiting({ workspace, ledger, retries: metrics.retries }),
   );
@@ -120,7 +122,7 @@ export function composeReplica(
     logger,
     metrics,
     answering,
-    rekeying: new Rekeying(config, { answering, metrics, logger, chainsOf: chainsByName, warnings }),
+    rekeying,
     readiness,
     ...(webhooks && { webhooks }),
     async close() {
