@@ -24,6 +24,7 @@ import {
 } from './ledger/index.js';
 import { observed } from './ledger/observed.js';
 import { createLocks, singleFlight } from './locks/locks.js';
+import { Rekeying } from './rekeying.js';
 import { Metrics } from './telemetry/metrics.js';
 import { shareWaiting } from './waiting.js';
 import { recoveryObserver, watch } from './watching.js';
@@ -34,6 +35,8 @@ export interface Replica {
   readonly metrics: Metrics;
   readonly answering: Answering;
   readonly readiness: Readiness;
+  /** Takes keys that change while it runs. */
+  readonly rekeying: Rekeying;
   close(): Promise<void>;
 }
 
@@ -63,7 +66,7 @@ export function openReplica(config: Config, outlets: Outlets): Replica {
 /** A replica with keys that the caller vouches for. */
 export function composeReplica(
   config: Config,
-  { operators, paths }: Pick<ReplicaKeys, 'operators' | 'paths'>,
+  { operators, paths, warnings = [] }: Pick<ReplicaKeys, 'operators' | 'paths'> & Partial<ReplicaKeys>,
   { logger, tracer }: Outlets,
 ): Replica {
   const metrics = new Metrics();
@@ -86,19 +89,22 @@ export function composeReplica(
   const sharing = workspaces.map(({ name: workspace, ledger }) =>
     shareWaiting({ workspace, ledger, retries: metrics.retries }),
   );
+  const chainsByName = (name: string): Chains => chainsIn(workspaces, name);
+  const answering = new Answering({
+    endpoints: endpointsOf(config, paths, chainsByName),
+    workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
+    timing: timingOf(config),
+    metrics,
+    logger,
+    tracer,
+    ...(keeping.keep && { keep: keeping.keep }),
+  });
   return {
     config,
     logger,
     metrics,
-    answering: new Answering({
-      endpoints: endpointsOf(config, paths, (name) => chainsIn(workspaces, name)),
-      workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
-      timing: timingOf(config),
-      metrics,
-      logger,
-      tracer,
-      ...(keeping.keep && { keep: keeping.keep }),
-    }),
+    answering,
+    rekeying: new Rekeying(config, { answering, metrics, logger, chainsOf: chainsByName, warnings }),
     readiness,
     async close() {
       await Promise.all([

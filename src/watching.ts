@@ -5,7 +5,9 @@ import type { RecoveryObserver } from './core/fence.js';
 import type { Ledger } from './core/ports.js';
 import { retriesOf, shownPath } from './endpoints.js';
 import type { Readiness } from './http/readiness.js';
+import { answersUntil, type KeySet, keySetsOf, verifiesUntil } from './key-life.js';
 import { certificateFiles, type KeyFile } from './telemetry/file-metrics.js';
+import type { KeyLife } from './telemetry/key-metrics.js';
 import type { Metrics } from './telemetry/metrics.js';
 import { VERSION } from './version.js';
 
@@ -30,7 +32,12 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
       })),
     ),
   );
-  metrics.files.expect(certificateFiles({ http: config.http, ledger: config.ledger }), keyFiles(config));
+  watchKeys(metrics, config);
+  for (const { name: workspace, cosigners } of config.workspaces)
+    for (const cosigner of cosigners) {
+      if (cosigner.protocol === 'fireblocks')
+        metrics.channels.expect({ workspace, cosigner: cosigner.name }, cosigner.mode === 'jwt');
+    }
   for (const check of readiness.names)
     metrics.onScrape(async () => metrics.checked(check, (await readiness.problemOf(check)) === undefined));
   for (const { name, ledger } of workspaces) {
@@ -50,19 +57,31 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
   }
 }
 
-function keyFiles({ workspaces }: Config): readonly KeyFile[] {
-  return workspaces.flatMap(({ name: workspace, cosigners }) =>
-    cosigners.flatMap((cosigner) => {
-      const isVirtual = cosigner.protocol === 'iofinnet';
-      const asking = isVirtual ? (cosigner.requestKeys ?? []) : cosigner.publicKeys;
-      const answering = isVirtual ? [] : cosigner.answerKeys;
-      const of = { workspace, cosigner: cosigner.name };
-      return [
-        ...asking.map(({ file }) => ({ ...of, use: 'cosigner' as const, file })),
-        ...[cosigner.answerKey, ...answering].map(({ file }) => ({ ...of, use: 'answer' as const, file })),
-      ];
-    }),
+/** Again whenever other keys are in force. */
+export function watchKeys(metrics: Metrics, { http, ledger, workspaces }: Config): void {
+  const sets = keySetsOf({ workspaces });
+  metrics.files.expect(certificateFiles({ http, ledger }), sets.flatMap(keyFilesOf));
+  metrics.keys.expect(
+    sets.flatMap((set): readonly KeyLife[] => [
+      { ...ownerOf(set), use: 'cosigner', validUntil: (nowMs) => verifiesUntil(set, nowMs) },
+      { ...ownerOf(set), use: 'answer', validUntil: (nowMs) => answersUntil(set, nowMs) },
+    ]),
   );
+}
+
+function keyFilesOf(set: KeySet): readonly KeyFile[] {
+  return [
+    ...set.asking.map(({ file }) => ({ ...ownerOf(set), use: 'cosigner' as const, file })),
+    ...[set.otherwise, ...set.answering].map(({ file }) => ({
+      ...ownerOf(set),
+      use: 'answer' as const,
+      file,
+    })),
+  ];
+}
+
+function ownerOf({ workspace, cosigner }: KeySet): Pick<KeyFile, 'workspace' | 'cosigner'> {
+  return { workspace, cosigner };
 }
 
 /** Between two lines about one step of a recovery. */

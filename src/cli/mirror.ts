@@ -135,9 +135,7 @@ function hear({ workspaces }: Config): readonly Ear[] {
           say(`${cosigner.name} is left out: it does not speak Fireblocks.`);
           return [];
         }
-        const { name, path, signers, publicKeys } = cosigner;
-        const publicKeyFiles = publicKeys.map(({ file }) => file);
-        return [{ name, workspace, path, publicKeyFiles, ...(signers === undefined ? {} : { signers }) }];
+        return [{ ...cosigner, workspace }];
       }),
     ),
   );

@@ -4,6 +4,8 @@ import { AppModule, OpsModule } from '../app.module.js';
 import { loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { startAskServer, startOpsServer } from '../http/servers.js';
+import { ServerTls } from '../http/tls.js';
+import { Reloading } from '../reloading.js';
 import { openReplica } from '../replica.js';
 import { createLogger, type Logger } from '../telemetry/logging.js';
 import { openTracing, type Tracing } from '../telemetry/tracing.js';
@@ -31,8 +33,12 @@ export function serveCommand(): Command {
 async function serve(options: ServeOptions): Promise<void> {
   const config = loadConfig(options.config);
   const logger = createLogger(config.logging.level, options.replica);
+  const reloadWhenTold = hangUps();
   const tracing = await tracingOf(config, logger, options.replica);
+  const tls = config.http.tls === undefined ? undefined : new ServerTls('http.tls', config.http.tls);
+  for (const warning of tls?.warnings ?? []) logger.warn(warning);
   const replica = openReplica(config, { logger, tracer: tracing?.tracer });
+  if (tls !== undefined) replica.metrics.files.serves(tls.name, () => tls.certificate);
   const ops = await startOpsServer(OpsModule.of(replica), {
     host: config.ops.host,
     port: options.opsPort ?? config.ops.port,
@@ -42,11 +48,17 @@ async function serve(options: ServeOptions): Promise<void> {
     port: options.httpPort ?? config.http.port,
     bodyLimitBytes: config.http.bodyLimit,
     trustedProxies: config.http.trustedProxies,
-    tls: config.http.tls,
+    tls,
   });
+  const reloading = new Reloading({ logger, metrics: replica.metrics.reloads });
+  reloading.add(replica.rekeying.part(options.config));
+  if (tls !== undefined) reloading.add(tls);
+  reloading.start();
+  reloadWhenTold(() => reloading.now());
   logger.info({ http: ask.port, ops: ops.port, ledger: config.ledger.kind }, 'replica listens');
   stopWhenTold(async () => {
     logger.info('draining');
+    await reloading.stop();
     await ask.app.close();
     await ops.app.close();
     await replica.close();
@@ -64,6 +76,20 @@ async function tracingOf(
 ): Promise<Tracing | undefined> {
   if (tracing === undefined) return undefined;
   return openTracing({ endpoint: tracing.endpoint, version: VERSION, replica, logger });
+}
+
+/** SIGHUP takes changed files. One that comes while the replica starts does not end it, and is not lost. */
+function hangUps(): (reload: () => Promise<void>) => void {
+  let reload: (() => Promise<void>) | undefined;
+  let asked = false;
+  process.on('SIGHUP', () => {
+    asked = true;
+    void reload?.();
+  });
+  return (ready) => {
+    reload = ready;
+    if (asked) void ready();
+  };
 }
 
 /** SIGTERM, SIGINT, or the end of the `up` that started us: finish what is in flight, exit 0. */

@@ -1,6 +1,6 @@
 /** `countersign status`: what a person wants to know at three in the morning, on one page. */
 import { Command } from 'commander';
-import { loadConfig } from '../config/load.js';
+import { loadConfig, unauthenticatedWarnings } from '../config/load.js';
 import type { Config, WorkspaceConfig } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
 import type { LedgerProblem } from '../core/fence.js';
@@ -112,7 +112,7 @@ async function readStatus(
     limits,
     waiting: await waitingStatus(ledger, workspace, writable),
     blocked,
-    warnings: texts(({ blocks }) => !blocks),
+    warnings: [...unauthenticatedWarnings({ workspaces: [workspace] }), ...texts(({ blocks }) => !blocks)],
   };
 }
 

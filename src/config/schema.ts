@@ -142,10 +142,31 @@ function httpSchema(file: FileSchema) {
         keyFile: file.describe('Its private key, PEM.'),
         clientCaFile: file
           .optional()
-          .describe('Only clients with a certificate of this authority may connect.'),
+          .describe('The authority that clients’ certificates are of, PEM. Without it none is asked for.'),
+        clientCertificates: z
+          .enum(['required', 'optional'])
+          .optional()
+          .describe(
+            'With `clientCaFile`; default `required`: only clients with such a certificate may connect. `optional`: ' +
+              'others may too, and co-signers that list `clientCertificates` still demand theirs.',
+          ),
+        minVersion: z
+          .enum(['TLSv1.2', 'TLSv1.3'])
+          .default('TLSv1.2')
+          .describe('Clients that speak older versions only are refused.'),
+        keepKey: z
+          .boolean()
+          .default(true)
+          .describe(
+            'A renewed certificate is taken only if its key is the one in use: co-signers that pin the key would refuse ' +
+              'another, and every transaction would fail. False where none does (the vendor’s options 1, 3, 5).',
+          ),
       })
       .optional()
-      .describe('Without it the port speaks plain HTTP: then a balancer in front ends TLS.'),
+      .describe(
+        'The files are looked at again while the replica runs, and new connections get the new certificate. Without ' +
+          'this section the port speaks plain HTTP: then a balancer in front ends TLS.',
+      ),
   });
 }
 
@@ -208,4 +229,8 @@ export type WorkspaceConfig = Config['workspaces'][number];
 export type RedisConfig = Extract<Config['ledger'], { kind: 'redis' }>['redis'];
 export type CosignerConfig = WorkspaceConfig['cosigners'][number];
 export type FireblocksConfig = Extract<CosignerConfig, { protocol: 'fireblocks' }>;
+/** The vendor's options 1, 4 and 5. */
+export type SignedFireblocksConfig = Extract<FireblocksConfig, { mode: 'jwt' }>;
+/** The vendor's options 2 and 3. */
+export type UnsignedFireblocksConfig = Extract<FireblocksConfig, { mode: 'json' }>;
 export type IofinnetConfig = Extract<CosignerConfig, { protocol: 'iofinnet' }>;

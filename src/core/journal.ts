@@ -15,6 +15,7 @@ export function journalText(request: Request, examination: Examination, evaluati
       cosigner: request.cosigner,
       signer: request.signer,
       requestId: request.requestId,
+      anonymous: request.anonymous,
       ...subjectOf(request),
     },
     facts: evaluation.facts,

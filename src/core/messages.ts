@@ -17,9 +17,17 @@ export interface InboundMessage {
 
 /**
  * What kind of stranger: no signed message at all (what scanners send); `alg: none` and the like; nothing that a configured
- * key or certificate vouches for; signed, but no request.
+ * key or certificate vouches for; signed by a key whose time is over, or has not come; signed, but no request; not from
+ * where, or not with the certificate, that it should.
  */
-export type UnauthenticatedReason = 'TOKEN' | 'HEADER' | 'SIGNATURE' | 'PAYLOAD';
+export type UnauthenticatedReason =
+  | 'TOKEN'
+  | 'HEADER'
+  | 'SIGNATURE'
+  | 'KEY_EXPIRED'
+  | 'KEY_NOT_YET'
+  | 'PAYLOAD'
+  | 'CALLER';
 
 export type Received =
   | { readonly kind: 'request'; readonly request: Request }

@@ -124,6 +124,7 @@ export interface Chains {
 
 // ── Protocols: what co-signers say ───────────────────────────────────────────────────────────────────────────
 
+export type { AnswerKeys, CosignerKeys, Signer, VoteKeys } from './keys.js';
 export type {
   InboundMessage,
   OutboundMessage,
@@ -131,37 +132,6 @@ export type {
   Received,
   UnauthenticatedReason,
 } from './messages.js';
-
-/** The public keys of the co-signers that share a path. Algorithms are pinned by the key, never by the message. */
-export interface CosignerKeys {
-  /**
-   * Whose key signed this compact JWS, and what; undefined when no configured key verifies it. There is more than one
-   * name when one machine serves several workspaces: the signer inside the message then tells them apart.
-   */
-  verify(
-    compactJws: string,
-  ): Promise<{ readonly cosigners: readonly string[]; readonly payload: Uint8Array } | undefined>;
-}
-
-/** The keys that answers are signed with. */
-export interface AnswerKeys {
-  /** A compact JWT with exactly these claims, by the key registered for this co-signer and signer. */
-  sign(
-    cosigner: string,
-    signer: string | undefined,
-    claims: Readonly<Record<string, string>>,
-  ): Promise<string>;
-}
-
-/** The keys that votes are signed with, byte for byte, where answers are no tokens. */
-export interface VoteKeys {
-  /** Ed25519 (RFC 8032) over the text's bytes. */
-  sign(cosigner: string, text: string): Promise<Uint8Array>;
-  /** A digest of the public half: whoever trusts this key takes its votes for his own. */
-  scopeOf(cosigner: string): string;
-  /** Whether one of the keys that the co-signer signs requests with made this signature. */
-  verify(cosigner: string, text: string, signature: Uint8Array): boolean;
-}
 
 // ── Ledger: the shared memory of one workspace ───────────────────────────────────────────────────────────────
 

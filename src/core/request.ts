@@ -29,6 +29,11 @@ interface RequestIdentity {
   readonly doubt?: Doubt;
   /** Present where nobody vouches for who asks. */
   readonly unsigned?: Unsigned;
+  /**
+   * Nobody vouches for who asks, about something that others ask about too, under the same ids (Fireblocks in plain JSON).
+   * A refusal then binds its own content only; an approval binds the ids for all. See commitAnonymous in decide.ts.
+   */
+  readonly anonymous?: true;
 }
 
 /**

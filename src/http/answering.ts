@@ -73,9 +73,13 @@ const REFUSALS = {
 } as const;
 
 export class Answering {
+  /** Replaced as a whole when keys change; a message that is on its way keeps the one that it came to. */
+  endpoints: readonly Endpoint[];
   #inFlight = 0;
 
-  constructor(private readonly parts: AnsweringParts) {}
+  constructor(private readonly parts: AnsweringParts) {
+    this.endpoints = parts.endpoints;
+  }
 
   /** Requests that are being decided now. */
   get inFlight(): number {
@@ -204,7 +208,7 @@ export class Answering {
   }
 
   #endpointOf(path: string): Endpoint | undefined {
-    return this.parts.endpoints.find((endpoint) => `${path}/`.startsWith(`${endpoint.path}/`));
+    return this.endpoints.find((endpoint) => `${path}/`.startsWith(`${endpoint.path}/`));
   }
 
   #pathUnknown(path: string): OutboundMessage {

@@ -10,9 +10,12 @@ import type { Request } from '../core/request.js';
 import type { RetrySchedule } from '../core/waiting.js';
 import { AuditMetrics } from './audit-metrics.js';
 import { ANSWER_BUCKETS, STEP_BUCKETS } from './buckets.js';
+import { ChannelMetrics } from './channel-metrics.js';
 import { FileMetrics } from './file-metrics.js';
+import { KeyMetrics } from './key-metrics.js';
 import { LedgerMetrics } from './ledger-metrics.js';
 import { LimitMetrics } from './limit-metrics.js';
+import { ReloadMetrics } from './reload-metrics.js';
 import { type Asker, RetryMetrics } from './retry-metrics.js';
 import type { Step } from './trail.js';
 
@@ -25,7 +28,10 @@ const REFUSALS = [
   ['UNAUTHENTICATED', 'TOKEN'],
   ['UNAUTHENTICATED', 'HEADER'],
   ['UNAUTHENTICATED', 'SIGNATURE'],
+  ['UNAUTHENTICATED', 'KEY_EXPIRED'],
+  ['UNAUTHENTICATED', 'KEY_NOT_YET'],
   ['UNAUTHENTICATED', 'PAYLOAD'],
+  ['UNAUTHENTICATED', 'CALLER'],
   ['REQUEST_MALFORMED', ''],
   ['BODY_TOO_LARGE', ''],
 ] as const;
@@ -63,7 +69,10 @@ export class Metrics {
   readonly limits = new LimitMetrics(this.registry);
   readonly retries = new RetryMetrics(this.registry);
   readonly files = new FileMetrics(this.registry);
+  readonly keys = new KeyMetrics(this.registry);
   readonly audit = new AuditMetrics(this.registry);
+  readonly channels = new ChannelMetrics(this.registry);
+  readonly reloads = new ReloadMetrics(this.registry);
 
   readonly #requests = new Counter({
     name: 'countersign_requests_total',
@@ -103,7 +112,7 @@ export class Metrics {
   });
   readonly #refused = new Counter({
     name: 'countersign_refused_messages_total',
-    help: 'Messages that never became a request: bad signatures, malformed or oversized bodies. TOKEN: not even the form of a signed message; HEADER: one that no co-signer writes; SIGNATURE: no configured key; PAYLOAD: a known key, and no request.',
+    help: 'Messages that never became a request: bad signatures, malformed or oversized bodies. TOKEN: not even the form of a signed message; HEADER: one that no co-signer writes; SIGNATURE: no configured key; KEY_EXPIRED, KEY_NOT_YET: a configured key outside its window; PAYLOAD: a known key, and no request; CALLER: from a network, or with a client certificate, that is not listed.',
     labelNames: ['path', 'code', 'reason'],
     registers: [this.registry],
   });

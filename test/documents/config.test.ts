@@ -57,12 +57,79 @@ test('defaults are the safe ones, and file names are relative to the document', 
   });
   expect(config.ledger).toMatchObject({ retention: 90 * 86_400_000, durability: { mode: 'fence' } });
   const [cosigner] = config.workspaces[0]?.cosigners ?? [];
-  if (cosigner?.protocol !== 'fireblocks') throw new Error('it is of another protocol');
+  if (cosigner?.protocol !== 'fireblocks' || cosigner.mode !== 'jwt')
+    throw new Error('it is of another protocol');
   expect(cosigner.retrySupported).toBe(true);
   expect(retriesOf(cosigner)).toEqual({ intervalMs: 180_000, attempts: 20, totalMs: 3_600_000 });
   expect(cosigner.signers?.map(({ stages }) => stages)).toEqual([['signing'], ['approval']]);
   expect(cosigner.answerKey.file).toBe(join(folder, 'keys/answer.pem'));
   expect(config.operators[0]?.publicKeyFile).toBe(join(folder, 'keys/alice.pub.pem'));
+});
+
+test('keys have a time, in any time zone, and one without is valid for ever', () => {
+  const text = GOOD.replace(
+    '[{ file: keys/a.pub.pem }]',
+    "[{ file: a.pem, notAfter: 2027-03-01T09:00:00+01:00 }, { file: b.pem, notBefore: '2027-03-01T07:30:00.5Z' }]",
+  ).replace(
+    'algorithm: RS256 }',
+    'algorithm: RS256 }\n        answerKeys: [{ file: c.pem, algorithm: ES256, notBefore: 2027-03-01T00:00:00Z }]',
+  );
+  const [cosigner] = load(text).workspaces[0]?.cosigners ?? [];
+  expect(cosigner).toMatchObject({
+    publicKeys: [
+      { file: join(folder, 'a.pem'), notAfter: Date.UTC(2027, 2, 1, 8) },
+      { file: join(folder, 'b.pem'), notBefore: Date.UTC(2027, 2, 1, 7, 30, 0, 500) },
+    ],
+    answerKeys: [{ file: join(folder, 'c.pem'), notBefore: Date.UTC(2027, 2, 1) }],
+  });
+});
+
+describe('what a person sees when the time of a key is wrong', () => {
+  const NO_INSTANT = 'notAfter: must be an instant such as 2026-12-01T09:00:00Z or 2026-12-01T10:00:00+01:00';
+  const key = (rest: string) => GOOD.replace('{ file: keys/a.pub.pem }', `{ file: a.pem, ${rest} }`);
+  const answers = (...keys: readonly string[]) =>
+    GOOD.replace(
+      'algorithm: RS256 }',
+      `algorithm: RS256 }\n        answerKeys: [${keys.map((each) => `{ file: b.pem, algorithm: RS256${each} }`).join(', ')}]`,
+    );
+  const TWO = 'two answer keys that begin at the same instant';
+  const AT = 'notBefore: 2027-01-01T00:00:00Z';
+  test.each<[string, string, string]>([
+    ['no offset', key('notAfter: 2027-03-01T09:00:00'), NO_INSTANT],
+    ['a day', key('notAfter: 2027-03-01'), NO_INSTANT],
+    ['no such day', key('notAfter: 2027-02-30T09:00:00Z'), NO_INSTANT],
+    ['no such hour', key('notAfter: 2027-02-03T25:00:00Z'), NO_INSTANT],
+    ['a number', key('notAfter: 1803801600'), NO_INSTANT],
+    ['a blank', key('notAfter: 2027-03-01 09:00:00Z'), NO_INSTANT],
+    [
+      'an end before the beginning',
+      key('notBefore: 2027-03-01T09:00:00+01:00, notAfter: 2027-03-01T08:00:00Z'),
+      'publicKeys[0].notAfter: must be later than notBefore: the key is never valid',
+    ],
+    [
+      'an end of an answer key before its beginning',
+      answers(`, ${AT}, notAfter: 2026-12-31T00:00:00Z`),
+      'answerKeys[0].notAfter: must be later than notBefore: the key is never valid',
+    ],
+    [
+      'two for one signer',
+      answers(', signers: [one]', ', signers: [two, one]'),
+      `gives the signer "one" ${TWO}`,
+    ],
+    [
+      'two at one instant in two time zones',
+      answers(`, signers: [one], ${AT}`, ', signers: [one], notBefore: 2027-01-01T01:00:00+01:00'),
+      `gives the signer "one" ${TWO}`,
+    ],
+    ['two for all', answers('', ''), `gives signers that none lists ${TWO}`],
+  ])('%s', (_, text, message) => {
+    expect(problemOf(text)).toContain(message);
+  });
+
+  test('two for one signer that begin at different instants are fine', () => {
+    const text = answers(', signers: [one]', `, signers: [one], ${AT}`, `, ${AT}`);
+    expect(problemOf(text)).toBe('no problem');
+  });
 });
 
 describe('what a person sees when the document is wrong', () => {

@@ -62,7 +62,7 @@ describe('the example configuration', () => {
   test('still loads with every optional section that it only shows as a comment', () => {
     const text = readFileSync(EXAMPLE, 'utf8');
     const uncommented = text.replace(
-      /^(\s*)# ((?: {2})?(?:audit|directory|checkpointKey|originals|tls|certificateFile|keyFile|clientCaFile|assetsFile|assetsSha256|prevouts|tracing):|- \{ file)/gm,
+      /^(\s*)# ((?: {2})?(?:audit|directory|checkpointKey|originals|tls|certificateFile|keyFile|clientCaFile|clientCertificates|minVersion|keepKey|networks|allowUnauthenticatedJson|assetsFile|assetsSha256|prevouts|tracing):|- \{ file)/gm,
       '$1$2',
     );
     const fields = new Set<string>();

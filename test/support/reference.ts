@@ -156,6 +156,10 @@ function defaultOf(schema: Schema, required: Field['required']): string {
 
 /** What to do about each metric; the rest is its own help text. */
 const METRIC_ADVICE: Readonly<Record<string, string>> = {
+  countersign_cosigner_unauthenticated:
+    '`CountersignCallersUnauthenticated`. Whoever calls from its networks is answered: prefer the options in which messages are signed.',
+  countersign_certificate_not_before_timestamp_seconds:
+    '`CountersignCertificateOld`: a certificate, and with `keepKey` its key, that nobody has renewed for two years.',
   countersign_requests_total:
     'Traffic by answer. A co-signer that falls silent has lost its handler or its network: `CountersignCosignerSilent`.',
   countersign_decisions_total:
@@ -168,7 +172,7 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
   countersign_unsigned_votes_total:
     '**Alert on any where the contract mode is not meant**: it is weaker than signed votes (docs/protocols/iofinnet.md).',
   countersign_refused_messages_total:
-    'After set-up it stands still. `SIGNATURE`: a key is not, or no longer, the configured one; `CountersignSignatureFailures` at a burst.',
+    'After set-up it stands still. `SIGNATURE`: a key is not the configured one; `KEY_EXPIRED`, `KEY_NOT_YET`: it is, but not now; `CountersignSignatureFailures` at a burst.',
   countersign_unknown_paths_total:
     'After set-up it stands still. A wrong callback URL, or a proxy that strips the path.',
   countersign_request_duration_seconds:
@@ -228,6 +232,14 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '`CountersignCertificateExpiring`. A replica reads its certificate when it starts: restart it after a renewal.',
   countersign_key_file_modified_timestamp_seconds:
     '`CountersignKeyOld`. A copied file looks younger than its key.',
+  countersign_reloads_total:
+    'After a rotation every replica has counted one more `ok`. The log line `reloaded` names the files.',
+  countersign_key_valid_until_timestamp_seconds:
+    '`CountersignKeyEnding`, then `CountersignKeyEndsNow`. `countersign keys show --config FILE` lists them all.',
+  countersign_restart_needed:
+    '`CountersignRestartNeeded`. The log line `needs a restart` names the fields; during an upgrade it is 1 for a moment.',
+  countersign_reload_failed:
+    '`CountersignReloadFailed`. The log line `not reloaded` says why; the replica would not start anew.',
   countersign_audit_lines_total: 'Sum over the replicas; events that two of them exported count twice.',
   countersign_audit_behind_events:
     '`CountersignAuditLagging`: what is not exported is not trimmed either, and the ledger grows.',
