@@ -25,9 +25,12 @@ import {
 import { observed } from './ledger/observed.js';
 import { createLocks, singleFlight } from './locks/locks.js';
 import { Rekeying } from './rekeying.js';
+import { type Settler, settlerOf } from './settling.js';
 import { Metrics } from './telemetry/metrics.js';
+import { startVendor } from './vendor.js';
 import { shareWaiting } from './waiting.js';
 import { recoveryObserver, watch } from './watching.js';
+import { openWebhooks, type Webhooks } from './webhooks.js';
 
 export interface Replica {
   readonly config: Config;
@@ -37,6 +40,8 @@ export interface Replica {
   readonly readiness: Readiness;
   /** Takes keys that change while it runs. */
   readonly rekeying: Rekeying;
+  /** Absent: none are received. */
+  readonly webhooks?: Webhooks;
   close(): Promise<void>;
 }
 
@@ -44,6 +49,8 @@ interface Workspace {
   readonly name: string;
   readonly ledger: Ledger;
   readonly ports: DecisionPorts;
+  /** For what vendors say became of its transactions. */
+  readonly settle: Settler;
 }
 
 /** Every key of a replica, checked. */
@@ -75,8 +82,16 @@ export function composeReplica(
   const workspaces = config.workspaces.map((workspace) =>
     openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
-  const readiness = new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics)));
+  const webhooks = openWebhooks(config, {
+    ...{ metrics, logger },
+    settlerOf: (name) => workspaceIn(workspaces, name).settle,
+  });
+  const readiness = new Readiness([
+    ...workspaces.flatMap((workspace) => readinessOf(workspace, metrics)),
+    ...(webhooks?.checks ?? []),
+  ]);
   watch(metrics, { config, workspaces, readiness });
+  const vendor = startVendor(config, workspaces, { metrics, logger, alone });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const keeping = startKeeping(config.audit, { metrics, logger });
   const janitors = workspaces.map(({ name, ledger, ports: { clock } }) =>
@@ -86,10 +101,7 @@ export function composeReplica(
     ),
   );
   for (const janitor of janitors) janitor.start();
-  const sharing = workspaces.map(({ name: workspace, ledger }) =>
-    shareWaiting({ workspace, ledger, retries: metrics.retries }),
-  );
-  const chainsByName = (name: string): Chains => chainsIn(workspaces, name);
+  const chainsByName = (name: string): Chains => workspaceIn(workspaces, name).ports.chains;
   const answering = new Answering({
     endpoints: endpointsOf(config, paths, chainsByName),
     workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
@@ -98,7 +110,11 @@ export function composeReplica(
     logger,
     tracer,
     ...(keeping.keep && { keep: keeping.keep }),
+    noted: vendor.noted,
   });
+  const sharing = workspaces.map(({ name: workspace, ledger }) =>
+    shareWaiting({ workspace, ledger, retries: metrics.retries }),
+  );
   return {
     config,
     logger,
@@ -106,7 +122,10 @@ export function composeReplica(
     answering,
     rekeying: new Rekeying(config, { answering, metrics, logger, chainsOf: chainsByName, warnings }),
     readiness,
+    ...(webhooks && { webhooks }),
     async close() {
+      webhooks?.stop();
+      await vendor.stop();
       await Promise.all([
         ...[exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())],
         ...sharing.map((each) => each?.stop()),
@@ -124,10 +143,10 @@ function janitorOf(
   return new Janitor({ ...settings, retentionMs: ledger.retention, demandsExport: audit !== undefined });
 }
 
-function chainsIn(workspaces: readonly Workspace[], name: string): Chains {
+function workspaceIn(workspaces: readonly Workspace[], name: string): Workspace {
   const workspace = workspaces.find((each) => each.name === name);
-  assert(workspace !== undefined, 'a co-signer of an unknown workspace');
-  return workspace.ports.chains;
+  assert(workspace !== undefined, 'something of an unknown workspace');
+  return workspace;
 }
 
 function openWorkspace(
@@ -164,14 +183,18 @@ function openWorkspace(
       );
     },
   });
+  const clock = { now: Date.now };
+  const { otherSigners } = workspace;
+  const retentionMs = config.ledger.retention;
   return {
     name,
     ledger,
+    settle: settlerOf({ workspace: name, ledger, retentionMs, otherSigners, clock, metrics, logger }),
     ports: {
       chains,
       ledger,
       rulebook,
-      clock: { now: Date.now },
+      clock,
       observer: observerOf(name, metrics, logger),
     },
   };
@@ -198,11 +221,10 @@ function prevoutSource(settings: NonNullable<WorkspaceConfig['prevouts']>): Prev
 
 /** What only the policy and the configuration together can get wrong. Throws POLICY_INVALID. */
 export function acceptPolicy(policy: CompiledPolicy, { ledger }: Pick<Config, 'ledger'>): void {
-  const limits = Object.values(policy.document.limits);
-  if (longestWindowMs(limits) > ledger.retention) {
+  if (longestWindowMs(policy.document) > ledger.retention) {
     throw new CountersignError(
       'POLICY_INVALID',
-      'the longest window of the policy is longer than ledger.retention',
+      'the longest window of the policy (of a limit, coolingOff or newDestinations) is longer than ledger.retention',
     );
   }
 }

@@ -3,6 +3,7 @@
  * all have seen, and takes off what was decided or given up. No request waits for it, and no decision reads it.
  */
 import type { Decision } from './core/decision.js';
+import { decidedUnder } from './core/fingerprint.js';
 import type { Ledger } from './core/ports.js';
 import { deliveriesOf, isGivenUp, MAX_BOARD, type WaitingAsk } from './core/waiting.js';
 import type { RetryMetrics } from './telemetry/retry-metrics.js';
@@ -102,7 +103,8 @@ type Fate = 'decided' | 'given up' | 'waits';
 
 async function fateOf(ask: WaitingAsk, parts: SharingParts, nowMs: number): Promise<Fate> {
   const { workspace, ledger, retries } = parts;
-  if (ends(await ledger.lookup(ask.askKey), ask)) return 'decided';
+  const found = await Promise.all(decidedUnder(ask.askKey).map((askKey) => ledger.lookup(askKey)));
+  if (found.some((decision) => ends(decision, ask))) return 'decided';
   const schedule = retries.scheduleOf({ workspace, cosigner: ask.about.cosigner });
   return schedule !== undefined && isGivenUp(deliveriesOf(ask), schedule, nowMs) ? 'given up' : 'waits';
 }

@@ -58,9 +58,9 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
 }
 
 /** Again whenever other keys are in force. */
-export function watchKeys(metrics: Metrics, { http, ledger, workspaces }: Config): void {
+export function watchKeys(metrics: Metrics, { http, webhooks, ledger, workspaces }: Config): void {
   const sets = keySetsOf({ workspaces });
-  metrics.files.expect(certificateFiles({ http, ledger }), sets.flatMap(keyFilesOf));
+  metrics.files.expect(certificateFiles({ http, webhooks, ledger }), sets.flatMap(keyFilesOf));
   metrics.keys.expect(
     sets.flatMap((set): readonly KeyLife[] => [
       { ...ownerOf(set), use: 'cosigner', validUntil: (nowMs) => verifiesUntil(set, nowMs) },

@@ -137,6 +137,7 @@ function overtaken(cause: unknown): CountersignError {
 /** Fills the counters of new limits from the journal, from where the last round ended. */
 class Filling {
   readonly counts: Record<string, number> = {};
+  readonly #paid = new Map<string, number>();
   #covered = 0;
 
   constructor(
@@ -149,7 +150,7 @@ class Filling {
   async catchUp(): Promise<number> {
     const { ledger, startEmpty } = this.request;
     const fresh = this.plan.fresh.filter((limit) => !startEmpty.includes(limit));
-    if (fresh.length === 0) return (await ledger.state()).sequence;
+    if (fresh.length === 0 && !this.#remembersPayments()) return (await ledger.state()).sequence;
     for (;;) {
       const events = await ledger.events(this.#covered, PAGE);
       await this.#refuseForgotten(fresh);
@@ -158,6 +159,11 @@ class Filling {
       // Filling is an event too, and others may have come before it.
       if (filled === 0 && events.length < PAGE) return this.#covered;
     }
+  }
+
+  /** A limit of new destinations needs to know the others, also where it starts empty itself. */
+  #remembersPayments(): boolean {
+    return this.plan.fresh.some((name) => this.policy.limits.get(name)?.limit.newDestinations !== undefined);
   }
 
   /**
@@ -180,8 +186,8 @@ class Filling {
 
   /** Resolves to the number of entries. */
   async #fill(events: readonly JournalEvent[], fresh: readonly string[]): Promise<number> {
-    const { entries, gaps } = entriesFor(
-      { policy: this.policy, plan: { ...this.plan, fresh }, nowMs: Date.now() },
+    const { entries, moments, gaps } = entriesFor(
+      { policy: this.policy, plan: { ...this.plan, fresh }, nowMs: Date.now(), paid: this.#paid },
       events,
     );
     const [gap] = gaps;
@@ -191,11 +197,12 @@ class Filling {
         `limit ${gap.limit} cannot be filled: of the decision at event ${gap.sequence} ${gap.unknown}; --start-empty ${gap.limit} accepts that it starts from zero`,
       );
     }
-    if (entries.length > 0) await this.request.ledger.fill(entries);
+    const remembered = this.#remembersPayments() ? moments : [];
+    if (entries.length + remembered.length > 0) await this.request.ledger.fill(entries, remembered);
     for (const { counter } of entries) {
       const limit = fresh.find((name) => counter.startsWith(`${this.plan.instances[name]}|`)) ?? '';
       this.counts[limit] = (this.counts[limit] ?? 0) + 1;
     }
-    return entries.length;
+    return entries.length + remembered.length;
   }
 }

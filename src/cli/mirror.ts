@@ -135,7 +135,9 @@ function hear({ workspaces }: Config): readonly Ear[] {
           say(`${cosigner.name} is left out: it does not speak Fireblocks.`);
           return [];
         }
-        return [{ ...cosigner, workspace }];
+        const { name, path, signers } = cosigner;
+        const heard = { name, workspace, path, ...(signers === undefined ? {} : { signers }) };
+        return [cosigner.mode === 'json' ? heard : { ...heard, publicKeyFiles: cosigner.publicKeys }];
       }),
     ),
   );

@@ -8,11 +8,13 @@ import type { Charge } from '../core/decision.js';
 import { REASONS, UNDECIDED, type VerificationReason } from '../core/decision.js';
 import { readDocument } from '../core/document.js';
 import { assert, CountersignError } from '../core/errors.js';
+import { canonicalFormOf } from '../core/policy/canonical-address.js';
 import type { CompiledPolicy } from '../core/policy/compile.js';
 import type { Question } from '../core/policy/evaluate.js';
-import { unitOf } from '../core/policy/explain.js';
-import { canonicalFormOf } from '../core/policy/facts.js';
+import { type SupposedLedger, unitOf } from '../core/policy/explain.js';
+import { paymentMoment, waitingMoments } from '../core/policy/remembered.js';
 import type { Rules } from '../core/policy/rulebook.js';
+import { durationMs } from '../core/policy/schema.js';
 import { oneOf, strict } from '../core/policy/strict-object.js';
 import type { Asset, Chains, ContractCall, Movement } from '../core/ports.js';
 import type { Destination, Device, Intent, Request } from '../core/request.js';
@@ -27,6 +29,9 @@ const decimal = word.refine(isDecimal, "must be a decimal in quotes, e.g. '0.5'"
 const REASON_NAMES: readonly string[] = [...Object.keys(REASONS), ...Object.keys(UNDECIDED)];
 const reason = word.refine((name) => REASON_NAMES.includes(name), 'is no reason code');
 
+/** How long before the clock of the case. */
+const ago = word.refine((text) => durationMs(text) !== undefined, 'must be a duration, e.g. 30m or 7d');
+
 const destination = strict({
   type: word,
   id: word.default(''),
@@ -35,6 +40,8 @@ const destination = strict({
   addressType: word.optional(),
   amount: decimal.optional(),
   usd: word.optional(),
+  firstPaid: ago.optional(),
+  whitelisted: ago.optional(),
 });
 
 const requestSchema = strict({
@@ -54,7 +61,7 @@ const requestSchema = strict({
   fee: decimal.optional(),
   externalTxId: word.optional(),
   type: word.default(''),
-  extraInfo: z.record(z.string(), word).default({}),
+  extraInfo: z.record(z.string(), z.string('must be text (write numbers in quotes)').max(32_768)).default({}),
   vault: strict({
     id: word.default(''),
     name: word.default(''),
@@ -132,8 +139,30 @@ export function questionOf(policyCase: PolicyCase, policy: CompiledPolicy): Ques
   };
 }
 
+/** The ledger that a case supposes; what it does not name is unknown to it. */
+export function ledgerOf(policyCase: PolicyCase, rules: Rules): SupposedLedger {
+  const { clock, request } = policyCase;
+  const { chains } = rules.policy;
+  return {
+    used: usedBy(policyCase, rules),
+    since(moment, { transaction }) {
+      // Whoever is paid by the bytes without being named comes after those that are.
+      const known = request.destinations.flatMap(({ firstPaid, whitelisted }, index) => {
+        const facts = transaction?.destinations?.[index];
+        if (transaction === null || facts === undefined) return [];
+        const isPaid = facts.key !== null && paymentMoment(facts.key) === moment;
+        const isAdded = waitingMoments(facts, transaction, chains).includes(moment);
+        return [...(isPaid ? [firstPaid] : []), ...(isAdded ? [whitelisted] : [])];
+      });
+      const lengths = known.flatMap((text) => (text === undefined ? [] : [durationMs(text) ?? 0]));
+      if (lengths.length === 0) return undefined;
+      return Date.parse(clock) - (moment.startsWith('paid:') ? Math.max(...lengths) : Math.min(...lengths));
+    },
+  };
+}
+
 /** What the case says is used of a counter; counters it does not name are empty. */
-export function usedBy({ counters, name }: PolicyCase, rules: Rules): (charge: Charge) => string {
+function usedBy({ counters, name }: PolicyCase, rules: Rules): (charge: Charge) => string {
   for (const limit of Object.keys(counters))
     if (!rules.policy.limits.has(limit))
       throw new CountersignError('POLICY_INVALID', `case ${name}: counters: unknown limit ${limit}`);
@@ -183,7 +212,12 @@ function intentOf({
     operation,
     asset,
     source: defined(source),
-    destinations: destinations.map((each): Destination => ({ ...defined(each), otherAddresses: [] })),
+    destinations: destinations.map(
+      ({ firstPaid: _, whitelisted: __, ...each }): Destination => ({
+        ...defined(each),
+        otherAddresses: [],
+      }),
+    ),
     ...(amount !== undefined && { amount }),
     ...(fee !== undefined && { fee }),
     ...(externalTxId !== undefined && { externalTxId }),

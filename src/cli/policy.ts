@@ -10,7 +10,7 @@ import { explain, renderExplanation } from '../core/policy/explain.js';
 import type { Rules } from '../core/policy/rulebook.js';
 import type { Limit } from '../core/policy/schema.js';
 import type { Chains } from '../core/ports.js';
-import { differences, type PolicyCase, parseCase, parseCases, questionOf, usedBy } from './policy-cases.js';
+import { differences, ledgerOf, type PolicyCase, parseCase, parseCases, questionOf } from './policy-cases.js';
 
 export interface PolicyCommandPorts {
   /** The asset registry that conditions on chains and addresses, and amounts, are read with. */
@@ -80,14 +80,12 @@ function check(file: string, { json, config }: CheckOptions, { chains, print }: 
       limits,
       verify,
     }));
-    print(JSON.stringify({ file, version, rules, limits: document.limits, warnings }));
+    const { limits, coolingOff } = document;
+    print(JSON.stringify({ file, version, rules, limits, coolingOff, warnings }));
     return;
   }
-  print(
-    [`${file}: valid`, `version ${policy.version}`, '', ...ruleLines(policy), '', ...limitLines(policy)].join(
-      '\n',
-    ),
-  );
+  const head = [`${file}: valid`, `version ${policy.version}`];
+  print([...head, '', ...ruleLines(policy), '', ...limitLines(policy)].join('\n'));
   if (warnings.length > 0) print(['', ...warnings.map((warning) => `! ${warning}`)].join('\n'));
 }
 
@@ -109,13 +107,19 @@ function ruleLines({ rules }: CompiledPolicy): readonly string[] {
 }
 
 function limitLines({ document }: CompiledPolicy): readonly string[] {
+  const { coolingOff } = document;
   const limits = Object.entries(document.limits);
-  if (limits.length === 0) return ['no limits'];
   const width = Math.max(...limits.map(([name]) => name.length));
-  return ['limits', ...limits.map(([name, limit]) => `  ${name.padEnd(width)}  ${limitText(limit)}`)];
+  return [
+    ...(limits.length === 0 ? ['no limits'] : ['limits']),
+    ...limits.map(([name, limit]) => `  ${name.padEnd(width)}  ${limitText(limit)}`),
+    ...(coolingOff === undefined
+      ? []
+      : ['', `cooling-off: ${coolingOff.period} after a whitelisting here, ${coolingOff.whenEarly} before`]),
+  ];
 }
 
-function limitText({ sum, max, window, per, counts, whenFull }: Limit): string {
+function limitText({ sum, max, window, per, counts, whenFull, newDestinations }: Limit): string {
   const unit = {
     native: 'of each asset',
     usd: 'USD',
@@ -132,6 +136,7 @@ function limitText({ sum, max, window, per, counts, whenFull }: Limit): string {
   return [
     `at most ${max} ${unit} ${span}`,
     ...(per.length === 0 ? [] : [`for each ${per.join(' and ')}`]),
+    ...(newDestinations === undefined ? [] : [`to destinations first paid less than ${newDestinations} ago`]),
     ...(counts === 'all' ? ['every approved transaction'] : []),
     ...(whenFull === 'retry' ? ['asks again when full'] : []),
   ].join(', ');
@@ -163,7 +168,7 @@ function runCase(policyCase: PolicyCase, rules: Rules): readonly string[] {
   const { expect } = policyCase;
   if (expect === undefined)
     throw new CountersignError('POLICY_INVALID', `case ${policyCase.name}: expect: is missing`);
-  const { outcome } = explain(rules, questionOf(policyCase, rules.policy), usedBy(policyCase, rules));
+  const { outcome } = explain(rules, questionOf(policyCase, rules.policy), ledgerOf(policyCase, rules));
   const { effect, rule, reason, limit } = outcome;
   return differences(expect, { effect, rule, reason, limit });
 }
@@ -171,7 +176,7 @@ function runCase(policyCase: PolicyCase, rules: Rules): readonly string[] {
 function explainOne(file: string, requestFile: string, { json, ports }: Options & { ports: Ports }): void {
   const rules = rulesOf(file, ports.chains());
   const policyCase = parseCase(readText(requestFile), basename(requestFile));
-  const explanation = explain(rules, questionOf(policyCase, rules.policy), usedBy(policyCase, rules));
+  const explanation = explain(rules, questionOf(policyCase, rules.policy), ledgerOf(policyCase, rules));
   ports.print(json ? JSON.stringify(explanation) : renderExplanation(explanation));
 }
 

@@ -5,6 +5,7 @@ import { CountersignError, ERROR_CODES, messageOf } from '../core/errors.js';
 import { VERSION } from '../version.js';
 import { assetsCommand } from './assets.js';
 import { auditCommand } from './audit.js';
+import { doctorCommand } from './doctor.js';
 import { freezeCommand } from './freeze.js';
 import { keysCommand } from './keys.js';
 import { ledgerCommand } from './ledger.js';
@@ -32,6 +33,7 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(simulateCommand())
     .addCommand(mirrorCommand())
     .addCommand(statusCommand())
+    .addCommand(doctorCommand())
     .addCommand(freezeCommand())
     .addCommand(unfreezeCommand())
     .addCommand(auditCommand())

@@ -12,6 +12,7 @@ import { describeFreeze, hasExpired } from './freeze-text.js';
 import { withLedger } from './ledger.js';
 import { newestEvents } from './ledger-journal.js';
 import { type LimitFill, limitFills } from './limit-use.js';
+import { type OpenStatus, openLines, openStatus } from './open-lines.js';
 import { unreachableWaiting, type WaitingStatus, waitingLines, waitingStatus } from './status-waiting.js';
 
 interface StatusOptions {
@@ -21,7 +22,7 @@ interface StatusOptions {
 }
 
 /** Why nothing is decided in a workspace, or what is in force there. */
-interface WorkspaceStatus {
+export interface WorkspaceStatus {
   readonly workspace: string;
   /** Absent: the ledger could not be read. */
   readonly ledger?: {
@@ -33,6 +34,7 @@ interface WorkspaceStatus {
   readonly policy?: PolicyStatus;
   readonly freezes: readonly (Freeze & { readonly inForce: boolean })[];
   readonly limits: readonly LimitFill[];
+  readonly open?: OpenStatus;
   /** What was told to come again. */
   readonly waiting: WaitingStatus;
   /** What keeps replicas from deciding; empty when they decide. */
@@ -78,7 +80,7 @@ async function status(options: StatusOptions): Promise<void> {
 }
 
 /** One workspace whose ledger is away must not hide the others. */
-async function statusOf(config: string, workspace: string): Promise<WorkspaceStatus> {
+export async function statusOf(config: string, workspace: string): Promise<WorkspaceStatus> {
   try {
     return await withLedger({ config, workspace }, readStatus);
   } catch (error) {
@@ -100,6 +102,7 @@ async function readStatus(
     compiled === undefined
       ? []
       : await limitFills(ledger, { policy: compiled, state, events: await newestEvents(ledger, SAMPLE) });
+  const open = await openStatus(ledger, workspace);
   const texts = (those: (problem: LedgerProblem) => boolean) =>
     problems.filter(those).map(({ text }) => text);
   const blocked = [...texts(({ blocks }) => blocks), ...(problem === undefined ? [] : [problem])];
@@ -110,6 +113,7 @@ async function readStatus(
     ...(state.policy && { policy: await policyStatus(state.policy, compiled, config) }),
     freezes: state.freezes.map((freeze) => ({ ...freeze, inForce: !hasExpired(freeze, state.nowMs) })),
     limits,
+    ...(open && { open }),
     waiting: await waitingStatus(ledger, workspace, writable),
     blocked,
     warnings: [...unauthenticatedWarnings({ workspaces: [workspace] }), ...texts(({ blocks }) => !blocks)],
@@ -161,6 +165,7 @@ function pageText(page: WorkspaceStatus): readonly string[] {
         ]),
     ...(policy === undefined ? [] : [`policy      ${policyText(policy)}`]),
     ...limitLines(page.limits),
+    ...openLines(page.open, ledger?.nowMs ?? 0),
     `freezes     ${inForce.length === 0 ? 'none in force' : `${inForce.length} in force`}`,
     ...freezes.flatMap((freeze) => describeFreeze(freeze, ledger?.nowMs ?? 0).map((line) => `  ${line}`)),
     ...waitingLines(page.waiting, ledger?.nowMs),

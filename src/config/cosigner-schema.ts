@@ -110,6 +110,15 @@ function fireblocksSchema(file: FileSchema) {
       .optional()
       .describe('How long it goes on asking after `RETRY`, as the vendor’s support has set it for you.'),
     deadline: deadline.optional().describe('Instead of the general `deadline`.'),
+    callbackUrl: z
+      .url({ protocol: /^https?$/, error: 'must be http://… or https://…' })
+      .max(1_024)
+      .optional()
+      .meta({ title: 'URL' })
+      .describe(
+        'The callback URL that the vendor should have of it, without `/v2/…`: what `countersign doctor` compares. ' +
+          'Without it only that it ends with `path`.',
+      ),
   });
   return fields.superRefine(requireOfMode).transform((given) => ofMode(given));
 }

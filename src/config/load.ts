@@ -5,6 +5,7 @@ import { type Problem, readDocument } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import { type KeyWindow, undecidable } from '../core/key-window.js';
 import { type Config, type CosignerConfig, configSchema, type FireblocksConfig } from './schema.js';
+import { webhookContradictions } from './webhook-schema.js';
 
 /** Throws CONFIG_INVALID that lists every problem with its line and path, FILE_UNREADABLE when there is no document. */
 export function loadConfig(file: string): Config {
@@ -101,6 +102,7 @@ export function contradictionsOf(config: Config): Problem[] {
   if (config.http.port !== 0 && config.http.port === config.ops.port) {
     problems.push({ path: ['ops', 'port'], message: 'must differ from http.port' });
   }
+  problems.push(...webhookContradictions(config));
   return problems;
 }
 

@@ -150,6 +150,8 @@ async function propose(
     frozen: evaluation.frozen,
     charges: [...verdict.charges, ...(verdict.shadow?.charges ?? [])],
     facts: verdict.opinion.effect === 'approve' ? [...approval, ...effects] : [],
+    moments: verdict.moments ?? [],
+    ...(verdict.coolingOff && { coolingOff: verdict.coolingOff }),
     journal: journalText(request, examination, evaluation),
   };
   const bound = await observer.during('commit', async () => {
@@ -222,6 +224,7 @@ async function bindNonce(
     frozen: false,
     charges: [],
     facts: [],
+    moments: [],
     journal: nonceJournalText(request, nonce),
   };
   const bound = await ledger.commit(nonceProposal, observer);

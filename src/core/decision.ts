@@ -3,6 +3,8 @@
  * A verdict is pure and counts nothing; a decision is what the ledger recorded, once, for ever.
  */
 
+import type { CoolingOff, Moment, NewOnly } from './moments.js';
+
 /** Reasons of the policy and the ledger. */
 const DECISION_REASONS = {
   APPROVED: 'approved by a rule',
@@ -20,6 +22,7 @@ const DECISION_REASONS = {
   EXPIRY_UNKNOWN: 'it does not say until when it may be approved',
   VAULT_UNKNOWN: 'the threshold of the vault, or the weight of its devices, is not known',
   DEVICE_SUFFICES: 'one device alone would reach the threshold of the vault',
+  COOLING_OFF: 'a destination was whitelisted here too recently',
   REJECTED_BEFORE: 'the same transaction was rejected at another stage or by another signer',
   RELEASED_BEFORE: 'the charges of the same transaction were released: it must not be signed any more',
 } as const;
@@ -134,6 +137,7 @@ const UNDECIDED_REASONS = {
   RULE_RETRIES: 'a rule says to ask again later',
   LIMIT_FULL_RETRY: 'a limit has no room for it now',
   FREEZE_RETRIES: 'a freeze covers it',
+  COOLING_OFF_RETRIES: 'a destination was whitelisted here too recently to be paid now',
   EVIDENCE_UNAVAILABLE: 'a source needed to verify the bytes cannot be reached',
   OVERLOADED: 'too many requests are waiting',
   INTERNAL: 'an unexpected fault',
@@ -173,6 +177,8 @@ export interface Charge {
     | { readonly kind: 'amount'; readonly amount: string }
     /** The limit counts how many different members it has seen. */
     | { readonly kind: 'distinct'; readonly members: readonly string[] };
+  /** The need is that of all destinations, and only of new ones it is charged: the ledger knows which those are. */
+  readonly newOnly?: NewOnly;
   /** Approved when used + need ≤ max: equality passes. */
   readonly max: string;
   /** A warning is raised when the total reaches this. */
@@ -208,6 +214,9 @@ export interface Verdict {
   readonly opinion: Opinion;
   /** Empty unless the effect is `approve`. */
   readonly charges: readonly Charge[];
+  /** What an approval makes the ledger remember; empty unless the effect is `approve`. */
+  readonly moments?: readonly Moment[];
+  readonly coolingOff?: CoolingOff;
   /** What the first matching rule in shadow mode would have said, had it been enforced. */
   readonly shadow?: { readonly opinion: Opinion; readonly charges: readonly Charge[] };
 }

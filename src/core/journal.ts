@@ -17,6 +17,7 @@ export function journalText(request: Request, examination: Examination, evaluati
       requestId: request.requestId,
       anonymous: request.anonymous,
       ...subjectOf(request),
+      vendorRules: request.kind === 'transaction' ? request.vendorRules : undefined,
     },
     facts: evaluation.facts,
     verified: examination.kind,

@@ -64,3 +64,11 @@ export interface Protocol {
   /** The decision, or "ask again", in the co-signer's words, signed. */
   answer(request: Request, outcome: Outcome): Promise<OutboundMessage>;
 }
+
+/** The keys that a vendor signs its notifications with. */
+export interface NotificationKeys {
+  /** What this key says of the signature. `unavailable`: the keys cannot be had, which is no fault of the sender. */
+  verify(compactJws: string, kid: string): Promise<'valid' | 'invalid' | 'unknown-key' | 'unavailable'>;
+  /** The vendor's former kind of signature, over the body alone; absent: not accepted. */
+  verifyLegacy?(body: Uint8Array, signature: Uint8Array): Promise<boolean>;
+}

@@ -10,6 +10,7 @@ import type {
 import type { Exports } from './export.js';
 import type { CommitObserver, Fence, LedgerProblem, Witnesses } from './fence.js';
 import type { JournalEvent } from './journal.js';
+import type { CoolingOff, Moment, MomentEntry } from './moments.js';
 import type { AssetSettings } from './policy/verification.js';
 import type { Releases } from './release.js';
 import type { Reports } from './report.js';
@@ -173,6 +174,8 @@ export interface Proposal {
   readonly frozen: boolean;
   readonly charges: readonly Charge[];
   readonly facts: readonly LedgerFact[];
+  readonly moments: readonly Moment[];
+  readonly coolingOff?: CoolingOff;
   /** What the journal keeps beside the decision; JSON text, no secrets, no raw bytes. */
   readonly journal: string;
 }
@@ -278,7 +281,7 @@ export interface Ledger extends Releases, Reports, Boards {
   /** The one atomic step: decide once, check and charge every limit, record, append to the journal. */
   commit(proposal: Proposal, observer?: CommitObserver): Promise<CommitReply>;
   /** Adds entries to counters that no active policy charges yet, as an event. Repeating an entry changes no counter. */
-  fill(entries: readonly CounterEntry[]): Promise<void>;
+  fill(entries: readonly CounterEntry[], moments?: readonly MomentEntry[]): Promise<void>;
   /** Switches all replicas at one point of the log. CONCURRENT_CHANGE when the log moved past expectedSequence. */
   activate(activation: Activation): Promise<{ readonly sequence: number }>;
   freeze(freeze: Omit<Freeze, 'sequence'>): Promise<{ readonly sequence: number }>;

@@ -121,6 +121,7 @@ const BY_POLICY: ReadonlySet<UndecidedReason> = new Set([
   'RULE_RETRIES',
   'LIMIT_FULL_RETRY',
   'FREEZE_RETRIES',
+  'COOLING_OFF_RETRIES',
 ]);
 
 export const CAUSES = ['fault', 'policy'] as const;

@@ -90,7 +90,7 @@ export async function startOpsServer(
   return listening(app, adapter, address);
 }
 
-async function listening(
+export async function listening(
   app: NestFastifyApplication,
   adapter: FastifyAdapter,
   { host, port }: { readonly host: string; readonly port: number },
@@ -104,7 +104,7 @@ async function listening(
 }
 
 /** What is no HTTP, or arrives too slowly, is told as little as any stranger. */
-function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
+export function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;

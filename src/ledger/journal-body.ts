@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Charge, LedgerFact } from '../core/decision.js';
 import { CountersignError } from '../core/errors.js';
+import type { MomentEntry } from '../core/moments.js';
 import type { AskIdentity, CounterEntry } from '../core/ports.js';
 import { type Holding, RELEASE_REASONS, type Release } from '../core/release.js';
 import { type Approval, FATES, type KnownFate, type Report } from '../core/report.js';
@@ -32,15 +33,20 @@ const askSchema = z.object({
   txId: z.string().optional(),
 });
 
+/** What has a beginning, and since when, Unix milliseconds: as it stands after the event. */
+const momentsSchema = z.record(z.string(), z.int());
+
 export const decisionBody = z.object({
   ask: askSchema,
   decision: z.record(z.string(), z.unknown()),
   charged: z.array(countedSchema.extend({ mode: modeSchema, limit: z.string() })),
   facts: z.record(z.string(), z.string()).optional(),
+  moments: momentsSchema.optional(),
 });
 export const conflictBody = decisionBody.pick({ ask: true, decision: true });
 export const fillBody = z.object({
   entries: z.array(countedSchema.extend({ moneyKey: z.string(), atMs: z.int() })),
+  moments: momentsSchema.optional(),
 });
 export const releaseBody = z.object({
   moneyKey: z.string(),
@@ -129,8 +135,13 @@ export function askOf(ask: AskIdentity): JournalAsk {
 }
 
 /** A charge without what only its check needed; the store adds `added` and `total`. */
-export function chargeOf({ limit, counter, mode, window, need }: Charge): Readonly<Record<string, unknown>> {
-  return { limit, counter, mode, window, ...needOf(need) };
+export function chargeOf(charge: Charge): Readonly<Record<string, unknown>> {
+  return { ...chargedOf(charge), ...needOf(charge.need) };
+}
+
+/** Where it was charged, without the need, which the store finds out. */
+export function chargedOf({ limit, counter, mode, window }: Charge): Readonly<Record<string, unknown>> {
+  return { limit, counter, mode, window };
 }
 
 /** The body of an event that fills counters. */
@@ -208,6 +219,10 @@ export function neededBy({ need, members }: z.infer<typeof countedSchema>): Char
 
 export function factsOf(facts: readonly LedgerFact[]): Readonly<Record<string, string>> {
   return Object.fromEntries(facts.map((fact) => [fact.key, fact.value]));
+}
+
+export function momentsOf(moments: readonly MomentEntry[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(moments.map(({ key, sinceMs }) => [key, sinceMs]));
 }
 
 /** An event as a store has it: the body is JSON text. */

@@ -2,6 +2,7 @@
 import type { Charge, Decision } from '../core/decision.js';
 import { MAX_CHARGES, REASONS, undecided } from '../core/decision.js';
 import { assert, CountersignError } from '../core/errors.js';
+import type { MomentEntry } from '../core/moments.js';
 import type { CounterEntry, Proposal } from '../core/ports.js';
 import type { Release } from '../core/release.js';
 import type { Report } from '../core/report.js';
@@ -42,6 +43,10 @@ export function freezeSentence({ opinion }: Proposal): string {
   return opinion.effect === 'retry' ? opinion.sentence : undecided('FREEZE_RETRIES').sentence;
 }
 
+export function coolingOffSentence({ coolingOff }: Proposal): string {
+  return coolingOff?.sentence ?? undecided('COOLING_OFF_RETRIES').sentence;
+}
+
 /** What a new decision counts: limits in shadow whatever it is, the others by an approval only. */
 export function countedCharges(
   { charges }: Proposal,
@@ -73,10 +78,63 @@ export function checkProposal(proposal: Proposal): void {
   }
   assert(facts.length <= MAX_FACTS, `a proposal has at most ${MAX_FACTS} facts`);
   for (const fact of facts) checkKey(fact.key, 'fact');
+  checkMoments(proposal);
   JSON.parse(proposal.journal);
 }
 
-export function checkEntry(entry: CounterEntry): void {
+function checkMoments({ moments, coolingOff, charges }: Proposal): void {
+  assert(moments.length <= MAX_FACTS, `a proposal has at most ${MAX_FACTS} moments`);
+  const keys = new Set(moments.map(({ key }) => key));
+  assert(keys.size === moments.length, 'a moment is remembered once by one proposal');
+  for (const key of [...keys, ...(coolingOff?.keys ?? [])]) checkKey(key, 'moment');
+  assert((coolingOff?.keys.length ?? 0) <= MAX_FACTS, `a cooling-off looks at ${MAX_FACTS} moments at most`);
+  if (coolingOff !== undefined) assert(isLength(coolingOff.periodMs), 'a cooling-off is whole milliseconds');
+  for (const { need, newOnly } of charges) {
+    if (newOnly === undefined) continue;
+    assert(isLength(newOnly.forMs), 'a destination is new for whole milliseconds');
+    assert(newOnly.parts.length <= MAX_MEMBERS, `a charge has at most ${MAX_MEMBERS} parts`);
+    for (const part of newOnly.parts) {
+      checkKey(part.moment, 'moment');
+      if (need.kind === 'amount') checkNatural(part.need);
+      else checkKey(part.need, 'member');
+    }
+  }
+}
+
+function checkMomentEntry({ key, sinceMs }: MomentEntry): void {
+  checkKey(key, 'moment');
+  assert(Number.isSafeInteger(sinceMs) && sinceMs >= 0, 'a moment is at a whole millisecond');
+}
+
+/** Entries, and moments, that one step fills in. */
+const FILL_CHUNK = 200;
+
+export interface FillStep {
+  readonly entries: readonly CounterEntry[];
+  readonly moments: readonly MomentEntry[];
+}
+
+/** In steps that none of which is long. */
+export function fillSteps(
+  entries: readonly CounterEntry[],
+  moments: readonly MomentEntry[],
+): readonly FillStep[] {
+  for (const entry of entries) checkEntry(entry);
+  for (const moment of moments) checkMomentEntry(moment);
+  const distinct = new Map<string, MomentEntry>();
+  for (const moment of moments) {
+    const known = distinct.get(moment.key);
+    if (known === undefined || moment.sinceMs < known.sinceMs) distinct.set(moment.key, moment);
+  }
+  const begun = [...distinct.values()];
+  const count = Math.ceil(Math.max(entries.length, begun.length) / FILL_CHUNK);
+  return Array.from({ length: count }, (_, step) => ({
+    entries: entries.slice(step * FILL_CHUNK, (step + 1) * FILL_CHUNK),
+    moments: begun.slice(step * FILL_CHUNK, (step + 1) * FILL_CHUNK),
+  }));
+}
+
+function checkEntry(entry: CounterEntry): void {
   checkCounter(entry);
   checkKey(entry.moneyKey, 'money key');
   assert(Number.isSafeInteger(entry.atMs), 'an entry is at a whole millisecond');

@@ -63,6 +63,8 @@ export interface Range {
   readonly bindings: readonly string[];
   /** Money keys. */
   readonly fates: readonly string[];
+  /** Of moments: each event says since when they are, so that none needs to be carried. */
+  readonly moments: readonly string[];
 }
 
 /** The oldest events that may be forgotten together now; none when they are not worth a checkpoint yet. */
@@ -75,7 +77,9 @@ export function forgettable(
   for (const event of events) {
     const written = writtenBy(event);
     weight +=
-      written.holders.reduce((sum, { counters }) => sum + counters.length, 0) + written.members.length;
+      written.holders.reduce((sum, { counters }) => sum + counters.length, 0) +
+      written.members.length +
+      written.moments.length;
     if (Math.max(event.atMs + retentionMs, ...written.ends) >= nowMs) break;
     if (chosen.length > 0 && weight > RANGE_WEIGHT) return chosen;
     chosen.push(event);
@@ -116,6 +120,7 @@ export function rangeOf(from: number, events: readonly JournalEvent[]): Range {
     conflicts: written.flatMap(({ conflicts }) => conflicts),
     bindings: [...new Set(written.flatMap(({ bindings }) => bindings))],
     fates: [...new Set(written.flatMap(({ fates }) => fates))],
+    moments: [...new Set(written.flatMap(({ moments }) => moments))],
   };
 }
 
@@ -147,7 +152,8 @@ export function nameOf({ counter, mode, window }: Counter): string {
   return JSON.stringify([mode, window.kind === 'calendar' ? window.startMs : window.kind, counter]);
 }
 
-interface Written extends Pick<Range, 'holders' | 'totals' | 'asks' | 'conflicts' | 'bindings' | 'fates'> {
+interface Written
+  extends Pick<Range, 'holders' | 'totals' | 'asks' | 'conflicts' | 'bindings' | 'fates' | 'moments'> {
   readonly members: readonly Member[];
   readonly facts: readonly (readonly [string, string])[];
   /** When the windows that it was counted in are over, Unix milliseconds. */
@@ -163,6 +169,7 @@ const NOTHING: Written = {
   conflicts: [],
   bindings: [],
   fates: [],
+  moments: [],
   ends: [],
 };
 
@@ -202,7 +209,7 @@ function writtenBy(event: JournalEvent): Written {
 }
 
 function writtenByDecision(event: JournalEvent): Written {
-  const { ask, charged, facts = {} } = read(decisionBody, event);
+  const { ask, charged, facts = {}, moments = {} } = read(decisionBody, event);
   const { atMs } = event;
   return {
     ...NOTHING,
@@ -218,17 +225,20 @@ function writtenByDecision(event: JournalEvent): Written {
     facts: Object.entries(facts),
     asks: [ask.askKey],
     bindings: ask.requestKey === undefined ? [] : [ask.requestKey],
+    moments: Object.keys(moments),
     ends: charged.map(({ window }) => endOf(window, atMs)),
   };
 }
 
 function writtenByFill(event: JournalEvent): Written {
-  const entries = read(fillBody, event).entries.map((entry) => ({
+  const { moments = {}, ...body } = read(fillBody, event);
+  const entries = body.entries.map((entry) => ({
     entry,
     counter: counterOf({ ...entry, mode: 'enforce' }),
   }));
   return {
     ...NOTHING,
+    moments: Object.keys(moments),
     holders: entries.map(({ entry: { moneyKey, need }, counter }) => ({
       kind: 'transaction',
       key: moneyKey,

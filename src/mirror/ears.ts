@@ -1,34 +1,36 @@
 /** What a mirror hears with: the co-signers' paths, their public keys, and no way to answer. */
-import type { FireblocksConfig } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
 import type { Protocol } from '../core/ports.js';
-import { loadCosignerKeys } from '../keys/cosigner-keys.js';
-import { fireblocksProtocol } from '../protocols/fireblocks/fireblocks.js';
+import { type CosignerKeyFiles, loadCosignerKeys } from '../keys/cosigner-keys.js';
+import { type FireblocksCosigner, fireblocksProtocol } from '../protocols/fireblocks/fireblocks.js';
 import { fireblocksJsonProtocol } from '../protocols/fireblocks/json-mode.js';
 import type { Ear } from './examiner.js';
 
-export type Heard = FireblocksConfig & { readonly workspace: string };
+export interface Heard extends FireblocksCosigner {
+  readonly path: string;
+  /** Absent: its messages are plain JSON. */
+  readonly publicKeyFiles?: CosignerKeyFiles['publicKeyFiles'];
+}
 
-/**
- * A copy comes from whoever made it, so networks and client certificates are not looked at: in mode `json` nothing proves
- * that a co-signer asked, here as there. Throws FILE_UNREADABLE or KEY_INVALID; published keys are refused. The longest path comes first.
- */
+/** Throws FILE_UNREADABLE or KEY_INVALID; published keys are refused. The longest path comes first. */
 export function earsOf(cosigners: readonly Heard[]): readonly Ear[] {
-  return [...Map.groupBy(cosigners, ({ path }) => path)]
+  const paths = Map.groupBy(cosigners, ({ path }) => path);
+  return [...paths]
     .map(([path, sharing]) => ({ path, protocol: protocolOf(sharing) }))
     .sort((one, other) => other.path.length - one.path.length);
 }
 
+/** Whence a copy comes says nothing of whence its request came, so networks and certificates are not looked at. */
 function protocolOf(sharing: readonly Heard[]): Protocol {
-  const [first] = sharing;
-  // The only one of its path, as the configuration demands.
-  if (first?.mode === 'json') return fireblocksJsonProtocol({ ...identityOf(first), connection: {} });
-  const signed = sharing.filter((cosigner) => cosigner.mode === 'jwt');
+  const keyed = sharing.map(({ publicKeyFiles, ...heard }) => ({ ...identityOf(heard), publicKeyFiles }));
+  const [first] = keyed;
+  if (first !== undefined && first.publicKeyFiles === undefined)
+    return fireblocksJsonProtocol({ ...first, connection: {} });
   return fireblocksProtocol({
-    cosigners: signed.map(identityOf),
+    cosigners: keyed,
     cosignerKeys: loadCosignerKeys(
-      signed.map(({ name, workspace, signers, publicKeys }) => ({
-        ...{ name, workspace, publicKeyFiles: publicKeys },
+      keyed.map(({ signers, publicKeyFiles = [], ...heard }) => ({
+        ...{ ...heard, publicKeyFiles },
         ...(signers === undefined ? {} : { signers: signers.map(({ id }) => id) }),
       })),
     ),
@@ -36,7 +38,7 @@ function protocolOf(sharing: readonly Heard[]): Protocol {
   });
 }
 
-function identityOf({ name, workspace, signers }: Heard) {
+function identityOf({ name, workspace, signers }: Heard): FireblocksCosigner {
   return { name, workspace, ...(signers === undefined ? {} : { signers }) };
 }
 

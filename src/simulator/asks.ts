@@ -1,6 +1,6 @@
 /** What co-signers ask, as a play delivers it. */
 import { shortAmount } from './amount-text.js';
-import { type ConfigChange, configChangePayload } from './invention.js';
+import { type ConfigChange, configChangePayload } from './change-invention.js';
 import type { Ask } from './play.js';
 import {
   approvalPayload,

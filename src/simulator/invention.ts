@@ -1,6 +1,5 @@
 /** What the simulated workspace moves: assets, vaults, destinations and amounts, drawn from a seeded stream. */
 import { getAddress } from 'ethers';
-import { jsonText } from './json-text.js';
 import { Random } from './random.js';
 import type { EtherTransfer, Place, SimulatedAsset, Transfer } from './transaction.js';
 
@@ -85,56 +84,6 @@ export function otherDestination(random: Random, than: Place): Place {
   return other.address === than.address ? whitelisted(0) : other;
 }
 
-export interface ConfigChange {
-  readonly requestId: string;
-  readonly type: string;
-  readonly extraInfo: Readonly<Record<string, string>>;
-}
-
-/** Shapes: developers.fireblocks.com/reference/approve-configuration-changes. All values of extraInfo are text. */
-export function configChange(random: Random): ConfigChange {
-  const requestId = random.uuid();
-  switch (random.below(4)) {
-    case 0:
-      return { requestId, type: 'EXCHANGE', extraInfo: thirdParty(random) };
-    case 1:
-      return {
-        requestId,
-        type: 'CHANGE_QUORUM_THRESHOLD',
-        extraInfo: { threshold: String(random.below(5)) },
-      };
-    default:
-      return {
-        requestId,
-        type: 'UNMANAGED_WALLET',
-        extraInfo: {
-          subType: random.pick(['INTERNAL', 'EXTERNAL', 'CONTRACT']),
-          walletName: `Wallet ${random.below(1_000)}`,
-          walletId: random.uuid(),
-          asset: 'ETH',
-          address: address(random),
-          tag: '',
-        },
-      };
-  }
-}
-
-export function configChangePayload(change: ConfigChange, signer: string | undefined): string {
-  const { requestId, type, extraInfo } = change;
-  return jsonText({ requestId, signerId: signer, type, extraInfo });
-}
-
-function thirdParty(random: Random): Readonly<Record<string, string>> {
-  return {
-    subType: 'KRAKEN',
-    accountName: `Desk ${random.below(100)}`,
-    accountId: random.uuid(),
-    // Looks like a secret, so that a log that shows it is noticed.
-    apiKey: `simulated-${random.bytes(8).toString('hex')}`,
-    addresses: JSON.stringify({ ETH: address(random) }),
-  };
-}
-
 function identity(random: Random) {
   const txId = random.uuid();
   return {
@@ -169,6 +118,6 @@ function whitelisted(index: number): Place {
     : { type: 'VAULT', subType: '', id: String(100 + index), name, address: address(book) };
 }
 
-function address(random: Random): string {
+export function address(random: Random): string {
   return getAddress(`0x${random.bytes(20).toString('hex')}`);
 }

@@ -1,16 +1,10 @@
 /** What co-signers do to a callback handler, on good days and bad ones. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { approvalAsk, configAsk, signingAsk } from './asks.js';
+import { configChange } from './change-invention.js';
 import type { Manner } from './courier.js';
 import { BAD_SIGNATURES, type Forgery, GARBAGE, NO_QUESTIONS } from './forgeries.js';
-import {
-  anyTransfer,
-  burstTransfer,
-  configChange,
-  etherTransfer,
-  otherDestination,
-  retold,
-} from './invention.js';
+import { anyTransfer, burstTransfer, etherTransfer, otherDestination, retold } from './invention.js';
 import type { Ask, Asker, Play, Settled } from './play.js';
 import type { Stage } from './target.js';
 import { signToken } from './token.js';

@@ -16,7 +16,8 @@ export interface KeyFile {
   readonly file: string;
 }
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+/** Each certificate of a PEM file. */
+export const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const CERTIFICATE_FIELD = /^(certificateFile|caFile|clientCaFile)$/;
 
 export class FileMetrics {

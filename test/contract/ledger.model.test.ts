@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Charge, LedgerFact, WindowSpan } from '../../src/core/decision.js';
+import type { CoolingOff, Moment, NewOnly } from '../../src/core/moments.js';
 import type { CommitReply, Proposal } from '../../src/core/ports.js';
 import type { Release, Released } from '../../src/core/release.js';
 import type { Reported, SettlingReport } from '../../src/core/report.js';
@@ -78,6 +79,33 @@ const COUNTERS: readonly ((
   (_, members) => ({ members, window: { kind: 'lifetime' } }),
 ];
 
+/** Long and short against the waits between steps. */
+const periods = fc.constantFrom(ROLLING_MS, ROLLING_MS - 1, 3 * ROLLING_MS);
+const momentKeys = fc.constantFrom('m1', 'm2', 'm3');
+
+const moments: fc.Arbitrary<readonly Moment[]> = fc
+  .uniqueArray(momentKeys, { maxLength: 3 })
+  .map((keys) => keys.map((key) => ({ key, keeps: key === 'm1' ? 'newest' : 'first' })));
+
+const coolings: fc.Arbitrary<CoolingOff | undefined> = fc.oneof(
+  { weight: 5, arbitrary: fc.constant(undefined) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      keys: fc.uniqueArray(momentKeys, { maxLength: 2 }),
+      periodMs: periods,
+      whenEarly: fc.constantFrom('reject', 'retry'),
+      sentence: fc.constant('Too early.'),
+    }),
+  },
+);
+
+/** The part of each destination in a need: amounts of two, or two of the members. */
+function forNew(forMs: number, combine: NewOnly['combine'], { need }: Pick<Charge, 'need'>): NewOnly {
+  const needs = need.kind === 'amount' ? [need.amount, '7'] : [...new Set(need.members)].slice(0, 2);
+  return { forMs, combine, parts: needs.map((each, index) => ({ moment: `m${index + 2}`, need: each })) };
+}
+
 const charges: fc.Arbitrary<readonly Charge[]> = fc
   .uniqueArray(
     fc.record({
@@ -89,15 +117,18 @@ const charges: fc.Arbitrary<readonly Charge[]> = fc
       near: maxima,
       whenFull: fc.constantFrom('reject', 'retry'),
       over: fc.integer({ min: 0, max: 19 }),
+      forMs: fc.option(periods, { freq: 3, nil: undefined }),
+      combine: fc.constantFrom('sum', 'largest'),
     }),
     { maxLength: 4, selector: ({ counter, mode }) => `${counter} ${mode}` },
   )
   .map((chosen) =>
-    chosen.map(({ counter, mode, amount, members, max, near, whenFull, over }) => {
+    chosen.map(({ counter, mode, amount, members, max, near, whenFull, over, forMs, combine }) => {
       const shape = COUNTERS[counter]?.(amount, members) ?? {};
       const moved =
         over === 0 && shape.window?.kind === 'calendar' ? { window: SPANS[1] ?? shape.window } : {};
-      return charge(`c${counter}`, { ...shape, ...moved, mode, max, near, whenFull });
+      const made = charge(`c${counter}`, { ...shape, ...moved, mode, max, near, whenFull });
+      return forMs === undefined ? made : { ...made, newOnly: forNew(forMs, combine, made) };
     }),
   );
 
@@ -125,30 +156,29 @@ const commits: fc.Arbitrary<Step> = fc
     staleBy: fc.integer({ min: 0, max: 19 }).map((n) => (n === 0 ? 1 : 0)),
     charges,
     facts,
+    moments,
+    coolingOff: coolings,
   })
-  .map(
-    ({ tx, stage, variant, core, boundTo, amount, isConfigChange, opinion, frozen, staleBy, ...rest }) => ({
-      kind: 'commit',
-      make: ({ versions, nowMs }) => {
-        const txId = `t${tx}`;
-        const money = isConfigChange
-          ? { askKey: `change-${tx}`, moneyKey: undefined, binding: undefined, coreFingerprint: undefined }
-          : {
-              askKey: `stage-${stage}-${tx}`,
-              coreFingerprint: core === 0 ? 'other' : `core-${tx}`,
-              binding: { requestKey: txId, txId: boundTo === 0 ? 'other' : txId },
-            };
-        return proposal(txId, {
-          ask: askAbout(txId, { ...money, fingerprint: variant === 0 ? 'variant' : `content-${tx}`, amount }),
-          versions: { ...versions, policy: versions.policy - staleBy },
-          nowMs,
-          opinion,
-          frozen,
-          ...rest,
-        });
-      },
-    }),
-  );
+  .map(({ tx, stage, variant, core, boundTo, amount, isConfigChange, staleBy, coolingOff, ...rest }) => ({
+    kind: 'commit',
+    make: ({ versions, nowMs }) => {
+      const txId = `t${tx}`;
+      const money = isConfigChange
+        ? { askKey: `change-${tx}`, moneyKey: undefined, binding: undefined, coreFingerprint: undefined }
+        : {
+            askKey: `stage-${stage}-${tx}`,
+            coreFingerprint: core === 0 ? 'other' : `core-${tx}`,
+            binding: { requestKey: txId, txId: boundTo === 0 ? 'other' : txId },
+          };
+      return proposal(txId, {
+        ask: askAbout(txId, { ...money, fingerprint: variant === 0 ? 'variant' : `content-${tx}`, amount }),
+        versions: { ...versions, policy: versions.policy - staleBy },
+        nowMs,
+        ...(coolingOff && { coolingOff }),
+        ...rest,
+      });
+    },
+  }));
 
 /** Among them the edges of the shorter window, to the millisecond. */
 const waits = fc

@@ -16,6 +16,9 @@ import {
 import { ledgerKeys } from '../support/ledger-keys.js';
 import { charge, LIFETIME, type ProposalParts, proposal, REJECT } from '../support/proposals.js';
 
+const ALICE = { key: 'alice', keeps: 'first' } as const;
+const WALLET = { key: 'wallet', keeps: 'newest' } as const;
+
 describe('a ledger that witnesses keep, and that forgets', () => {
   let store: WitnessedStore;
   let current: Bench;
@@ -93,7 +96,7 @@ describe('a ledger that witnesses keep, and that forgets', () => {
 
   describe('a janitor that ends', () => {
     beforeEach(async () => {
-      await decided('t', { charges: [EVER] });
+      await decided('t', { charges: [EVER], moments: [ALICE, WALLET] });
       await decided('t', { ask: { fingerprint: 'another-content' } });
       await age();
       await settled();
@@ -162,6 +165,19 @@ describe('a ledger that witnesses keep, and that forgets', () => {
       expect(before).toMatchObject({ meta: { covered: '4', trimmed: '0' } });
       expect(await other().upkeep.trim(orderOf())).toMatchObject({ kind: 'trimmed', to: 4, checkpoint: 5 });
       await isForgotten();
+    });
+
+    test('before the server has forgotten: what began with it has no beginning any more', async () => {
+      await store.server.command('ACL', 'SETUSER', 'default', '-xtrim');
+      await expect(current.ledger.upkeep.trim(orderOf())).rejects.toThrow();
+      const coolingOff = { keys: [WALLET.key], periodMs: 1e9, whenEarly: 'reject', sentence: '' } as const;
+      expect(await decided('u', { coolingOff, moments: [ALICE] })).toBe('approve APPROVED');
+      const [event] = (await current.ledger.events(5, 10)).slice(-1);
+      expect(event?.body.moments).toEqual({ alice: event?.atMs });
+      await store.server.command('ACL', 'SETUSER', 'default', '+xtrim');
+      expect(await other().upkeep.trim(orderOf())).toMatchObject({ kind: 'trimmed', to: 4, checkpoint: 5 });
+      expect(await keys()).toMatchObject({ moments: { alice: `6 ${event?.atMs}` } });
+      await recoverAndCompare();
     });
 
     test('before the server has forgotten, and the server then dies', async () => {

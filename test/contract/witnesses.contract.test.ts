@@ -87,6 +87,12 @@ describe('a ledger that witnesses keep', () => {
       await decided('spends', {
         facts: [{ key: 'outpoint:1', value: '5', reason: 'INPUT_AMOUNT_CHANGED', sentence: 'Changed.' }],
       });
+      const moments = [
+        { key: 'whitelisted', keeps: 'newest' },
+        { key: 'paid', keeps: 'first' },
+      ] as const;
+      await decided('begins', { moments });
+      await decided('begins-anew', { moments });
       await current.ledger.release({ ...RELEASE, moneyKey: 'test:t5' });
       await decided('t5', { charges: counters });
       await decided('t5', { ask: { askKey: 'approval of t5' }, charges: counters });

@@ -230,3 +230,65 @@ describe('what a person sees when the document is wrong', () => {
     expect(() => loadConfig(join(folder, 'none.yaml'))).toThrow(/^cannot read .*none\.yaml: ENOENT$/);
   });
 });
+
+describe('the REST API of the vendor', () => {
+  const withApi = (api: object, more: object = {}) => {
+    const document = parse(GOOD) as { workspaces: [Record<string, unknown>] };
+    const keys = { apiKeyFile: 'keys/viewer.id', privateKeyFile: 'keys/viewer.pem' };
+    Object.assign(
+      document.workspaces[0],
+      { api: { ...keys, url: 'https://api.fireblocks.io', ...api } },
+      more,
+    );
+    return stringify(document);
+  };
+
+  test('is not called without a section, and with one asks for nothing by itself', () => {
+    expect(load(GOOD).workspaces[0]).toMatchObject({ unfinishedAfter: 86_400_000 });
+    expect(load(GOOD).workspaces[0]?.api).toBeUndefined();
+    const { api } = load(withApi({})).workspaces[0] ?? {};
+    expect(api).toEqual({
+      ...{ url: 'https://api.fireblocks.io', timeout: 10_000, requestsPerMinute: 60 },
+      ...{ apiKeyFile: join(folder, 'keys/viewer.id'), privateKeyFile: join(folder, 'keys/viewer.pem') },
+    });
+    const swept = load(withApi({ sweep: {}, doctor: {} })).workspaces[0]?.api;
+    expect(swept).toMatchObject({ sweep: { after: 3_600_000, every: 300_000 }, doctor: {} });
+    expect(swept?.doctor?.every).toBeUndefined();
+  });
+
+  test.each([
+    ['https://eu-api.fireblocks.io/v1', 'https://eu-api.fireblocks.io'],
+    ['https://eu-api.fireblocks.io/v1/', 'https://eu-api.fireblocks.io'],
+    ['https://relay.example:8443', 'https://relay.example:8443'],
+    ['http://127.0.0.1:8080/v1', 'http://127.0.0.1:8080'],
+    ['http://[::1]:8080', 'http://[::1]:8080'],
+  ])('%s is %s', (url, origin) => {
+    expect(load(withApi({ url })).workspaces[0]?.api?.url).toBe(origin);
+  });
+
+  test.each([
+    'http://api.fireblocks.io',
+    'http://127.0.0.1.evil.example',
+    'http://localhost.evil.example',
+    'https://user:secret@api.fireblocks.io',
+    'https://api.fireblocks.io/v2',
+    'https://api.fireblocks.io/v1?x=1',
+    'https://api.fireblocks.io/#x',
+    'ftp://api.fireblocks.io',
+    'api.fireblocks.io',
+  ])('%s is refused', (url) => {
+    expect(problemOf(withApi({ url }))).toMatch(/workspaces\[0\]\.api\.url: must be https:\/\/host/);
+  });
+
+  test.each([
+    [{ requestsPerMinute: 0 }, /requestsPerMinute/],
+    [{ requestsPerMinute: 1_001 }, /requestsPerMinute/],
+    [{ timeout: '10m' }, /timeout: must be between 100ms and 1m/],
+    [{ sweep: { every: '0s' } }, /every: must be between 1s and 1d/],
+    [{ sweep: { after: '31d' } }, /after: must be between 1s and 30d/],
+    [{ doctor: { apiKeyFile: 'keys/admin.id' } }, /doctor: needs both of apiKeyFile and privateKeyFile/],
+    [{ apiKey: 'secret' }, /apiKey/],
+  ])('%j is refused', (api, message) => {
+    expect(problemOf(withApi(api))).toMatch(message);
+  });
+});

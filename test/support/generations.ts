@@ -1,4 +1,5 @@
 /** One of everything that a ledger can record. */
+import type { NewOnly } from '../../src/core/moments.js';
 import type { Ledger } from '../../src/core/ports.js';
 import { activate } from './ledger-bench.js';
 import { charge, LIFETIME, type ProposalParts, proposal, REJECT } from './proposals.js';
@@ -20,17 +21,33 @@ export async function generation(ledger: Ledger, number: number): Promise<void> 
   };
   const short = charge('short', { amount: '5', max: '1000', window: { kind: 'rolling', lengthMs: 10 } });
   const calendar = { kind: 'calendar', startMs: number, endMs: Date.now() + 30 } as const;
+  const newOnly = (...places: readonly string[]): NewOnly => ({
+    forMs: 1,
+    combine: 'sum',
+    parts: places.map((place) => ({ moment: `paid ${place}`, need: '1' })),
+  });
+  const newcomers = charge('newcomers', {
+    amount: '2',
+    window: LIFETIME,
+    max: '1000',
+    newOnly: newOnly(`place-${number}`, 'everywhere'),
+  });
+  const moments = [
+    { key: `paid place-${number}`, keeps: 'first' },
+    { key: 'paid everywhere', keeps: 'first' },
+  ] as const;
   const charges = [
     EVER,
     short,
     charge('tried', { mode: 'shadow', window: LIFETIME, max: '1000' }),
     charge(`own-${number}`, { window: LIFETIME }),
     charge('places', { members: [`place-${number}`, 'everywhere'], window: LIFETIME }),
+    newcomers,
     charge('lately', { members: [`place-${number}`], window: { kind: 'rolling', lengthMs: 10 } }),
   ];
   const transactions = Array.from({ length: 6 }, (_, index) => `t${number}-${index}`);
   await decided('monthly', { charges: [charge('month', { window: calendar })] });
-  for (const txId of transactions) await decided(txId, { charges });
+  for (const txId of transactions) await decided(txId, { charges, moments });
   await decided('always', { ask: { askKey: `always ${number}` }, charges });
   await decided(`t${number}-1`, { ask: { askKey: `again ${number}`, amount: '50' }, charges: [EVER] });
   await decided(`t${number}-2`, { ask: { fingerprint: 'another-content' } });
@@ -38,6 +55,10 @@ export async function generation(ledger: Ledger, number: number): Promise<void> 
   await decided(`change-${number}`, {
     ask: { moneyKey: undefined, amount: undefined, binding: undefined },
     charges: [EVER],
+    moments: [
+      { key: `whitelisted ${number}`, keeps: 'newest' },
+      { key: 'whitelisted often', keeps: 'newest' },
+    ],
   });
   await decided(`spends-${number}`, {
     facts: [{ key: `outpoint:${number}`, value: '5', reason: 'INPUT_AMOUNT_CHANGED', sentence: 'Changed.' }],
@@ -79,5 +100,13 @@ export async function generation(ledger: Ledger, number: number): Promise<void> 
       need: { kind: 'distinct', members: ['x'] },
     },
   ]);
+  await ledger.fill(
+    [],
+    [
+      { key: 'paid long ago', sinceMs: 10 - number },
+      { key: `paid place-${number}`, sinceMs: 5 },
+      { key: `paid once ${number}`, sinceMs: 7 },
+    ],
+  );
   if (number !== 1) await activate(ledger);
 }

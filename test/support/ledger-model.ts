@@ -50,6 +50,7 @@ export class LedgerModel {
   readonly #bindings = new Map<string, { readonly txId: string; readonly last: number }>();
   readonly #fates = new FateModel();
   readonly #facts = new Map<string, string>();
+  readonly #moments = new Map<string, { readonly since: number; readonly last: number }>();
   readonly #counters = new Map<string, Map<string, Entry>>();
   readonly #counted = new Map<string, Charge['need']['kind']>();
 
@@ -115,6 +116,7 @@ export class LedgerModel {
     for (const [key, { last }] of this.#transactions) if (!standing(last)) this.#transactions.delete(key);
     for (const [key, { last }] of this.#bindings) if (!standing(last)) this.#bindings.delete(key);
     for (const [key, { decision }] of this.#asks) if (!standing(decision.sequence)) this.#asks.delete(key);
+    for (const [key, { last }] of this.#moments) if (!standing(last)) this.#moments.delete(key);
     for (const [key, { sequence }] of this.#conflicts) if (!standing(sequence)) this.#conflicts.delete(key);
     this.#fates.forgotten(to);
     return this.sequence;
@@ -172,15 +174,17 @@ export class LedgerModel {
   }
 
   /** Limits in shadow are counted by every decision, the others by approvals. */
-  #judge(proposal: Proposal, now: number, words: Words): Expected {
-    const { charges, facts, ask } = proposal;
+  #judge(made: Proposal, now: number, words: Words): Expected {
+    const { facts, ask, coolingOff } = made;
+    const charges = this.#applicable(made.charges, now);
+    const proposal = { ...made, charges };
     const { rule } = words;
     const holder = ask.moneyKey ?? ask.askKey;
     const isFull = (charge: Charge) => total(this.#charged(charge, holder, now)) > BigInt(charge.max);
     const reject = (more: Pick<Words, 'reason' | 'limit'>) =>
       this.#record(proposal, now, { effect: 'reject', ...(rule === undefined ? {} : { rule }), ...more });
 
-    for (const { window, mode } of charges) {
+    for (const { window, mode } of made.charges) {
       if (words.effect !== 'approve' && mode === 'enforce') continue;
       if (window.kind === 'calendar' && !(window.startMs <= now && now < window.endMs))
         return { kind: 'window-moved' };
@@ -191,6 +195,9 @@ export class LedgerModel {
       const remembered = this.#facts.get(key) ?? earlier;
       if (remembered !== undefined && remembered !== value) return reject({ reason });
     }
+    const early = coolingOff?.keys.some((key) => this.#isYoung(key, coolingOff.periodMs, now)) === true;
+    if (early && coolingOff?.whenEarly === 'retry') return { kind: 'retry', reason: 'COOLING_OFF_RETRIES' };
+    if (early) return reject({ reason: 'COOLING_OFF' });
     for (const charge of charges) {
       if (charge.mode === 'shadow' || !isFull(charge)) continue;
       const alone =
@@ -202,7 +209,34 @@ export class LedgerModel {
       return reject({ reason: 'LIMIT_EXCEEDED', limit: charge.limit });
     }
     for (const { key, value } of facts) this.#facts.set(key, value);
-    return this.#record(proposal, now, words);
+    const expected = this.#record(proposal, now, words);
+    for (const { key, keeps } of made.moments) {
+      const since = keeps === 'first' ? (this.#moments.get(key)?.since ?? now) : now;
+      this.#moments.set(key, { since, last: this.sequence });
+    }
+    return expected;
+  }
+
+  #isYoung(key: string, periodMs: number, now: number): boolean {
+    const moment = this.#moments.get(key);
+    return moment !== undefined && now < moment.since + periodMs;
+  }
+
+  /** Of charges for new destinations what those need that are new; nothing of one that needs nothing. */
+  #applicable(charges: readonly Charge[], now: number): readonly Charge[] {
+    return charges.flatMap((charge) => {
+      if (charge.newOnly === undefined) return [charge];
+      const { parts, forMs, combine } = charge.newOnly;
+      const needs = parts
+        .filter(({ moment }) => !this.#moments.has(moment) || this.#isYoung(moment, forMs, now))
+        .map(({ need }) => need);
+      if (charge.need.kind === 'distinct')
+        return needs.length === 0 ? [] : [{ ...charge, need: { kind: 'distinct', members: needs } }];
+      const amounts = needs.map(BigInt);
+      let amount = 0n;
+      for (const each of amounts) amount = combine === 'sum' ? amount + each : each > amount ? each : amount;
+      return amount === 0n ? [] : [{ ...charge, need: { kind: 'amount', amount: String(amount) } }];
+    });
   }
 
   #record(proposal: Proposal, now: number, words: Words): Expected {

@@ -1,5 +1,6 @@
 /** Proposals as core would make them, with only what a test is about spelled out. */
 import type { Charge, LedgerFact, Opinion, WindowSpan } from '../../src/core/decision.js';
+import type { CoolingOff, Moment, NewOnly } from '../../src/core/moments.js';
 import type { AskIdentity, Proposal, Versions } from '../../src/core/ports.js';
 
 export const APPROVE: Opinion = {
@@ -34,6 +35,8 @@ export interface ProposalParts {
   readonly frozen?: boolean;
   readonly charges?: readonly Charge[];
   readonly facts?: readonly LedgerFact[];
+  readonly moments?: readonly Moment[];
+  readonly coolingOff?: CoolingOff;
   readonly nowMs?: number;
 }
 
@@ -60,6 +63,8 @@ export function proposal(txId: string, parts: ProposalParts): Proposal {
     frozen: parts.frozen ?? false,
     charges: parts.charges ?? [],
     facts: parts.facts ?? [],
+    moments: parts.moments ?? [],
+    ...(parts.coolingOff && { coolingOff: parts.coolingOff }),
     journal: JSON.stringify({ request: { requestId: txId }, note: 'ünï "quoted" \\ / \u2028' }),
   };
 }
@@ -75,6 +80,7 @@ export interface ChargeParts {
   readonly window?: WindowSpan;
   readonly mode?: Charge['mode'];
   readonly whenFull?: Charge['whenFull'];
+  readonly newOnly?: NewOnly;
 }
 
 /** Counter and limit carry one name. */
@@ -93,5 +99,6 @@ export function charge(name: string, parts: ChargeParts = {}): Charge {
     near: parts.near ?? max,
     whenFull: parts.whenFull ?? 'reject',
     sentence: `The limit ${name} is full.`,
+    ...(parts.newOnly && { newOnly: parts.newOnly }),
   };
 }

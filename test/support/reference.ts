@@ -166,6 +166,8 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     'Watch the share of `reject` and new values of `reason`: see the reason codes in operations.md.',
   countersign_repeated_answers_total:
     'Normal after retries and fail-over of co-signers. A steady rise means that answers arrive late.',
+  countersign_config_changes_total:
+    '`CountersignControlChange` at the first one of policy, users, quorum, devices, one-time addresses or of an unknown type.',
   countersign_conflicts_total: '`CountersignConflict` at the first one: the same id came with other content.',
   countersign_undecided_total:
     '`CountersignNotDeciding`, `CountersignUndecided`: the vendor’s retries run out (Fireblocks: 20 times, 3 minutes apart).',
@@ -240,6 +242,45 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '`CountersignRestartNeeded`. The log line `needs a restart` names the fields; during an upgrade it is 1 for a moment.',
   countersign_reload_failed:
     '`CountersignReloadFailed`. The log line `not reloaded` says why; the replica would not start anew.',
+  countersign_open_transactions:
+    'Only the replica that follows has it: `max` over replicas. Without webhooks or `api.sweep` nobody has.',
+  countersign_open_transaction_oldest_seconds:
+    'For dashboards. A stuck webhook or a stuck chain shows here first.',
+  countersign_unfinished_transactions:
+    '`CountersignTransactionsUnfinished`: `countersign status` lists the oldest.',
+  countersign_open_transactions_forgotten: 'Above 0 the figures of open transactions are too low.',
+  countersign_api_calls_total:
+    '`CountersignApiFailing` when no call of a purpose ends well. `key`, `permission`: see the API user.',
+  countersign_sweep_answers_total:
+    '`foreign` and `unreadable` never move charges; many of them are a fault of whatever answers.',
+  countersign_handler_check:
+    '`CountersignHandlerMissing` for `missing`, `other-url`, `other-key`; `CountersignHandlerUnknown` for the two others. `countersign doctor` names them.',
+  countersign_handler_check_timestamp_seconds:
+    'By the newest over all replicas; a failing check does not move it.',
+  countersign_workspace_policy_changed_total:
+    '`CountersignVendorPolicyChanged`. The log line `the workspace’s own policy changed under us` has the version.',
+  countersign_workspace_policy_changed_timestamp_seconds:
+    'For dashboards: since when requests come under other rules.',
+  countersign_reports_total:
+    'What became of transactions. `never-signed` gives charges back; a share that rises means that much is approved for nothing.',
+  countersign_released_transactions_total:
+    'Each is a `release` event of the journal. Of other transactions than these nothing is given back by itself.',
+  countersign_signed_without_approval_total:
+    '`CountersignSignedWithoutApproval` at the first one. The log line `signed without approval` names it.',
+  countersign_signed_by_others_total:
+    'As many as people sign by hand. More: somebody signs where Countersign should be asked.',
+  countersign_report_unknown_statuses_total:
+    '`CountersignWebhooksRefused`: the vendor has new words; see whether a newer version knows them.',
+  countersign_webhook_notifications_total:
+    '`CountersignWebhooksSilent` when none come, `CountersignWebhooksFailing` for `failed`. The log lines `report` and `notification not settled` have more.',
+  countersign_webhook_refused_total:
+    '`CountersignWebhooksRefused`, `CountersignWebhooksFailing`. `UNSIGNED` is what scanners send. The log line `notification refused` says why.',
+  countersign_webhook_unknown_paths_total:
+    'After set-up it stands still but for scanners. A wrong URL at the vendor, or a proxy that strips the path.',
+  countersign_webhook_keys_loaded_timestamp_seconds:
+    '0 for longer than a start takes: the log line `webhook keys are not loaded` says why.',
+  countersign_webhook_key_failures_total:
+    '`CountersignWebhooksFailing`: known keys go on being used, until the vendor rotates them.',
   countersign_audit_lines_total: 'Sum over the replicas; events that two of them exported count twice.',
   countersign_audit_behind_events:
     '`CountersignAuditLagging`: what is not exported is not trimmed either, and the ledger grows.',
@@ -308,6 +349,8 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
   RULE_RETRIES: 'Nothing: the policy says so. Mind how long the vendor goes on asking.',
   LIMIT_FULL_RETRY: 'Nothing, or raise the limit: room comes back as the window passes.',
   FREEZE_RETRIES: '`countersign status` shows which, whose and why; `countersign unfreeze` lifts it.',
+  COOLING_OFF_RETRIES:
+    'Nothing, or ask anew later: `coolingOff` of the policy says for how long a destination waits after its whitelisting was approved here.',
   EVIDENCE_UNAVAILABLE: 'Bring the source named in the log back.',
   OVERLOADED: 'Add replicas.',
   INTERNAL:
@@ -338,6 +381,8 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
   VAULT_UNKNOWN:
     'The message does not show the whole new vault. Let people vote on it, or compare a captured message with the page of the protocol.',
   DEVICE_SUFFICES: 'Raise the threshold, or give no device that much weight.',
+  COOLING_OFF:
+    'Intended by `coolingOff` of the policy: the destination was whitelisted here a short while ago. Once its time has passed the transaction can be made anew.',
   REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',
   RELEASED_BEFORE:
     '**Investigate**: somebody asks for a signature of a transaction that was said to be over. What it had charged was given back.',

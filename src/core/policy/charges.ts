@@ -1,11 +1,12 @@
 /** What an approval would add to each counter of a limit. */
-import { createHash } from 'node:crypto';
 import { ceilJsonNumber, floorToBaseUnits, USD_DECIMALS } from '../amount.js';
 import type { Charge, WindowSpan } from '../decision.js';
 import { unreachable } from '../errors.js';
-import { partyKey } from './destination-keys.js';
+import type { NewOnly } from '../moments.js';
+import { partyKey, safe } from './destination-keys.js';
 import type { Facts, TransactionFacts } from './facts.js';
-import { type Limit, PER } from './schema.js';
+import { paymentMoment } from './remembered.js';
+import { durationMs, type Limit, PER } from './schema.js';
 import { windowReader } from './windows.js';
 
 export interface CompiledLimit {
@@ -23,6 +24,8 @@ export interface Need {
   /** What a sum is in: an asset's id where it is counted in its base units. */
   readonly asset: string | undefined;
   readonly need: Charge['need'];
+  /** Of a limit of new destinations: the part that each destination has in it. */
+  readonly newOnly?: Omit<NewOnly, 'forMs'>;
 }
 
 /** All needs, or the fact that is missing. */
@@ -64,23 +67,47 @@ export function needsOf(limit: Limit, facts: Facts): Needs {
   const parts = partsOf(limit, transaction);
   if (typeof parts === 'string') return { unknown: parts };
   // One transaction is one transaction, and has one fee, for every destination and asset it counts for.
-  const shared = limit.sum === 'count' || limit.sum === 'fee';
-  const totals = new Map<string, { asset: string | undefined; units: bigint }>();
+  const combine = limit.sum === 'count' || limit.sum === 'fee' ? 'largest' : 'sum';
+  const totals = new Map<string, Total>();
   for (const part of parts) {
     const counter = counterOf(limit, facts, part);
     if (typeof counter === 'object') return counter;
-    const total = totals.get(counter);
+    if (isOfNew(limit) && part.destination === null) return { unknown: 'a destination is not known' };
     const asset = limit.sum === 'native' || limit.sum === 'fee' ? part.asset : undefined;
-    if (total === undefined) totals.set(counter, { asset, units: part.units });
-    else if (!shared) total.units += part.units;
+    const total = totals.get(counter) ?? { asset, units: 0n, destinations: new Map<string, bigint>() };
+    totals.set(counter, total);
+    const added = (units: bigint) => (combine === 'sum' ? units + part.units : part.units);
+    total.units = added(total.units);
+    const destination = part.destination ?? '';
+    total.destinations.set(destination, added(total.destinations.get(destination) ?? 0n));
   }
   return {
-    needs: [...totals].map(([counter, { asset, units }]) => ({
+    needs: [...totals].map(([counter, { asset, units, destinations }]) => ({
       counter,
       asset,
       need: { kind: 'amount', amount: units.toString() },
+      ...(isOfNew(limit) && { newOnly: { combine, parts: [...destinations].map(partOf) } }),
     })),
   };
+}
+
+interface Total {
+  readonly asset: string | undefined;
+  units: bigint;
+  readonly destinations: Map<string, bigint>;
+}
+
+function partOf([destination, units]: readonly [string, bigint]): NewOnly['parts'][number] {
+  return { moment: paymentMoment(destination), need: units.toString() };
+}
+
+function isOfNew({ newDestinations }: Limit): boolean {
+  return newDestinations !== undefined;
+}
+
+/** Whether its parts are told apart by destination. */
+function splits(limit: Limit): boolean {
+  return isOfNew(limit) || limit.per.includes('destination');
 }
 
 /** Text: what is not known. */
@@ -118,8 +145,7 @@ function partsOf(limit: Limit, facts: TransactionFacts): readonly Part[] | strin
 
 function usdParts(limit: Limit, facts: TransactionFacts): readonly Part[] | string {
   if (facts.usd === null) return 'the USD value is not known';
-  if (!limit.per.includes('destination'))
-    return [{ asset: facts.asset, destination: null, units: BigInt(facts.usd) }];
+  if (!splits(limit)) return [{ asset: facts.asset, destination: null, units: BigInt(facts.usd) }];
   return (facts.destinations ?? []).map(({ key, usd }) => ({
     asset: facts.asset,
     destination: key,
@@ -128,7 +154,7 @@ function usdParts(limit: Limit, facts: TransactionFacts): readonly Part[] | stri
 }
 
 function destinationsOf(limit: Limit, { destinations }: TransactionFacts): readonly (string | null)[] {
-  if (!limit.per.includes('destination')) return [null];
+  if (!splits(limit)) return [null];
   return destinations?.map(({ key }) => key) ?? [null];
 }
 
@@ -146,8 +172,12 @@ function distinctNeeds(limit: Limit, facts: Facts, { destinations, asset }: Tran
   if (members.size === 0) return { unknown: 'the destinations are not known' };
   const counter = counterOf(limit, facts, { asset, destination: null, units: 0n });
   if (typeof counter === 'object') return counter;
+  const parts = [...members].map((key) => ({ moment: paymentMoment(key), need: safe(key) }));
+  const need = { kind: 'distinct', members: parts.map((part) => part.need) } as const;
   return {
-    needs: [{ counter, asset: undefined, need: { kind: 'distinct', members: [...members].map(safe) } }],
+    needs: [
+      { counter, asset: undefined, need, ...(isOfNew(limit) && { newOnly: { combine: 'sum', parts } }) },
+    ],
   };
 }
 
@@ -172,15 +202,6 @@ function counterOf(limit: Limit, facts: Facts, part: Part): string | { readonly 
   return values.join('|');
 }
 
-/**
- * Values that cannot run into one another or into the separators, and are bounded. Two texts share one form only
- * if SHA-256 collides.
- */
-function safe(text: string): string {
-  if (/^[\w.:@/-]{1,128}$/.test(text)) return text;
-  return `~${createHash('sha256').update(JSON.stringify(text)).digest('hex')}`;
-}
-
 /** The needs as charges of one verdict. `prefix` is the limit's instance. */
 export function chargesOf(
   { name, limit, spanAt, bounds }: CompiledLimit,
@@ -194,7 +215,8 @@ export function chargesOf(
 ): readonly Charge[] {
   const { prefix, mode, instantMs, decimalsOf } = charging;
   const window = spanAt(instantMs);
-  return needs.map(({ counter, asset, need }) => ({
+  const forMs = durationMs(limit.newDestinations ?? '') ?? 0;
+  return needs.map(({ counter, asset, need, newOnly }) => ({
     limit: name,
     counter: `${prefix}|${counter}`,
     mode,
@@ -203,5 +225,6 @@ export function chargesOf(
     ...bounds(limit.sum === 'usd' ? USD_DECIMALS : asset === undefined ? 0 : decimalsOf(asset)),
     whenFull: limit.whenFull,
     sentence: `Limit ${name} has no room for this transaction.`,
+    ...(newOnly && { newOnly: { ...newOnly, forMs } }),
   }));
 }

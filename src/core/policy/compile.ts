@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Chains, Freeze } from '../ports.js';
 import { compileExpression } from './cel.js';
+import { changeTypeOf } from './change-types.js';
 import { type CompiledLimit, compileLimit } from './charges.js';
 import { type Condition, type Conditions, compileConditions, type Occasion } from './conditions.js';
 import { parsePolicy, parseScope } from './document.js';
@@ -50,9 +51,7 @@ export function compilePolicy(text: string, source: string, chains: Chains): Com
       const conditions = compileConditions(rule.match, expression, { lists: document.lists, chains });
       return {
         rule,
-        conditions: boundsVaults(rule)
-          ? conditions
-          : { ...conditions, request: [...conditions.request, NO_VAULT] },
+        conditions: { ...conditions, request: [...conditions.request, ...unthoughtOf(rule)] },
         limits: rule.effect === 'approve' ? [...new Set([...named, ...countsAll])] : [],
       };
     }),
@@ -69,8 +68,21 @@ const NO_VAULT: Condition<Occasion> = {
   seen: ({ facts }) => facts.kind,
 };
 
-function boundsVaults({ effect, match }: Rule): boolean {
-  return effect !== 'approve' || namesThresholdAndDevices(match);
+/** Nor what a change does that the vendor has not documented. */
+const NO_UNKNOWN_CHANGE: Condition<Occasion> = {
+  path: 'type',
+  wanted: 'a rule that names the type',
+  test: ({ facts }) => truthOf(facts.change === null || changeTypeOf(facts.change.type) !== undefined),
+  seen: ({ facts }) => facts.change?.type ?? 'unknown',
+};
+
+/** What a rule does not hold for, because it approves and does not speak of it. */
+function unthoughtOf({ effect, match }: Rule): readonly Condition<Occasion>[] {
+  if (effect !== 'approve') return [];
+  return [
+    ...(namesThresholdAndDevices(match) ? [] : [NO_VAULT]),
+    ...(match.type === undefined ? [NO_UNKNOWN_CHANGE] : []),
+  ];
 }
 
 /** Throws POLICY_INVALID when the freeze's scope is no `match` block. */

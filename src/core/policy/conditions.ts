@@ -2,7 +2,8 @@
 import { USD_DECIMALS } from '../amount.js';
 import type { Chains } from '../ports.js';
 import { type CompiledExpression, decimalText } from './cel.js';
-import type { DeviceFacts } from './change-facts.js';
+import { addedConditions, changeConditions } from './change-conditions.js';
+import type { ChangeAddress, DeviceFacts } from './change-facts.js';
 import { contractTest } from './contract.js';
 import type { CallFacts, DestinationFacts, Facts, TransactionFacts } from './facts.js';
 import { scheduleTest } from './schedule.js';
@@ -17,6 +18,7 @@ import {
   resolveValues,
   type TextTest,
   textTest,
+  valuesText,
 } from './values.js';
 
 /** What a request-wide condition looks at. */
@@ -38,6 +40,7 @@ export interface Conditions {
   readonly destination: readonly Condition<DestinationFacts>[];
   readonly call: readonly Condition<CallFacts>[];
   readonly device: readonly Condition<DeviceFacts>[];
+  readonly added: readonly Condition<ChangeAddress>[];
 }
 
 export interface Surroundings {
@@ -69,9 +72,7 @@ export function compileConditions(
   text('operation', match.operation, ({ transaction }) => transaction?.operation || null);
   text('asset', match.asset, ({ transaction }) => transaction?.asset || null, patternTest);
   text('chain', match.chain, ({ transaction }) => transaction?.chain ?? null, patternTest);
-  text('type', match.type, ({ change }) => change?.type ?? null);
-  for (const [key, values] of Object.entries(match.extraInfo ?? {}))
-    text(`extraInfo.${key}`, values, ({ change }) => entryOf(change?.extraInfo, key));
+  for (const condition of changeConditions(match, surroundings)) add(condition);
   for (const condition of vaultConditions(match.vault, surroundings)) add(condition);
   for (const condition of sourceConditions(match.source, surroundings)) add(condition);
   add(rangeCondition('amount', match.amount, (t) => ({ units: t.amount, decimals: t.decimals })));
@@ -89,11 +90,8 @@ export function compileConditions(
     destination: destinationConditions(match.destination, surroundings),
     call: match.contract === undefined ? [] : [contractCondition(match.contract, surroundings)],
     device: match.vault?.device === undefined ? [] : [deviceCondition(match.vault.device, surroundings)],
+    added: addedConditions(match, surroundings),
   };
-}
-
-function entryOf(extraInfo: Readonly<Record<string, string>> | undefined, key: string): string | null {
-  return extraInfo !== undefined && Object.hasOwn(extraInfo, key) ? (extraInfo[key] ?? null) : null;
 }
 
 interface TextCondition {
@@ -270,12 +268,4 @@ function contractCondition(
     test: (call, facts) => test(call, facts.transaction?.asset ?? ''),
     seen: (call) => `${call.address} ${call.signature ?? call.selector}`,
   };
-}
-
-function valuesText(values: Values): string {
-  const entries = Array.isArray(values) ? values : [values];
-  const shown = entries
-    .slice(0, 8)
-    .map((entry) => (typeof entry === 'string' ? entry : `list ${entry.list}`));
-  return entries.length > shown.length ? `${shown.join(', ')}, …` : shown.join(', ');
 }

@@ -2,7 +2,9 @@
 import { floorToBaseUnits, toBaseUnits } from '../amount.js';
 import { nearestOf, type Problem } from '../document.js';
 import { compileExpression } from './cel.js';
+import { changeDiscrepancies, changeWarnings, comparedChanges } from './change-consistency.js';
 import { unreachableBecause } from './reachability.js';
+import { rememberingWarnings } from './remembered.js';
 import { minutesOf } from './schedule.js';
 import {
   type Limit,
@@ -57,8 +59,10 @@ export function warningsOf(document: PolicyDocument): readonly Problem[] {
   for (const { match } of document.rules) for (const { list } of listUses(match)) used.add(list);
   for (const name of Object.keys(document.lists))
     if (!used.has(name)) warnings.push({ path: ['lists', name], message: 'no rule uses this list' });
+  warnings.push(...rememberingWarnings(document));
   document.rules.forEach((rule, index) => {
     const path = ['rules', index];
+    warnings.push(...changeWarnings(rule, path, document));
     if (rule.mode !== 'off' && rule.effect === 'approve' && rule.verify === 'off')
       warnings.push({
         path: [...path, 'verify'],
@@ -194,7 +198,7 @@ function signingDiscrepancies(rule: Rule, path: Path): Problem[] {
 }
 
 function matchDiscrepancies(match: Match, path: Path, { lists }: Pieces): Problem[] {
-  const found: Problem[] = [];
+  const found: Problem[] = [...changeDiscrepancies(match, path)];
   for (const { list, path: where } of listUses(match))
     if (!Object.hasOwn(lists, list))
       found.push({ path: [...path, ...where], message: unknownName('list', list, Object.keys(lists)) });
@@ -202,7 +206,8 @@ function matchDiscrepancies(match: Match, path: Path, { lists }: Pieces): Proble
     if (entriesOf(values).some((entry) => entry === '*'))
       found.push({
         path: [...path, ...where],
-        message: 'patterns are for asset and chain; leave the condition out to accept everything',
+        message:
+          'patterns are for asset, chain and texts of extraInfo; leave the condition out to accept everything',
       });
   const ranges = [
     [match.amount, ['amount']],
@@ -293,7 +298,7 @@ function exactValues(match: Match): readonly (readonly [Values, Path])[] {
     ...partyValues(source, 'source'),
     ...partyValues(destination, 'destination'),
     ...(['id', 'name', 'device'] as const).map((key) => [match.vault?.[key], ['vault', key]] as const),
-    ...Object.entries(match.extraInfo ?? {}).map(([key, values]) => [values, ['extraInfo', key]] as const),
+    ...comparedChanges(match, 'exact'),
   ].flatMap(([values, path]) => (values === undefined ? [] : [[values, path] as const]));
 }
 
@@ -310,6 +315,7 @@ function listUses(match: Match): readonly { readonly list: string; readonly path
     ...exactValues(match),
     [match.asset, ['asset']],
     [match.chain, ['chain']],
+    ...comparedChanges(match, 'pattern'),
   ];
   match.contract?.forEach((contract, index) => {
     everywhere.push([contract.address, ['contract', index, 'address']]);

@@ -1,4 +1,5 @@
 /** How limits tell the places apart that value comes from and goes to. */
+import { createHash } from 'node:crypto';
 
 /** Type and id as one word; they cannot run into one another, because `/` is escaped inside them. */
 export function partyKey({ type, id }: { readonly type: string; readonly id: string }): string {
@@ -11,4 +12,13 @@ export function addressKey(address: string | null): string | null {
 
 function escapePart(text: string): string {
   return text.replace(/[~/@]/g, (character) => `~${'~/@'.indexOf(character)}`);
+}
+
+/**
+ * Values that cannot run into one another or into the separators, and are bounded. Two texts share one form only
+ * if SHA-256 collides.
+ */
+export function safe(text: string): string {
+  if (/^[\w.:@/-]{1,128}$/.test(text)) return text;
+  return `~${createHash('sha256').update(JSON.stringify(text)).digest('hex')}`;
 }

@@ -12,6 +12,7 @@ import type { CompiledFreeze, CompiledPolicy, CompiledRule } from './compile.js'
 import type { Occasion } from './conditions.js';
 import { type Facts, factsOf } from './facts.js';
 import { approvalHolds, type Failure, freezeCovers, otherHolds } from './match.js';
+import { coolingOffOf, momentsOf } from './remembered.js';
 import type { Rules } from './rulebook.js';
 
 export interface Question {
@@ -49,6 +50,9 @@ export function evaluate(rules: Rules, question: Question, trace?: RuleTrace[]):
   return { verdict: verdictOf({ rules, question, occasion }, trace), frozen: false, facts };
 }
 
+/** Names under which the ledger may know destinations of one transaction: one atomic step must stay short. */
+const MAX_WAITING = 1024;
+
 interface Context {
   readonly rules: Rules;
   readonly question: Question;
@@ -72,7 +76,8 @@ function verdictOf(context: Context, trace: RuleTrace[] | undefined): Verdict {
     trace?.push({ rule: name, mode, effect, held: failure === undefined, ...(failure && { failure }) });
     if (failure !== undefined) continue;
     if (mode === 'shadow') {
-      shadow ??= opinionOf(compiled, 'shadow', context);
+      const { opinion, charges } = opinionOf(compiled, 'shadow', context);
+      shadow ??= { opinion, charges };
       continue;
     }
     return withShadow(opinionOf(compiled, 'enforce', context), shadow);
@@ -95,10 +100,7 @@ function withShadow(judgement: Judgement, shadow: Verdict['shadow']): Verdict {
   return { ...judgement, shadow: fits ? shadow : { ...shadow, charges: [] } };
 }
 
-interface Judgement {
-  readonly opinion: Opinion;
-  readonly charges: readonly Charge[];
-}
+type Judgement = Omit<Verdict, 'shadow'>;
 
 function opinionOf(compiled: CompiledRule, mode: Charge['mode'], context: Context): Judgement {
   const { name: rule, effect } = compiled.rule;
@@ -153,7 +155,9 @@ function approvalOf(compiled: CompiledRule, mode: Charge['mode'], context: Conte
     const decimalsOf = (asset: string) => decimalsIn(policy, context.occasion.facts, asset);
     charges.push(...chargesOf(limit, needed.needs, { prefix, mode, instantMs, decimalsOf }));
   }
-  if (charges.length > MAX_CHARGES)
+  const { facts } = context.occasion;
+  const coolingOff = coolingOffOf(facts, policy.document, policy.chains);
+  if (charges.length > MAX_CHARGES || (coolingOff?.keys.length ?? 0) > MAX_WAITING)
     return without({
       ...{ rule, effect: 'reject', reason: 'CHARGES_TOO_MANY' },
       sentence: `The limits of rule ${rule} would be charged for too many destinations at once.`,
@@ -161,6 +165,8 @@ function approvalOf(compiled: CompiledRule, mode: Charge['mode'], context: Conte
   return {
     opinion: { rule, effect: 'approve', reason: 'APPROVED', sentence: `Approved by rule ${rule}.` },
     charges,
+    moments: momentsOf(facts, policy.document, policy.chains),
+    ...(coolingOff && { coolingOff }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Why a policy answers what it answers to one request: data for programs, text for people. */
 import { fromBaseUnits, USD_DECIMALS } from '../amount.js';
 import type { Charge, Opinion, Verdict } from '../decision.js';
+import { newNeed } from '../moments.js';
 import { decimalText } from './cel.js';
 import { evaluate, type Question, type RuleTrace } from './evaluate.js';
 import type { Facts } from './facts.js';
@@ -17,6 +18,8 @@ export interface LimitUse {
   readonly max: string;
   readonly unit: string;
   readonly fits: boolean;
+  /** False: it is for new destinations, and none of these is new. */
+  readonly applies: boolean;
 }
 
 export interface Explanation {
@@ -29,30 +32,48 @@ export interface Explanation {
   readonly facts: Facts;
 }
 
-/** How much of a counter is used, in base units as decimal text. */
-export type UsedOf = (charge: Charge) => string;
+/** What a ledger is supposed to hold. */
+export interface SupposedLedger {
+  /** How much of a counter is used, in base units as decimal text. */
+  used(charge: Charge): string;
+  /** Since when something is, Unix milliseconds; undefined: the ledger does not know. */
+  since(moment: string, facts: Facts): number | undefined;
+}
 
-export function explain(rules: Rules, question: Question, usedOf: UsedOf): Explanation {
+export function explain(rules: Rules, question: Question, ledger: SupposedLedger): Explanation {
   const trace: RuleTrace[] = [];
   const { verdict, frozen, facts } = evaluate(rules, question, trace);
   const charges = [...verdict.charges, ...(verdict.shadow?.charges ?? [])];
+  const supposed = { ledger, facts, instantMs: question.instantMs };
   return {
-    outcome: settle(verdict, usedOf),
+    outcome: settle(verdict, supposed),
     frozen,
     rules: trace,
-    limits: charges.map((charge) => useOf(charge, usedOf, rules)),
+    limits: charges.map((charge) => useOf(charge, supposed, rules)),
     shadow: verdict.shadow?.opinion,
     facts,
   };
 }
 
-/** What the ledger would make of a verdict: the first limit without room decides. */
-export function settle(verdict: Verdict, usedOf: UsedOf): Explanation['outcome'] {
-  const { opinion, charges } = verdict;
+export interface Supposed {
+  readonly ledger: SupposedLedger;
+  readonly facts: Facts;
+  readonly instantMs: number;
+}
+
+/** What the ledger would make of a verdict: a destination that must wait, then the first limit without room. */
+export function settle(verdict: Verdict, supposed: Supposed): Explanation['outcome'] {
+  const { opinion, charges, coolingOff } = verdict;
   const rule = opinion.rule === undefined ? {} : { rule: opinion.rule };
+  if (coolingOff?.keys.some((key) => isYoung(supposed, key, coolingOff.periodMs)) === true) {
+    const { sentence } = coolingOff;
+    return coolingOff.whenEarly === 'retry'
+      ? { ...rule, effect: 'retry', reason: 'COOLING_OFF_RETRIES', sentence }
+      : { ...rule, effect: 'reject', reason: 'COOLING_OFF', sentence };
+  }
   for (const charge of charges) {
-    const need = needUnits(charge);
-    if (BigInt(usedOf(charge)) + need <= BigInt(charge.max)) continue;
+    const need = needUnits(charge, supposed);
+    if (need === undefined || BigInt(supposed.ledger.used(charge)) + need <= BigInt(charge.max)) continue;
     const { limit, sentence } = charge;
     return charge.whenFull === 'retry' && need <= BigInt(charge.max)
       ? { ...rule, limit, effect: 'retry', reason: 'LIMIT_FULL_RETRY', sentence }
@@ -61,8 +82,19 @@ export function settle(verdict: Verdict, usedOf: UsedOf): Explanation['outcome']
   return opinion;
 }
 
-function needUnits({ need }: Charge): bigint {
-  return need.kind === 'amount' ? BigInt(need.amount) : BigInt(need.members.length);
+function isYoung({ ledger, facts, instantMs }: Supposed, moment: string, periodMs: number): boolean {
+  const since = ledger.since(moment, facts);
+  return since !== undefined && since + periodMs > instantMs;
+}
+
+/** Undefined: the charge does not apply. */
+function needUnits({ need, newOnly }: Charge, supposed: Supposed): bigint | undefined {
+  const isNew = (moment: string) =>
+    supposed.ledger.since(moment, supposed.facts) === undefined ||
+    isYoung(supposed, moment, newOnly?.forMs ?? 0);
+  const own = newOnly === undefined ? need : newNeed(newOnly, need, isNew);
+  if (own === undefined) return undefined;
+  return own.kind === 'amount' ? BigInt(own.amount) : BigInt(own.members.length);
 }
 
 /** The unit a limit's `max` is written in, and how many decimals its counters have. */
@@ -87,10 +119,11 @@ export function unitOf(
   }
 }
 
-function useOf(charge: Charge, usedOf: UsedOf, rules: Rules): LimitUse {
+function useOf(charge: Charge, supposed: Supposed, rules: Rules): LimitUse {
   const { unit, decimals } = unitOf(charge, rules);
-  const used = BigInt(usedOf(charge));
-  const need = needUnits(charge);
+  const used = BigInt(supposed.ledger.used(charge));
+  const applied = needUnits(charge, supposed);
+  const need = applied ?? 0n;
   return {
     limit: charge.limit,
     counter: charge.counter,
@@ -99,7 +132,8 @@ function useOf(charge: Charge, usedOf: UsedOf, rules: Rules): LimitUse {
     need: fromBaseUnits(need, decimals),
     max: fromBaseUnits(BigInt(charge.max), decimals),
     unit,
-    fits: used + need <= BigInt(charge.max),
+    fits: applied === undefined || used + need <= BigInt(charge.max),
+    applies: applied !== undefined,
   };
 }
 
@@ -132,15 +166,18 @@ function failureText({ condition, wanted, seen, truth }: Failure): string {
 function limitLines(limits: readonly LimitUse[]): readonly string[] {
   const width = Math.max(...limits.map(({ limit }) => limit.length));
   return limits.map(
-    ({ limit, mode, used, need, max, unit, fits }) =>
-      `  ${fits ? '✓' : '✗'} ${limit.padEnd(width)}  used ${used} + this ${need} / max ${max} ${unit}${mode === 'shadow' ? ' (shadow)' : ''}`,
+    ({ limit, mode, used, need, max, unit, fits, applies }) =>
+      `  ${fits ? '✓' : '✗'} ${limit.padEnd(width)}  used ${used} + this ${need} / max ${max} ${unit}${mode === 'shadow' ? ' (shadow)' : ''}${applies ? '' : ' (no destination is new)'}`,
   );
 }
 
 function factsText({ kind, stage, transaction, change, vault }: Facts): string {
   if (vault !== null)
     return `${kind} of vault ${vault.id ?? 'unknown'}: threshold ${vault.threshold ?? 'unknown'}, ${vault.devices?.length ?? 'unknown'} devices`;
-  if (transaction === null) return `${kind} (${stage}) ${change?.type ?? ''}`.trim();
+  if (transaction === null) {
+    const carried = Object.entries(change?.extraInfo ?? {}).map(([name, text]) => `, ${name} ${text}`);
+    return `${kind} (${stage}) ${change?.type ?? ''}${carried.join('')}`.trim();
+  }
   const { operation, asset, amount, decimals, usd, source, destinations } = transaction;
   const to = (destinations ?? []).map(({ key, address }) =>
     [key ?? 'unknown', address ?? ''].join(' ').trim(),

@@ -15,6 +15,7 @@ import type {
   TransactionRequest,
 } from '../request.js';
 import type { Examination } from '../verify.js';
+import { canonicalFormOf } from './canonical-address.js';
 import { type ChangeFacts, changeFacts, type VaultFacts, vaultFacts } from './change-facts.js';
 import { addressKey, partyKey } from './destination-keys.js';
 
@@ -108,7 +109,7 @@ export function factsOf(request: Request, examination: Examination, chains: Chai
         : request.kind === 'sign'
           ? messageFacts(request, examination)
           : null,
-    change: request.kind === 'config-change' ? changeFacts(request) : null,
+    change: request.kind === 'config-change' ? changeFacts(request, chains) : null,
     vault: request.kind === 'keygen' || request.kind === 'reshare' ? vaultFacts(request) : null,
   };
 }
@@ -316,18 +317,4 @@ function feeOf(intent: Intent, { native }: Asset, effects: Effects | undefined):
 function callFacts({ address, selector, signature, args }: ContractCall): CallFacts {
   const bounded = args?.every((arg) => arg.length <= MAX_VALUE_LENGTH) === true ? args : null;
   return { address, selector, signature: signature ?? null, args: bounded };
-}
-
-const HEX_ADDRESS = /^0x[0-9a-f]{40}$/i;
-
-/** The form in which addresses of one asset are compared; undefined: the text is no address of its chain. */
-export function canonicalFormOf(
-  asset: Asset | string,
-  chains: Chains,
-): (address: string) => string | undefined {
-  const entry = typeof asset === 'string' ? chains.asset(asset) : asset;
-  const decoder = entry === undefined ? undefined : chains.decoder(entry.family);
-  if (entry === undefined || decoder === undefined)
-    return (address) => (HEX_ADDRESS.test(address) ? address.toLowerCase() : address);
-  return (address) => decoder.canonicalAddress(entry, address);
 }

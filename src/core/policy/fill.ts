@@ -4,11 +4,14 @@
  */
 import { z } from 'zod';
 import type { Charge, WindowSpan } from '../decision.js';
+import type { MomentEntry } from '../moments.js';
+import { newNeed } from '../moments.js';
 import type { ActivePolicy, CounterEntry, JournalEvent } from '../ports.js';
-import { needsOf } from './charges.js';
+import { type CompiledLimit, type Need, needsOf } from './charges.js';
 import type { CompiledPolicy } from './compile.js';
 import { parsePolicy } from './document.js';
 import type { Facts } from './facts.js';
+import { paymentMoment } from './remembered.js';
 import { durationMs, type Limit } from './schema.js';
 
 export interface InstancePlan {
@@ -46,14 +49,15 @@ export function planInstances(
 }
 
 /** What a counter's content depends on; `1h` and `60m` are one window. */
-function shapeOf({ sum, of, window, per }: Limit): string {
+function shapeOf({ sum, of, window, per, newDestinations }: Limit): string {
   const span =
     window === 'lifetime' || window.lifetime === true
       ? 'lifetime'
       : window.rolling === undefined
         ? [window.calendar, window.timezone ?? 'UTC']
         : durationMs(window.rolling);
-  return JSON.stringify([sum, of ?? null, span, [...per].sort()]);
+  const ofNew = newDestinations === undefined ? [] : [durationMs(newDestinations)];
+  return JSON.stringify([sum, of ?? null, span, [...per].sort(), ...ofNew]);
 }
 
 /** How far back the journal must reach to fill these limits: Unix milliseconds; `beginning` for a lifetime. */
@@ -74,6 +78,8 @@ export function historyNeeded(
 export interface Filling {
   readonly entries: readonly CounterEntry[];
   /** Approved transactions of which the journal does not say what a limit needs: it cannot be filled in full. */
+  /** When destinations were paid first, as far as the journal says, of those that these events name first. */
+  readonly moments: readonly MomentEntry[];
   readonly gaps: readonly { readonly limit: string; readonly sequence: number; readonly unknown: string }[];
 }
 
@@ -82,6 +88,8 @@ export interface FillOrder {
   readonly plan: InstancePlan;
   /** The ledger's clock at the activation. */
   readonly nowMs: number;
+  /** Moments of all events so far, Unix milliseconds; later ones are added. */
+  readonly paid: Map<string, number>;
 }
 
 /** The part of a decision event that filling reads; what else it holds is not looked at. */
@@ -89,23 +97,34 @@ const approvalSchema = z.object({
   ask: z.object({ moneyKey: z.string().nullish() }),
   decision: z.object({ effect: z.string(), rule: z.string().nullish() }),
   journal: z.object({ facts: z.custom<Facts>((value) => typeof value === 'object' && value !== null) }),
+  moments: z.record(z.string(), z.number()).optional(),
 });
 
 /**
  * The entries that the journal holds for new limits. An entry that several events speak of (one transaction at two
  * stages) is there once, with the largest need and the latest time: counters may then count too long, never too little.
  */
-export function entriesFor({ policy, plan, nowMs }: FillOrder, events: Iterable<JournalEvent>): Filling {
+export function entriesFor(
+  { policy, plan, nowMs, paid }: FillOrder,
+  events: Iterable<JournalEvent>,
+): Filling {
   const limits = plan.fresh.flatMap((name) => policy.limits.get(name) ?? []);
   const naming = new Map(policy.rules.map(({ rule }) => [rule.name, new Set(rule.limits)]));
   const entries = new Map<string, CounterEntry>();
   const gaps: Filling['gaps'][number][] = [];
+  const moments: MomentEntry[] = [];
   for (const event of events) {
     if (event.type !== 'decision') continue;
     const approval = approvalSchema.safeParse(event.body);
     if (!approval.success || approval.data.decision.effect !== 'approve') continue;
     const { ask, decision, journal } = approval.data;
     const { moneyKey } = ask;
+    for (const { key } of journal.facts.transaction?.destinations ?? []) {
+      if (key === null || paid.has(paymentMoment(key))) continue;
+      const sinceMs = approval.data.moments?.[paymentMoment(key)] ?? event.atMs;
+      paid.set(paymentMoment(key), sinceMs);
+      moments.push({ key: paymentMoment(key), sinceMs });
+    }
     if (moneyKey === null || moneyKey === undefined) continue;
     for (const limit of limits) {
       if (limit.limit.counts === 'matched' && naming.get(decision.rule ?? '')?.has(limit.name) !== true)
@@ -116,7 +135,12 @@ export function entriesFor({ policy, plan, nowMs }: FillOrder, events: Iterable<
         gaps.push({ limit: limit.name, sequence: event.sequence, unknown: needed.unknown });
         continue;
       }
-      for (const { counter, need } of needed.needs) {
+      for (const { counter, need: whole, newOnly } of needed.needs) {
+        const need =
+          newOnly === undefined
+            ? whole
+            : needOfNew({ need: whole, newOnly, limit: limit.limit }, event, paid);
+        if (need === undefined) continue;
         const id = `${plan.instances[limit.name]}|${counter}`;
         const key = JSON.stringify([id, moneyKey]);
         const held = entries.get(key);
@@ -128,7 +152,20 @@ export function entriesFor({ policy, plan, nowMs }: FillOrder, events: Iterable<
       }
     }
   }
-  return { entries: [...entries.values()], gaps };
+  return { entries: [...entries.values()], moments, gaps };
+}
+
+/** What those destinations needed that were new at the time of the event; undefined when none was. */
+function needOfNew(
+  { need, newOnly, limit }: Required<Pick<Need, 'need' | 'newOnly'>> & Pick<CompiledLimit, 'limit'>,
+  { atMs }: JournalEvent,
+  paid: ReadonlyMap<string, number>,
+): Charge['need'] | undefined {
+  const forMs = durationMs(limit.newDestinations ?? '') ?? 0;
+  return newNeed({ ...newOnly, forMs }, need, (moment) => {
+    const since = paid.get(moment);
+    return since === undefined || since + forMs > atMs;
+  });
 }
 
 /** The earliest instant of which the window still holds entries. */

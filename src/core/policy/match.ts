@@ -3,7 +3,7 @@
  * contract call. Any other rule holds when for one of them none of its conditions is false: a missing fact never
  * approves, and one clean destination never hides a forbidden one.
  */
-import type { DeviceFacts } from './change-facts.js';
+import type { ChangeAddress, DeviceFacts } from './change-facts.js';
 import type { Condition, Conditions, Occasion } from './conditions.js';
 import type { Facts } from './facts.js';
 import { allOf, anyOf, type Truth } from './truth.js';
@@ -28,7 +28,8 @@ export function approvalHolds(conditions: Conditions, occasion: Occasion): Holdi
   return (
     allTrue(conditions.destination, facts.transaction?.destinations ?? null, occasion) ??
     allTrue(conditions.call, facts.transaction?.calls ?? null, occasion) ??
-    allTrue(conditions.device, devicesOf(facts), occasion)
+    allTrue(conditions.device, devicesOf(facts), occasion) ??
+    allTrue(conditions.added, addedBy(facts), occasion)
   );
 }
 
@@ -43,13 +44,19 @@ export function otherHolds(conditions: Conditions, occasion: Occasion): Holding 
     oneNotFalse(conditions.destination, destinations, occasion) ??
     // Bytes that call nothing are known to call none of the contracts.
     oneNotFalse(conditions.call, facts.transaction?.calls ?? null, occasion) ??
-    oneNotFalse(conditions.device, devicesOf(facts), occasion)
+    oneNotFalse(conditions.device, devicesOf(facts), occasion) ??
+    oneNotFalse(conditions.added, addedBy(facts), occasion)
   );
 }
 
 /** What is for no vault is known to be for no device. */
 function devicesOf({ vault }: Facts): readonly DeviceFacts[] | null {
   return vault === null ? [] : vault.devices;
+}
+
+/** What is no change is known to add no address. */
+function addedBy({ change }: Facts): readonly ChangeAddress[] | null {
+  return change === null ? [] : change.addresses;
 }
 
 /**
@@ -63,6 +70,7 @@ export function freezeCovers(conditions: Conditions, occasion: Occasion): Truth 
     coversOne(conditions.destination, facts.transaction?.destinations ?? null, facts),
     coversOne(conditions.call, facts.transaction?.calls ?? null, facts),
     coversOne(conditions.device, devicesOf(facts), facts),
+    coversOne(conditions.added, addedBy(facts), facts),
   ]);
 }
 

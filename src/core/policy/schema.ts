@@ -136,13 +136,16 @@ export const matchSchema = strict({
 
 export const PER = ['asset', 'source', 'destination', 'signer', 'cosigner', 'operation'] as const;
 
-const windowSchema = strict({
-  rolling: z
+function duration(ofZero: string) {
+  return z
     .string('must be a duration, e.g. 1h')
     .refine((value) => durationMs(value) !== undefined, 'must be a duration, e.g. 90s, 10m, 24h or 30d')
-    .refine((value) => durationMs(value) !== 0, 'a window of zero length counts nothing')
-    .refine((value) => (durationMs(value) ?? 0) <= MAX_WINDOW_MS, 'must be at most 3660d')
-    .optional(),
+    .refine((value) => durationMs(value) !== 0, ofZero)
+    .refine((value) => (durationMs(value) ?? 0) <= MAX_WINDOW_MS, 'must be at most 3660d');
+}
+
+const windowSchema = strict({
+  rolling: duration('a window of zero length counts nothing').optional(),
   calendar: oneOf(['hour', 'day', 'week', 'month']).optional(),
   timezone: text.optional(),
   lifetime: z.literal(true, 'must be true').optional(),
@@ -161,6 +164,7 @@ export const limitSchema = strict({
     .max(PER.length)
     .default([]),
   counts: oneOf(['matched', 'all']).default('matched'),
+  newDestinations: duration('no destination is new for no time').optional(),
   whenFull: oneOf(['reject', 'retry']).default('reject'),
   nearLimit: z
     .number('must be a number between 0 and 1')
@@ -209,6 +213,10 @@ export const policySchema = strict({
     })
     .min(1, 'must have at least one rule')
     .max(MAX_RULES, `must have at most ${MAX_RULES} rules`),
+  coolingOff: strict({
+    period: duration('a cooling-off of no time is none'),
+    whenEarly: oneOf(['reject', 'retry']).default('reject'),
+  }).optional(),
   verification: verificationSchema,
   unfreeze: oneOf(['one-person', 'two-person']).default('one-person'),
 });

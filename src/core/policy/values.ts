@@ -1,7 +1,7 @@
 /** Comparisons of one fact with what a rule allows. */
 import { floorToBaseUnits, toBaseUnits } from '../amount.js';
 import type { Chains } from '../ports.js';
-import { canonicalFormOf } from './facts.js';
+import { canonicalFormOf } from './canonical-address.js';
 import { isGlob, matchesGlob } from './glob.js';
 import type { Values } from './schema.js';
 import { type Truth, truthOf } from './truth.js';
@@ -13,6 +13,15 @@ export type Lists = Readonly<Record<string, readonly string[]>>;
 export function resolveValues(values: Values, lists: Lists): readonly string[] {
   const entries = Array.isArray(values) ? values : [values];
   return entries.flatMap((entry) => (typeof entry === 'string' ? [entry] : (lists[entry.list] ?? [])));
+}
+
+/** For people. */
+export function valuesText(values: Values): string {
+  const entries = Array.isArray(values) ? values : [values];
+  const shown = entries
+    .slice(0, 8)
+    .map((entry) => (typeof entry === 'string' ? entry : `list ${entry.list}`));
+  return entries.length > shown.length ? `${shown.join(', ')}, …` : shown.join(', ');
 }
 
 export type TextTest = (fact: string | null) => Truth;

@@ -1,7 +1,7 @@
 /** Windows of limits: rolling, calendar (by the wall clock of a time zone), lifetime. */
 import type { WindowSpan } from '../decision.js';
 import { CountersignError } from '../errors.js';
-import { durationMs, type LimitWindow } from './schema.js';
+import { durationMs, type LimitWindow, type PolicyDocument } from './schema.js';
 import { type Zone, zoneOf } from './zone.js';
 
 export type CalendarUnit = 'hour' | 'day' | 'week' | 'month';
@@ -96,11 +96,15 @@ function nextOf(unit: CalendarUnit, label: number): number {
 }
 
 /**
- * The longest span that any of the limits looks back over; 0 when there is none. The ledger must keep its records at
+ * The longest span that a limit or a cooling-off looks back over; 0 when there is none. The ledger must keep its records at
  * least as long. Lifetime limits do not count: their totals are carried on when records are trimmed.
  */
-export function longestWindowMs(limits: Iterable<{ readonly window: LimitWindow }>): number {
-  let longest = 0;
-  for (const { window } of limits) longest = Math.max(longest, longestSpanMs(window) ?? 0);
+export function longestWindowMs({
+  limits,
+  coolingOff,
+}: Pick<PolicyDocument, 'limits' | 'coolingOff'>): number {
+  let longest = durationMs(coolingOff?.period ?? '') ?? 0;
+  for (const { window, newDestinations = '' } of Object.values(limits))
+    longest = Math.max(longest, longestSpanMs(window) ?? 0, durationMs(newDestinations) ?? 0);
   return longest;
 }

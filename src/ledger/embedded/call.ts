@@ -1,16 +1,17 @@
 /** What passes between a replica and the thread of its embedded ledger. */
 import type { ErrorCode } from '../../core/errors.js';
 import type { ExportMark } from '../../core/export.js';
-import type { Activation, Counter, CounterEntry, Freeze, Proposal } from '../../core/ports.js';
+import type { Activation, Counter, Freeze, Proposal } from '../../core/ports.js';
 import type { Release } from '../../core/release.js';
 import type { SettlingReport } from '../../core/report.js';
 import type { TrimOrder } from '../../core/upkeep.js';
 import type { Sighting } from '../../core/waiting.js';
+import type { FillStep } from '../proposal.js';
 
 export type Request =
   | { readonly method: 'init' | 'state' | 'check' | 'exportState' | 'kept' | 'listWaiting' }
   | { readonly method: 'commit'; readonly proposal: Proposal }
-  | { readonly method: 'fill'; readonly entries: readonly CounterEntry[] }
+  | { readonly method: 'fill'; readonly step: FillStep }
   | { readonly method: 'activate'; readonly activation: Activation }
   | { readonly method: 'freeze'; readonly freeze: Omit<Freeze, 'sequence'> }
   | { readonly method: 'unfreeze'; readonly id: string; readonly statements: readonly string[] }

@@ -4,11 +4,13 @@
  */
 import type { Charge, Decision, FinalEffect } from '../../core/decision.js';
 import { CountersignError } from '../../core/errors.js';
+import type { MomentEntry } from '../../core/moments.js';
 import type { CommitReply, CounterUse, Proposal } from '../../core/ports.js';
 import { decisionOf } from '../decision-record.js';
-import { askOf, chargeOf, factsOf } from '../journal-body.js';
+import { askOf, chargeOf, factsOf, momentsOf } from '../journal-body.js';
 import {
   CLOCK_TOLERANCE_MS,
+  coolingOffSentence,
   countedCharges,
   freezeSentence,
   type LedgerReason,
@@ -110,12 +112,19 @@ export function commit(store: EmbeddedStore, head: Head, proposal: Proposal): Co
 function judge(step: Step, opinion: Opinion, known: Transaction | undefined): CommitReply {
   const { store, head, proposal } = step;
   const ledgerNowMs = head.nowMs;
-  const charges = known?.released !== undefined ? [] : countedCharges(proposal, opinion);
+  const counting = known?.released !== undefined ? [] : countedCharges(proposal, opinion);
   const isMoved = ({ window }: Charge) =>
     window.kind === 'calendar' && (ledgerNowMs < window.startMs || ledgerNowMs >= window.endMs);
-  if (charges.some(isMoved)) return { kind: 'window-moved', ledgerNowMs };
+  if (counting.some(isMoved)) return { kind: 'window-moved', ledgerNowMs };
+  const charges = counting.flatMap((charge) => chargeOfNew(step, charge) ?? []);
 
   let verdict = opinion.effect === 'approve' ? (contradiction(step, opinion) ?? opinion) : opinion;
+  if (verdict.effect === 'approve' && isTooEarly(step)) {
+    const sentence = coolingOffSentence(proposal);
+    if (proposal.coolingOff?.whenEarly === 'retry')
+      return { kind: 'retry', ledgerNowMs, reason: 'COOLING_OFF_RETRIES', sentence };
+    verdict = rejection(verdict, 'COOLING_OFF', sentence);
+  }
 
   for (const charge of charges) if (store.counters.trim(charge, ledgerNowMs)) store.keepClock(head);
   // Without a transaction the ask itself is what is counted.
@@ -135,15 +144,18 @@ function judge(step: Step, opinion: Opinion, known: Transaction | undefined): Co
   const charged = counted.filter(({ charge }) => charge.mode === 'enforce' || shadowFits);
   const exceeded = counted.filter(({ fits }) => !fits);
   const isRemembered = verdict.effect === 'approve' && proposal.facts.length > 0;
+  const begun = verdict.effect === 'approve' ? sincesOf(step) : [];
   const reply = decide(step, verdict, known, {
     charged: charged.map(journalOf),
     ...(exceeded.length === 0 ? {} : { exceeded: exceeded.map(journalOf) }),
     ...(isRemembered ? { facts: factsOf(proposal.facts) } : {}),
+    ...(begun.length > 0 ? { moments: momentsOf(begun) } : {}),
   });
   for (const { charge } of charged) store.counters.charge(charge, holder, ledgerNowMs);
   if (verdict.effect === 'approve')
     for (const { key, value } of proposal.facts)
       store.rows.write('INSERT OR REPLACE INTO facts VALUES (?, ?, ?)', key, value);
+  for (const moment of begun) store.moments.keep(moment, reply.decision.sequence);
   return { ...reply, use: counted.map((measure) => useOf(measure, charged.includes(measure))) };
 }
 
@@ -157,6 +169,26 @@ function contradiction({ store, proposal }: Step, opinion: Opinion): Opinion | u
     seen.set(key, value);
   }
   return undefined;
+}
+
+function isTooEarly({ store, head, proposal }: Step): boolean {
+  const { keys = [], periodMs = 0 } = proposal.coolingOff ?? {};
+  return keys.some((key) => store.moments.isYoung(key, periodMs, head.nowMs));
+}
+
+/** Some begin with each approval anew, others with the first one that is remembered. */
+function sincesOf({ store, head, proposal }: Step): readonly MomentEntry[] {
+  return proposal.moments.map(({ key, keeps }) => ({
+    key,
+    sinceMs: (keeps === 'first' ? store.moments.since(key) : undefined) ?? head.nowMs,
+  }));
+}
+
+/** The charge that applies; undefined when it is for new destinations and none of these is. */
+function chargeOfNew({ store, head }: Step, charge: Charge): Charge | undefined {
+  if (charge.newOnly === undefined) return charge;
+  const need = store.moments.needOfNew(charge.newOnly, charge.need, head.nowMs);
+  return need && { ...charge, need };
 }
 
 function rejection({ rule }: Opinion, reason: Opinion['reason'], sentence: string): Opinion {

@@ -3,11 +3,11 @@ import { assert } from '../../core/errors.js';
 import type { Ledger } from '../../core/ports.js';
 import type { Board } from '../../core/waiting.js';
 import {
-  checkEntry,
   checkProposal,
   checkRelease,
   checkReport,
   checkWorkspace,
+  fillSteps,
   MAX_EVENTS,
 } from '../proposal.js';
 import type { Request } from './call.js';
@@ -23,9 +23,6 @@ export interface EmbeddedLedgerSettings {
 }
 
 const BUSY_TIMEOUT_MS = 5000;
-
-/** Entries one transaction fills in. */
-const FILL_CHUNK = 1000;
 
 /** What a method of the store returns: the thread passes it on as it is. */
 type Outcome<Method extends Request['method'] & keyof EmbeddedStore> = ReturnType<EmbeddedStore[Method]>;
@@ -44,11 +41,8 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       checkProposal(proposal);
       return call({ method: 'commit', proposal });
     },
-    async fill(entries) {
-      for (const entry of entries) checkEntry(entry);
-      for (let start = 0; start < entries.length; start += FILL_CHUNK) {
-        await call({ method: 'fill', entries: entries.slice(start, start + FILL_CHUNK) });
-      }
+    async fill(entries, moments = []) {
+      for (const step of fillSteps(entries, moments)) await call({ method: 'fill', step });
     },
     activate: (activation) => call({ method: 'activate', activation }),
     freeze: (freeze) => call({ method: 'freeze', freeze }),

@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS fates (
 CREATE TABLE IF NOT EXISTS facts (
   workspace TEXT, fact TEXT, value TEXT NOT NULL, PRIMARY KEY (workspace, fact)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS moments (
+  workspace TEXT, moment TEXT, since INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (workspace, moment)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS freezes (
   workspace TEXT, id TEXT, sequence INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (workspace, id)
 ) STRICT, WITHOUT ROWID;

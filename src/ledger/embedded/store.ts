@@ -16,7 +16,6 @@ import type {
   Clock,
   CommitReply,
   Counter,
-  CounterEntry,
   Freeze,
   JournalEvent,
   LedgerState,
@@ -35,10 +34,11 @@ import {
   policyOf,
   policyText,
 } from '../decision-record.js';
-import { fillOf } from '../journal-body.js';
-import { otherLedger } from '../proposal.js';
+import { fillOf, momentsOf } from '../journal-body.js';
+import { type FillStep, otherLedger } from '../proposal.js';
 import { commit } from './commit.js';
 import { Counters } from './counters.js';
+import { Moments } from './moments.js';
 import { release, transaction, withEvent } from './release.js';
 import { fateOf, report } from './report.js';
 import { Rows } from './rows.js';
@@ -73,6 +73,7 @@ export interface StoreSettings {
 export class EmbeddedStore {
   readonly rows: Rows;
   readonly counters: Counters;
+  readonly moments: Moments;
   readonly #settings: StoreSettings;
   readonly #clock: Clock;
   readonly #database: DatabaseSync;
@@ -85,6 +86,7 @@ export class EmbeddedStore {
     this.#inode = statSync(settings.file).ino;
     this.rows = new Rows(this.#database, settings.workspace);
     this.counters = new Counters(this.rows);
+    this.moments = new Moments(this.rows);
   }
 
   /** Whether the file at the path is still the one that is open: a removed file would be written to unseen. */
@@ -151,8 +153,14 @@ export class EmbeddedStore {
     return commit(this, this.head(), proposal);
   }
 
-  fill(entries: readonly CounterEntry[]): void {
-    const sequence = this.append(this.head(), 'fill', JSON.stringify(fillOf(entries)));
+  fill({ entries, moments }: FillStep): void {
+    const sinces = moments.map(({ key, sinceMs }) => {
+      const known = this.moments.since(key) ?? sinceMs;
+      return { key, sinceMs: Math.min(sinceMs, known) };
+    });
+    const body = { ...fillOf(entries), ...(sinces.length > 0 && { moments: momentsOf(sinces) }) };
+    const sequence = this.append(this.head(), 'fill', JSON.stringify(body));
+    for (const moment of sinces) this.moments.keep(moment, sequence);
     for (const entry of entries) this.counters.fill(entry);
     for (const moneyKey of new Set(entries.map((entry) => entry.moneyKey))) {
       const sql = 'SELECT events FROM transactions WHERE workspace = ? AND money = ?';

@@ -178,7 +178,7 @@ function forgetHolder(
   rows.write('DELETE FROM transactions WHERE workspace = ? AND money = ?', key);
 }
 
-function forgetRecords({ rows, counters }: EmbeddedStore, range: Range): void {
+function forgetRecords({ rows, counters, moments }: EmbeddedStore, range: Range): void {
   for (const { members, ...counter } of range.members) {
     if (counter.window.kind === 'lifetime') continue;
     for (const [member, atMs] of members) {
@@ -199,6 +199,7 @@ function forgetRecords({ rows, counters }: EmbeddedStore, range: Range): void {
       rows.write(`DELETE FROM conflicts WHERE ${where}`, askKey, fingerprint);
     }
   }
+  for (const moment of range.moments) moments.forget(moment, range.to);
   for (const request of range.bindings) {
     rows.write(
       'DELETE FROM bindings WHERE workspace = ? AND request = ? AND sequence <= ?',

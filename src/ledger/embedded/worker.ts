@@ -56,7 +56,7 @@ function perform(opened: EmbeddedStore, { request }: Call): unknown {
     case 'commit':
       return opened.commit(request.proposal);
     case 'fill':
-      return opened.fill(request.entries);
+      return opened.fill(request.step);
     case 'activate':
       return opened.activate(request.activation);
     case 'freeze':

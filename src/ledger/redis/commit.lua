@@ -1,11 +1,12 @@
 -- The one atomic step: decide once, check and charge every limit, record, append to the journal.
 -- There is no rollback in a script: all checks come first, then the writes, and those cannot fail.
 --
--- KEYS  meta, journal, pending, asks, conflicts, transactions, bindings, facts, then the keys of each charge
+-- KEYS  meta, journal, pending, asks, conflicts, transactions, bindings, facts, moments, then the keys of each charge
 -- ARGV  the caller (see enter), then see commit.ts: the order they are taken in here
 -- Returns { code, ... }, all text:
 --   DECIDED now repeated decision event (used near exceeded)...   the decision that stands; unless repeated, the use of
---                                                           every charge, or of those in shadow if it is no approval
+--                                                           every charge, or of those in shadow if it is no approval;
+--                                                           empty text where a charge does not apply
 --   CONFLICT now repeated decision event                    a rejection of this content only
 --   RETRY now reason charge                                 nothing recorded; number of the full charge, or 0
 --   STALE now | WINDOW_MOVED now                            nothing recorded; evaluate again
@@ -18,6 +19,7 @@ local ledger, refusal = enter(takeKey())
 if refusal then return refusal end
 local log = takeLog()
 local asks, conflicts, transactions, bindings, factValues = takeKey(), takeKey(), takeKey(), takeKey(), takeKey()
+local moments = takeKey()
 local now = whole(ledger.now)
 
 local skew, tolerance = math.abs(ledger.now - tonumber(take())), tonumber(take())
@@ -120,12 +122,14 @@ for _ = 1, tonumber(take()) do
   local counter = takeCounter()
   counter.mode, counter.max, counter.near, counter.whenFull = take(), natural(take()), natural(take()), take()
   counter.sentenceJson, counter.limitJson, counter.chargeJson = take(), take(), take()
+  takeParts(counter)
   if verdict.effect == 'approve' or (counter.mode == 'shadow' and not isReleased) then
     if start ~= '' and (ledger.now < tonumber(start) or ledger.now >= tonumber(finish)) then
       return { 'WINDOW_MOVED', now }
     end
     counter.number = #charges + 1
     charges[counter.number] = counter
+    counter.applies = not counter.parts or needOfNew(counter, ledger, moments)
   end
 end
 
@@ -139,11 +143,33 @@ for _ = 1, tonumber(take()) do
   facts[fact.key] = fact.value
 end
 
+local whenEarly = takeOptional()
+if whenEarly then
+  local period, sentenceJson, isEarly = tonumber(take()), take(), false
+  for _ = 1, tonumber(take()) do
+    local since = momentOf(moments, ledger, take())
+    isEarly = isEarly or (since and isYoung(since, period, ledger.now))
+  end
+  if isEarly and verdict.effect == 'approve' then
+    if whenEarly == 'retry' then return { 'RETRY', now, 'COOLING_OFF_RETRIES', '0' } end
+    verdict = rejection('COOLING_OFF', sentenceJson, opinion.ruleJson)
+  end
+end
+
+-- Some begin with each approval anew, others with the first one that is remembered.
+local sinces, sincesJson = {}, {}
+for index = 1, tonumber(take()) do
+  local keeps, key, keyJson = take(), take(), take()
+  local since = keeps == 'first' and momentOf(moments, ledger, key) or ledger.now
+  sinces[index] = { key = key, since = since }
+  sincesJson[index] = keyJson .. ':' .. whole(since)
+end
+
 -- A total that still holds expired entries must not refuse, so they are dropped first.
 local budget, entriesLeft = TRIM_ENTRIES, false
 for _, counter in ipairs(charges) do
   local before, left = budget, false
-  budget, left = trim(counter, ledger.now, budget)
+  if counter.applies then budget, left = trim(counter, ledger.now, budget) end
   entriesLeft = entriesLeft or left
   -- What was dropped at this instant must never be looked for at an earlier one.
   if budget < before then keepClock(ledger) end
@@ -154,8 +180,8 @@ if entriesLeft then return { 'TRIM_AGAIN' } end
 local holder = moneyKey or askKey
 local shadowFits = true
 for _, counter in ipairs(charges) do
-  measure(counter, holder)
-  counter.fits = compare(counter.after, counter.max) <= 0
+  if counter.applies then measure(counter, holder) end
+  counter.fits = not counter.applies or compare(counter.after, counter.max) <= 0
   if counter.mode == 'shadow' then
     shadowFits = shadowFits and counter.fits
   elseif verdict.effect == 'approve' and not counter.fits then
@@ -171,7 +197,11 @@ end
 local charged, exceeded, use = {}, {}, {}
 for _, counter in ipairs(charges) do
   local isShadow = counter.mode == 'shadow'
-  if isShadow or verdict.effect == 'approve' then
+  if (isShadow or verdict.effect == 'approve') and not counter.applies then
+    for _ = 1, 3 do
+      use[#use + 1] = ''
+    end
+  elseif isShadow or verdict.effect == 'approve' then
     counter.charged = not isShadow or shadowFits
     local used = counter.charged and counter.after or difference(counter.after, counter.added)
     use[#use + 1] = decimal(used)
@@ -188,7 +218,8 @@ local approves = verdict.effect == 'approve'
 local decision = decisionJson(verdict.effect, verdict.reason, verdict.sentenceJson, verdict.ruleJson)
 local sequence, event = append(ledger, log, 'decision', eventJson(decision, ',"charged":[' .. table.concat(charged, ',') .. ']'
   .. (#exceeded > 0 and ',"exceeded":[' .. table.concat(exceeded, ',') .. ']' or '')
-  .. (approves and factsJson or '')))
+  .. (approves and factsJson or '')
+  .. (approves and #sinces > 0 and ',"moments":{' .. table.concat(sincesJson, ',') .. '}' or '')))
 keepClock(ledger)
 redis.call('HSET', asks, askKey, fingerprint .. ' ' .. verdict.effect .. ' ' .. decision)
 if requestKey then redis.call('HSET', bindings, requestKey, sequence .. ' ' .. txId) end
@@ -202,6 +233,9 @@ end
 if approves then
   for key, value in pairs(facts) do
     redis.call('HSET', factValues, key, value)
+  end
+  for _, moment in ipairs(sinces) do
+    keepMoment(moments, moment.key, moment.since, sequence)
   end
 end
 local reply = { 'DECIDED', now, '0', decision, event }

@@ -1,11 +1,18 @@
 /** The commit script's arguments from a proposal, and a reply of the port from its answer. */
 import type { Charge, UndecidedReason } from '../../core/decision.js';
 import { CountersignError } from '../../core/errors.js';
+import type { CoolingOff, NewOnly } from '../../core/moments.js';
 import type { CommitReply, CounterEntry, CounterUse, Proposal } from '../../core/ports.js';
 import type { Holding } from '../../core/release.js';
 import { decisionOf } from '../decision-record.js';
-import { askOf, chargeOf, factsOf } from '../journal-body.js';
-import { CLOCK_TOLERANCE_MS, countedCharges, freezeSentence, ledgerSentence } from '../proposal.js';
+import { askOf, chargedOf, chargeOf, factsOf } from '../journal-body.js';
+import {
+  CLOCK_TOLERANCE_MS,
+  coolingOffSentence,
+  countedCharges,
+  freezeSentence,
+  ledgerSentence,
+} from '../proposal.js';
 import type { CounterKeys, Keys } from './keys.js';
 import type { Reply, SCRIPTS } from './scripts.js';
 
@@ -28,6 +35,7 @@ export function commitOperands(keys: Keys, proposal: Proposal): Operands {
       keys.transactions,
       keys.bindings,
       keys.facts,
+      keys.moments,
       ...counters.flatMap((counter) => counter.keys),
     ],
     args: [
@@ -63,6 +71,9 @@ export function commitOperands(keys: Keys, proposal: Proposal): Operands {
       facts.length === 0 ? '' : memberJson('facts', factsOf(facts)),
       String(facts.length),
       ...facts.flatMap((fact) => [fact.key, fact.value, fact.reason, JSON.stringify(fact.sentence)]),
+      ...coolingOffArguments(proposal.coolingOff),
+      String(proposal.moments.length),
+      ...proposal.moments.flatMap(({ keeps, key }) => [keeps, key, JSON.stringify(key)]),
     ],
   };
 }
@@ -115,9 +126,25 @@ function chargeArguments(charge: Charge, counter: readonly string[]): readonly s
     charge.whenFull,
     JSON.stringify(charge.sentence),
     memberJson('limit', charge.limit),
-    // The script adds what was charged, and the closing brace.
-    JSON.stringify(chargeOf(charge)).slice(0, -1),
+    // The script adds what was charged, and the closing brace; the need too, where it finds out what that is.
+    JSON.stringify(charge.newOnly === undefined ? chargeOf(charge) : chargedOf(charge)).slice(0, -1),
+    ...partArguments(charge.newOnly),
   ];
+}
+
+function partArguments(newOnly: NewOnly | undefined): readonly string[] {
+  if (newOnly === undefined) return [''];
+  const { forMs, combine, parts } = newOnly;
+  return [
+    ...[String(forMs), combine, String(parts.length)],
+    ...parts.flatMap(({ moment, need }) => [moment, need]),
+  ];
+}
+
+function coolingOffArguments(coolingOff: CoolingOff | undefined): readonly string[] {
+  if (coolingOff === undefined) return [''];
+  const { keys, periodMs, whenEarly, sentence } = coolingOff;
+  return [whenEarly, String(periodMs), JSON.stringify(sentence), String(keys.length), ...keys];
 }
 
 function memberJson(name: string, value: unknown): string {
@@ -193,6 +220,7 @@ function retryOf(
   const { opinion, charges } = proposal;
   const full = charges[charge - 1];
   if (full !== undefined) return { reason: 'LIMIT_FULL_RETRY', sentence: full.sentence };
+  if (reason === 'COOLING_OFF_RETRIES') return { reason, sentence: coolingOffSentence(proposal) };
   if (reason !== 'FREEZE_RETRIES' && opinion.effect === 'retry') {
     return { reason: opinion.reason, sentence: opinion.sentence };
   }
@@ -201,8 +229,9 @@ function retryOf(
 
 function useOf(fields: readonly string[], charges: readonly Charge[]): readonly CounterUse[] {
   if (fields.length === 0) return [];
-  return charges.map(({ limit, counter, mode, window, max }, index) => {
+  return charges.flatMap(({ limit, counter, mode, window, max }, index) => {
     const [used = '', near, exceeded] = fields.slice(3 * index, 3 * index + 3);
-    return { limit, counter, mode, window, max, used, near: near === '1', exceeded: exceeded === '1' };
+    if (used === '') return [];
+    return [{ limit, counter, mode, window, max, used, near: near === '1', exceeded: exceeded === '1' }];
   });
 }

@@ -25,6 +25,8 @@ export interface Keys {
   readonly fates: string;
   /** Hash: fact → value. */
   readonly facts: string;
+  /** Hash: what has a beginning → number of the last event about it, since when; see moments.lua. */
+  readonly moments: string;
   /** Text: the active policy. */
   readonly policy: string;
   /** Hash: freeze id → sequence number, freeze. */
@@ -66,6 +68,7 @@ export function keysOf(workspace: string, epochNumber: number): Keys {
     bindings: `${epoch}:bindings`,
     fates: `${epoch}:fates`,
     facts: `${epoch}:facts`,
+    moments: `${epoch}:moments`,
     policy: `${epoch}:policy`,
     freezes: `${epoch}:freezes`,
     counter({ counter, mode, window }) {

@@ -1,13 +1,14 @@
 -- A stretch of the recovered log, in its order, into the keys of a new epoch: each event does there what it did when it
 -- was recorded. Nobody reads these keys before settle.lua makes the epoch the ledger's.
 --
--- KEYS  meta, journal, asks, conflicts, transactions, bindings, facts, policy, freezes, fates, then the keys of each counter
+-- KEYS  meta, journal, asks, conflicts, transactions, bindings, facts, moments, policy, freezes, fates, then the keys of
+--       each counter
 -- ARGV  epoch, history, number of events, then for each: sequence, at, type, body, and what its type needs; see replay.ts
 -- Returns { 'DONE' } | { 'OVERTAKEN' } | { 'CORRUPT', detail }
 
 local meta = takeKey()
 if not claimed(meta, take(), take()) then return { 'OVERTAKEN' } end
-local journal, asks, conflicts, transactions, bindings, facts, policy, freezes, fates =
+local journal, asks, conflicts, transactions, bindings, facts, moments, policy, freezes, fates = takeKey(),
   takeKey(), takeKey(), takeKey(), takeKey(), takeKey(), takeKey(), takeKey(), takeKey(), takeKey()
 
 local function loadCharges(holder, at)
@@ -18,6 +19,14 @@ local function loadCharges(holder, at)
     until not left
     measure(counter, holder)
     charge(counter, holder, at)
+  end
+end
+
+-- As they stood after the event.
+local function loadMoments(sequence)
+  for _ = 1, tonumber(take()) do
+    local key, since = take(), tonumber(take())
+    keepMoment(moments, key, since, sequence)
   end
 end
 
@@ -39,6 +48,7 @@ function load.decision(at, sequence)
   for _ = 1, tonumber(take()) do
     redis.call('HSET', facts, take(), take())
   end
+  loadMoments(sequence)
 end
 
 function load.conflict()
@@ -47,6 +57,7 @@ end
 
 function load.fill(_, sequence)
   fill(transactions, sequence, tonumber(take()))
+  loadMoments(sequence)
 end
 
 function load.release(_, sequence)

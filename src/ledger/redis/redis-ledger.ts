@@ -5,7 +5,6 @@ import type { CommitObserver, RecoveryObserver } from '../../core/fence.js';
 import type {
   CommitReply,
   Counter,
-  CounterEntry,
   JournalEvent,
   Ledger,
   LedgerState,
@@ -23,7 +22,7 @@ import {
   policyText,
 } from '../decision-record.js';
 import { fillOf } from '../journal-body.js';
-import { checkEntry, checkProposal, MAX_EVENTS, otherLedger } from '../proposal.js';
+import { checkProposal, type FillStep, fillSteps, MAX_EVENTS, otherLedger } from '../proposal.js';
 import { commitOperands, committed, entryOperands, expiring, listOperands } from './commit.js';
 import { type Connection, connect, type NodeConnection, type RedisConnection } from './connection.js';
 import { createFence, type Guard, unconfirmedOf } from './fence.js';
@@ -47,9 +46,6 @@ export interface RedisLedgerSettings {
   /** Keeps replicas from recovering at once: two that do disturb one another, and nothing else. */
   readonly alone?: SingleFlight;
 }
-
-/** Entries one script call fills in. */
-const FILL_CHUNK = 200;
 
 /** Connects in the background; until that succeeds, every method rejects with LEDGER_UNAVAILABLE. */
 export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
@@ -82,10 +78,9 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
     },
     state: () => state(session, guard),
     commit: (proposal, observer) => commit(session, guard, { proposal, observer }),
-    async fill(entries) {
-      for (const entry of entries) checkEntry(entry);
-      for (let start = 0; start < entries.length; start += FILL_CHUNK) {
-        const answer = await fill(session, entries.slice(start, start + FILL_CHUNK));
+    async fill(entries, moments = []) {
+      for (const step of fillSteps(entries, moments)) {
+        const answer = await fill(session, step);
         if (answer.code === 'EXPIRING') throw expiring();
         await recorded(answer);
       }
@@ -235,12 +230,18 @@ async function commit(
   }
 }
 
-function fill(session: Session, entries: readonly CounterEntry[]): Promise<Answer<'DONE' | 'EXPIRING'>> {
+function fill(session: Session, { entries, moments }: FillStep): Promise<Answer<'DONE' | 'EXPIRING'>> {
   return session.write(SCRIPTS.fill, (keys) => {
     const operands = listOperands(entries.map((entry) => entryOperands(keys, entry)));
     return {
-      keys: [keys.meta, keys.journal, keys.pending, keys.transactions, ...operands.keys],
-      args: [JSON.stringify(fillOf(entries)), ...operands.args],
+      keys: [keys.meta, keys.journal, keys.pending, keys.transactions, keys.moments, ...operands.keys],
+      args: [
+        // The script adds the moments, as they stand then, and the closing brace.
+        JSON.stringify(fillOf(entries)).slice(0, -1),
+        String(moments.length),
+        ...moments.flatMap(({ key, sinceMs }) => [key, JSON.stringify(key), String(sinceMs)]),
+        ...operands.args,
+      ],
     };
   });
 }

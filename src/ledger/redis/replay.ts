@@ -32,6 +32,7 @@ export function loadOperands(keys: Keys, events: readonly LogEvent[]): Operands 
       keys.transactions,
       keys.bindings,
       keys.facts,
+      keys.moments,
       keys.policy,
       keys.freezes,
       keys.fates,
@@ -59,12 +60,13 @@ function effectOperands(keys: Keys, event: StoredEvent): Operands {
       const { ask, decision } = bodyOf(conflictBody, event);
       return { keys: [], args: [`${ask.fingerprint} ${ask.askKey}`, JSON.stringify(decision)] };
     }
-    case 'fill':
-      return listOperands(
-        bodyOf(fillBody, event).entries.map((entry) =>
-          entryOperands(keys, { ...entry, need: neededBy(entry) }),
-        ),
+    case 'fill': {
+      const { entries, moments } = bodyOf(fillBody, event);
+      const filled = listOperands(
+        entries.map((entry) => entryOperands(keys, { ...entry, need: neededBy(entry) })),
       );
+      return { keys: filled.keys, args: [...filled.args, ...momentArguments(moments)] };
+    }
     case 'release': {
       const { moneyKey, given } = bodyOf(releaseBody, event);
       const counters = listOperands(given.map((holding) => holdingOperands(keys, holding)));
@@ -86,7 +88,7 @@ function effectOperands(keys: Keys, event: StoredEvent): Operands {
 
 function decisionOperands(
   keys: Keys,
-  { ask, decision, charged, facts = {} }: z.infer<typeof decisionBody>,
+  { ask, decision, charged, facts = {}, moments }: z.infer<typeof decisionBody>,
 ): Operands {
   const record = JSON.stringify(decision);
   const counters = listOperands(
@@ -110,8 +112,14 @@ function decisionOperands(
       ...counters.args,
       String(remembered.length),
       ...remembered.flat(),
+      ...momentArguments(moments),
     ],
   };
+}
+
+function momentArguments(moments: Readonly<Record<string, number>> = {}): readonly string[] {
+  const entries = Object.entries(moments);
+  return [String(entries.length), ...entries.flatMap(([key, sinceMs]) => [key, String(sinceMs)])];
 }
 
 function checkpointOperands(

@@ -69,7 +69,7 @@ export interface Script<Code extends ReplyCode> {
  * Without the first line Redis would also run a script that only reads on a replica, or on a primary that has lost
  * its replicas, and would let a script that writes begin when memory is full.
  */
-const SHARED = `#!lua\n${['integers', 'arguments', 'ledger', 'transactions', 'counters', 'fence', 'holders'].map(fileOf).join('\n')}`;
+const SHARED = `#!lua\n${['integers', 'arguments', 'ledger', 'transactions', 'counters', 'fence', 'holders', 'moments'].map(fileOf).join('\n')}`;
 
 export const SCRIPTS = {
   init: script('init', ['CREATED', 'EXISTS', 'FENCED']),

@@ -1,6 +1,11 @@
 import { expect, test } from '@jest/globals';
 import { evaluate } from '../../../../src/core/policy/evaluate.js';
-import { explain, renderExplanation, settle } from '../../../../src/core/policy/explain.js';
+import {
+  explain,
+  renderExplanation,
+  type SupposedLedger,
+  settle,
+} from '../../../../src/core/policy/explain.js';
 import { configChange, question, rulesOf } from '../../../support/policy.js';
 
 const DOCUMENT = `
@@ -12,8 +17,12 @@ rules:
   - { name: asleep, mode: off, effect: reject }
   - { name: pay, match: { kind: transaction }, limits: [a, b], effect: approve }`;
 
+const EMPTY: SupposedLedger = { used: () => '0', since: () => undefined };
+
 function text(used: Readonly<Record<string, string>>): string {
-  return renderExplanation(explain(rulesOf(DOCUMENT), question(), ({ limit }) => used[limit] ?? '0'));
+  return renderExplanation(
+    explain(rulesOf(DOCUMENT), question(), { ...EMPTY, used: ({ limit }) => used[limit] ?? '0' }),
+  );
 }
 
 test('rules, limits, shadow and the decision in one page', () => {
@@ -42,21 +51,22 @@ test('the first limit without room decides, in its own way', () => {
 
 test('waiting for room is no answer to what would never fit', () => {
   const rules = rulesOf(DOCUMENT.replace("max: '2'", "max: '0'"));
-  expect(settle(evaluate(rules, question()).verdict, () => '0')).toMatchObject({
+  const { verdict, facts } = evaluate(rules, question());
+  expect(settle(verdict, { ledger: EMPTY, facts, instantMs: 0 })).toMatchObject({
     effect: 'reject',
     limit: 'a',
   });
 });
 
 test('a freeze stands before all rules', () => {
-  const explanation = explain(rulesOf(DOCUMENT, [{}]), question(), () => '0');
+  const explanation = explain(rulesOf(DOCUMENT, [{}]), question(), EMPTY);
   expect(renderExplanation(explanation)).toContain('A freeze covers this request: no rule was tried.');
   expect(explanation.outcome).toMatchObject({ effect: 'retry', reason: 'FREEZE_RETRIES' });
 });
 
 test('nothing of a request steers a terminal', () => {
   const type = '\u001b[2Jx\r\n\u202e';
-  const shown = renderExplanation(explain(rulesOf(DOCUMENT), configChange({ type }), () => '0'));
+  const shown = renderExplanation(explain(rulesOf(DOCUMENT), configChange({ type }), EMPTY));
   expect(shown).toContain('config-change (approval) ·[2Jx···');
   for (const character of ['\u001b', '\r', '\u202e']) expect(shown).not.toContain(character);
 });

@@ -173,10 +173,16 @@ test('without a decoder addresses are compared as they stand, hex without case',
 
 test('what a configuration change says is bounded, and free of objects', () => {
   const { change } = factsFrom(
-    configChange({ extraInfo: { short: 'a', long: 'x'.repeat(2000), list: [new JsonNumber('1.50'), null] } }),
+    configChange({
+      extraInfo: {
+        ...{ asset: 'ETH', walletName: 'x'.repeat(2000), walletId: ['a'], tag: new JsonNumber('1.50') },
+        address: ALICE.toUpperCase().replace('0X', '0x'),
+      },
+    }),
   );
   expect(change).toEqual({
     ...{ type: 'UNMANAGED_WALLET', whole: false },
-    extraInfo: { short: 'a', list: '[1.50,null]' },
+    extraInfo: { asset: 'ETH', tag: '1.50', address: ALICE.toUpperCase().replace('0X', '0x') },
+    addresses: [{ member: 'address', asset: 'ETH', address: ALICE }],
   });
 });

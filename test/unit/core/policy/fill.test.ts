@@ -92,7 +92,7 @@ function event(
 function filled(limits: string, past: readonly Past[], rules?: string) {
   const policy = compiled(limits, rules);
   const plan = planInstances(undefined, policy, '9');
-  return entriesFor({ policy, plan, nowMs: NOON }, past.map(event));
+  return entriesFor({ policy, plan, nowMs: NOON, paid: new Map() }, past.map(event));
 }
 
 const ALL = "n: { sum: usd, max: '1', window: { rolling: 1h }, counts: all }";
@@ -169,6 +169,8 @@ describe('what the journal fills', () => {
   test('limits that keep their counters are not filled', () => {
     const policy = compiled(ALL);
     const plan = { instances: { n: 'n.3' }, fresh: [] };
-    expect(entriesFor({ policy, plan, nowMs: NOON }, [event({ minutesAgo: 1 }, 0)]).entries).toEqual([]);
+    expect(
+      entriesFor({ policy, plan, nowMs: NOON, paid: new Map() }, [event({ minutesAgo: 1 }, 0)]).entries,
+    ).toEqual([]);
   });
 });

@@ -38,6 +38,7 @@ function conditionsOf(request: readonly Truth[], destinations: Table, calls: Tab
     destination: destinations.map((truths) => row<DestinationFacts>(truths)),
     call: calls.map((truths) => row<CallFacts>(truths)),
     device: [],
+    added: [],
   };
 }
 
@@ -219,9 +220,8 @@ describe('what an approving rule accepts', () => {
     expect(
       holds('{ kind: config-change, type: UNMANAGED_WALLET, extraInfo: { asset: [ETH] } }', configChange()),
     ).toBe(true);
-    expect(holds('{ extraInfo: { asset: BTC } }', configChange())).toBe(false);
-    expect(holds('{ extraInfo: { missing: BTC } }', configChange())).toBe(false);
-    expect(holds('{ extraInfo: { toString: BTC } }', configChange())).toBe(false);
+    expect(holds('{ type: UNMANAGED_WALLET, extraInfo: { asset: BTC } }', configChange())).toBe(false);
+    expect(holds('{ type: UNMANAGED_WALLET, extraInfo: { tag: BTC } }', configChange())).toBe(false);
   });
 
   test.each([

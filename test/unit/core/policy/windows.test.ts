@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { limitSchema } from '../../../../src/core/policy/schema.js';
+import { type Limit, limitSchema } from '../../../../src/core/policy/schema.js';
 import {
   type CalendarUnit,
   calendarWindow,
@@ -100,8 +100,14 @@ test('zones that are none', () => {
 });
 
 test('the longest window is what the retention must cover', () => {
-  const limit = (window: unknown) => limitSchema.parse({ sum: 'count', max: '1', window });
-  expect(longestWindowMs([])).toBe(0);
-  expect(longestWindowMs([limit({ rolling: '30d' }), limit('lifetime')])).toBe(30 * 86_400_000);
-  expect(longestWindowMs([limit({ calendar: 'month' }), limit({ rolling: '1h' })])).toBe(32 * 86_400_000);
+  const limit = (window: unknown, more: object = {}) =>
+    limitSchema.parse({ sum: 'count', max: '1', window, ...more });
+  const longest = (...limits: readonly Limit[]) =>
+    longestWindowMs({ limits: Object.fromEntries(limits.entries()) });
+  expect(longest()).toBe(0);
+  expect(longest(limit({ rolling: '30d' }), limit('lifetime'))).toBe(30 * 86_400_000);
+  expect(longest(limit({ calendar: 'month' }), limit({ rolling: '1h' }))).toBe(32 * 86_400_000);
+  expect(longest(limit({ rolling: '1h' }, { newDestinations: '7d' }))).toBe(7 * 86_400_000);
+  const coolingOff = { period: '24h', whenEarly: 'reject' } as const;
+  expect(longestWindowMs({ limits: { n: limit({ rolling: '1h' }) }, coolingOff })).toBe(86_400_000);
 });
