@@ -15,7 +15,7 @@
 import type { Opinion, Outcome, UndecidedReason } from './decision.js';
 import { UNDECIDED, undecided } from './decision.js';
 import { CountersignError, type ErrorCode, errorCodeOf, unreachable } from './errors.js';
-import { approvalFact, identify, identifyNonce } from './fingerprint.js';
+import { approvalFact, batchFacts, identify, identifyNonce } from './fingerprint.js';
 import { journalText, nonceJournalText } from './journal.js';
 import { evaluate } from './policy/evaluate.js';
 import type { Rulebook } from './policy/rulebook.js';
@@ -142,7 +142,7 @@ async function propose(
   const { verdict } = evaluation;
   const seen = { versions: rules.versions, policyVersion: rules.policy.version, nowMs };
   const effects = examination.kind === 'agrees' ? examination.effects.facts : [];
-  const approval = request.unsigned === undefined ? [] : [approvalFact(request, ask)];
+  const approval = request.unsigned === undefined ? batchFacts(request) : [approvalFact(request, ask)];
   const proposal: Proposal = {
     ...seen,
     ask,

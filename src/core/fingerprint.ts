@@ -4,6 +4,7 @@ import { normaliseDecimal, toBaseUnits } from './amount.js';
 import { type LedgerFact, REASONS } from './decision.js';
 import { unreachable } from './errors.js';
 import type { AskIdentity } from './ports.js';
+import { batchFactKey } from './report.js';
 import {
   canonicalJson,
   type Destination,
@@ -101,6 +102,25 @@ function identifyChange(request: Exclude<Request, TransactionRequest>): AskIdent
 /** @param id of a transaction; of a member of a batch its request id */
 export function moneyKeyOf(protocol: string, id: string): string {
   return key(protocol, id);
+}
+
+/**
+ * What the approval of a member of a batch makes the ledger remember: vendors report on the transaction, and members are
+ * counted by themselves. Every member says the same, so they contradict nobody.
+ */
+export function batchFacts(request: Request): readonly LedgerFact[] {
+  if (request.kind !== 'transaction' || request.unsigned !== undefined) return [];
+  const { protocol, requestId, txId } = request;
+  if (!isBatchMember(requestId, txId)) return [];
+  const key = batchFactKey(moneyKeyOf(protocol, txId));
+  return [
+    {
+      key,
+      value: '1',
+      reason: 'CONFLICT_TRANSACTION',
+      sentence: `Rejected: ${REASONS.CONFLICT_TRANSACTION}.`,
+    },
+  ];
 }
 
 /** A batch gives each member the transaction's id with a suffix as its request id. */

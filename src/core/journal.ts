@@ -57,6 +57,7 @@ export const EVENT_TYPES = [
   'freeze',
   'unfreeze',
   'release',
+  'report',
   'activation',
   'checkpoint',
 ] as const;

@@ -13,6 +13,7 @@ import type { JournalEvent } from './journal.js';
 import type { CoolingOff, Moment, MomentEntry } from './moments.js';
 import type { AssetSettings } from './policy/verification.js';
 import type { Releases } from './release.js';
+import type { Reports } from './report.js';
 import type { RawTransaction, SignRequest, TransactionRequest } from './request.js';
 import type { Upkeep } from './upkeep.js';
 
@@ -300,7 +301,7 @@ export interface Activation {
  * The shared memory. Every method rejects with a CountersignError whose code is one of the LEDGER_* codes or
  * CLOCK_SKEW when nothing can be said; a rejected commit may or may not have been recorded, and repeating it is safe.
  */
-export interface Ledger extends Releases {
+export interface Ledger extends Releases, Reports {
   readonly kind: 'redis' | 'embedded';
   /** Writes the identity of a new ledger, once. LEDGER_EXISTS when there is one. */
   init(): Promise<{ readonly identity: string }>;
@@ -331,10 +332,4 @@ export interface Ledger extends Releases {
   /** Whether anything is decided, and problems with the store's own settings. Rejects when it cannot be reached. */
   check(): Promise<readonly LedgerProblem[]>;
   close(): Promise<void>;
-}
-
-/** Work that should be done by one replica at a time. No decision depends on it: it must be harmless when two do it. */
-export interface SingleFlight {
-  /** Resolves to `busy` when somebody else is at it. The signal aborts when that can no longer be relied upon. */
-  run<T>(name: string, work: (signal: AbortSignal) => Promise<T>): Promise<T | 'busy'>;
 }

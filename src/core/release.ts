@@ -9,10 +9,13 @@ export const RELEASE_REASONS = ['cancelled', 'rejected', 'blocked', 'failed'] as
 export type ReleaseReason = (typeof RELEASE_REASONS)[number];
 
 /** Whose word it is that no signature can exist; kept in the event. Never silence. */
-export type ReleaseAuthority = {
-  readonly kind: 'operator' /** Compact JWS; whose it is is checked before. */;
-  readonly statement: string;
-};
+export type ReleaseAuthority =
+  | {
+      readonly kind: 'operator' /** Compact JWS; whose it is is checked before. */;
+      readonly statement: string;
+    }
+  /** The event that recorded what the vendor reported. */
+  | { readonly kind: 'report'; readonly sequence: number };
 
 export interface Release {
   readonly moneyKey: string;
@@ -52,7 +55,8 @@ export interface Releases {
   /**
    * Takes back what a transaction holds in every counter of amounts; from then on it is refused, whoever asks. Entries
    * of counters that count different members stay: another transaction may have the same ones, and to count too many is
-   * safe. Doing it twice changes nothing. RELEASE_REFUSED when nothing is known of the transaction.
+   * safe. Doing it twice changes nothing. RELEASE_REFUSED when nothing is known of the transaction, or when a report said
+   * that a signature of it may exist.
    */
   release(release: Release): Promise<Released>;
   /** What is known of a transaction, for people; no part of deciding. */

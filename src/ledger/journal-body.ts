@@ -5,6 +5,7 @@ import { CountersignError } from '../core/errors.js';
 import type { MomentEntry } from '../core/moments.js';
 import type { AskIdentity, CounterEntry } from '../core/ports.js';
 import { type Holding, RELEASE_REASONS, type Release } from '../core/release.js';
+import { type Approval, FATES, type KnownFate, type Report } from '../core/report.js';
 
 const windowSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('rolling'), lengthMs: z.int() }),
@@ -51,7 +52,10 @@ export const releaseBody = z.object({
   moneyKey: z.string(),
   reason: z.enum(RELEASE_REASONS),
   note: z.string().optional(),
-  authority: z.object({ kind: z.literal('operator'), statement: z.string() }),
+  authority: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('operator'), statement: z.string() }),
+    z.object({ kind: z.literal('report'), sequence: z.int() }),
+  ]),
   given: z.array(
     z.object({
       limit: z.string().optional(),
@@ -62,6 +66,17 @@ export const releaseBody = z.object({
     }),
   ),
 });
+
+const fateSchema = z.object({
+  fate: z.enum(FATES).exclude(['pending']),
+  signed: z.boolean(),
+  status: z.string(),
+  subStatus: z.string().optional(),
+  updatedAtMs: z.number(),
+  hash: z.object({ txHash: z.string(), atMs: z.number() }).optional(),
+});
+/** What one report said, and what all together say since. */
+export const reportBody = z.object({ moneyKey: z.string(), known: fateSchema });
 
 const counterSchema = z.object({ counter: z.string(), mode: modeSchema, window: windowSchema });
 const markedSchema = z.tuple([z.string(), z.int()]);
@@ -145,6 +160,52 @@ export function fillOf(entries: readonly CounterEntry[]): Readonly<Record<string
 /** The body of an event that releases charges, without what was given back. */
 export function releaseOf({ moneyKey, reason, note, authority }: Release): Readonly<Record<string, unknown>> {
   return { moneyKey, reason, note, authority };
+}
+
+/** The body of an event that records a report. */
+export function reportOf(
+  { moneyKey, protocol, txId, source, notification, ...said }: Report,
+  known: KnownFate,
+  approval: Approval,
+): Readonly<Record<string, unknown>> {
+  const { fate, status, subStatus, txHash, createdAtMs, updatedAtMs } = said;
+  return {
+    ...{ moneyKey, protocol, txId, source, notification },
+    said: { fate, status, subStatus, txHash, createdAtMs, updatedAtMs },
+    approval,
+    known: JSON.parse(fateText(known)),
+  };
+}
+
+/** One text for one meaning; {@link fateOf} reads it. */
+export function fateText({ fate, signed, status, subStatus, updatedAtMs, hash }: KnownFate): string {
+  const { txHash, atMs } = hash ?? {};
+  return JSON.stringify({
+    ...{ fate, signed, status, subStatus, updatedAtMs },
+    hash: hash === undefined ? undefined : { txHash, atMs },
+  });
+}
+
+/** As report.lua keeps it. */
+export function markedFate(known: KnownFate): string {
+  return `${known.signed ? '1' : '0'} ${fateText(known)}`;
+}
+
+/** LEDGER_CORRUPT when it is no such text. */
+export function fateOf(text: string): KnownFate {
+  try {
+    return knownFate(fateSchema.parse(JSON.parse(text)));
+  } catch (cause) {
+    throw new CountersignError('LEDGER_CORRUPT', 'the ledger holds a fate that cannot be read', { cause });
+  }
+}
+
+export function knownFate({ subStatus, hash, ...rest }: z.infer<typeof fateSchema>): KnownFate {
+  return {
+    ...rest,
+    ...(subStatus === undefined ? {} : { subStatus }),
+    ...(hash === undefined ? {} : { hash }),
+  };
 }
 
 function needOf(need: Charge['need']): Readonly<Record<string, unknown>> {

@@ -5,6 +5,7 @@ import { assert, CountersignError } from '../core/errors.js';
 import type { MomentEntry } from '../core/moments.js';
 import type { CounterEntry, Proposal } from '../core/ports.js';
 import type { Release } from '../core/release.js';
+import type { Report } from '../core/report.js';
 
 /** A replica whose clock differs more from the ledger's decides nothing. */
 export const CLOCK_TOLERANCE_MS = 2000;
@@ -160,6 +161,38 @@ export function checkKnown<Known extends { readonly isCut: boolean }>(
       `too many decisions are about ${moneyKey}: the counters that it was charged to are not known any more`,
     );
   }
+}
+
+/** Signed bytes may be mined at any time, so what they spend stays counted. */
+export function maybeSigned(moneyKey: string): CountersignError {
+  return new CountersignError(
+    'RELEASE_REFUSED',
+    `a report said that a signature of ${moneyKey} may exist: its charges stay`,
+  );
+}
+
+const MAX_WORD_CHARACTERS = 256;
+
+/** Reports are made by protocols from what was authenticated, within bounds; what does not hold here is a defect of ours. */
+export function checkReport({
+  moneyKey,
+  txId,
+  status,
+  subStatus = '',
+  txHash = '',
+  ...report
+}: Report): void {
+  checkKey(moneyKey, 'money key');
+  checkKey(txId, 'transaction id');
+  for (const text of [status, subStatus, txHash, report.notification ?? ''])
+    assert(
+      text.length <= MAX_WORD_CHARACTERS,
+      `a word of a report has at most ${MAX_WORD_CHARACTERS} characters`,
+    );
+  assert(
+    Number.isSafeInteger(report.updatedAtMs) && Number.isSafeInteger(report.createdAtMs),
+    'reports are of whole milliseconds',
+  );
 }
 
 function checkCounter({ counter, window, need }: Pick<CounterEntry, 'counter' | 'window' | 'need'>): void {

@@ -19,6 +19,7 @@ import {
   fillBody,
   neededBy,
   releaseBody,
+  reportBody,
 } from './journal-body.js';
 
 /** Events that one checkpoint covers, and one step forgets. */
@@ -60,6 +61,8 @@ export interface Range {
   readonly conflicts: readonly { readonly askKey: string; readonly fingerprint: string }[];
   /** Request keys. */
   readonly bindings: readonly string[];
+  /** Money keys. */
+  readonly fates: readonly string[];
   /** Of moments: each event says since when they are, so that none needs to be carried. */
   readonly moments: readonly string[];
 }
@@ -116,6 +119,7 @@ export function rangeOf(from: number, events: readonly JournalEvent[]): Range {
     asks: written.flatMap(({ asks }) => asks),
     conflicts: written.flatMap(({ conflicts }) => conflicts),
     bindings: [...new Set(written.flatMap(({ bindings }) => bindings))],
+    fates: [...new Set(written.flatMap(({ fates }) => fates))],
     moments: [...new Set(written.flatMap(({ moments }) => moments))],
   };
 }
@@ -148,7 +152,8 @@ export function nameOf({ counter, mode, window }: Counter): string {
   return JSON.stringify([mode, window.kind === 'calendar' ? window.startMs : window.kind, counter]);
 }
 
-interface Written extends Pick<Range, 'holders' | 'totals' | 'asks' | 'conflicts' | 'bindings' | 'moments'> {
+interface Written
+  extends Pick<Range, 'holders' | 'totals' | 'asks' | 'conflicts' | 'bindings' | 'fates' | 'moments'> {
   readonly members: readonly Member[];
   readonly facts: readonly (readonly [string, string])[];
   /** When the windows that it was counted in are over, Unix milliseconds. */
@@ -163,6 +168,7 @@ const NOTHING: Written = {
   asks: [],
   conflicts: [],
   bindings: [],
+  fates: [],
   moments: [],
   ends: [],
 };
@@ -184,6 +190,8 @@ function writtenBy(event: JournalEvent): Written {
         holders: [{ kind: 'transaction', key: moneyKey, counters: given.map(counterOf) }],
       };
     }
+    case 'report':
+      return { ...NOTHING, fates: [read(reportBody, event).moneyKey] };
     case 'checkpoint': {
       const { totals, members, facts } = read(checkpointBody, event);
       return {

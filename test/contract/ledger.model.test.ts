@@ -12,6 +12,7 @@ import type { Charge, LedgerFact, WindowSpan } from '../../src/core/decision.js'
 import type { CoolingOff, Moment, NewOnly } from '../../src/core/moments.js';
 import type { CommitReply, Proposal } from '../../src/core/ports.js';
 import type { Release, Released } from '../../src/core/release.js';
+import type { Reported, SettlingReport } from '../../src/core/report.js';
 import type { Trimmed, TrimOrder } from '../../src/core/upkeep.js';
 import { EmbeddedStore } from '../../src/ledger/embedded/store.js';
 import { bench, type RedisStore, redisStore } from '../support/ledger-bench.js';
@@ -36,6 +37,7 @@ type Step =
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'activate' }
   | { readonly kind: 'release'; readonly moneyKey: string }
+  | { readonly kind: 'report'; readonly report: SettlingReport }
   | { readonly kind: 'forget' }
   | { readonly kind: 'freeze' };
 
@@ -47,6 +49,7 @@ interface Subject {
   activate(): Promise<{ readonly sequence: number }>;
   freeze(id: string): Promise<{ readonly sequence: number }>;
   release(release: Release): Promise<Released>;
+  report(report: SettlingReport): Promise<Reported>;
   forget(): Promise<Trimmed>;
   wait(ms: number): Promise<void>;
   now(): number;
@@ -184,6 +187,21 @@ const waits = fc
 
 const releases = fc.nat(3).map((tx): Step => ({ kind: 'release', moneyKey: `test:t${tx}` }));
 
+const reports = fc
+  .record({
+    tx: fc.nat(3),
+    fate: fc.constantFrom('signed', 'completed', 'failed', 'never-signed', 'never-signed', 'never-signed'),
+    status: fc.constantFrom('A', 'B'),
+    subStatus: fc.constantFrom(undefined, 'X'),
+    txHash: fc.constantFrom(undefined, undefined, undefined, '0x1', '0x2'),
+    updatedAtMs: fc.nat(3),
+  })
+  .map(({ tx, subStatus, txHash, ...said }): Step => {
+    const of = { protocol: 'test', txId: `t${tx}`, moneyKey: `test:t${tx}` };
+    const optional = { ...(subStatus && { subStatus }), ...(txHash && { txHash }) };
+    return { kind: 'report', report: { ...of, ...said, ...optional, createdAtMs: 0, source: 'webhook' } };
+  });
+
 const histories: fc.Arbitrary<readonly Step[]> = fc.array(
   fc.oneof(
     { weight: 20, arbitrary: commits },
@@ -191,6 +209,7 @@ const histories: fc.Arbitrary<readonly Step[]> = fc.array(
     { weight: 1, arbitrary: fc.constant<Step>({ kind: 'activate' }) },
     { weight: 1, arbitrary: fc.constant<Step>({ kind: 'freeze' }) },
     { weight: 2, arbitrary: releases },
+    { weight: 4, arbitrary: reports },
   ),
   { minLength: 5, maxLength: 50, size: 'max' },
 );
@@ -214,6 +233,7 @@ const forgetfulHistories: fc.Arbitrary<readonly Step[]> = fc.array(
     { weight: 5, arbitrary: fc.constant<Step>({ kind: 'forget' }) },
     { weight: 1, arbitrary: fc.constant<Step>({ kind: 'activate' }) },
     { weight: 2, arbitrary: releases },
+    { weight: 4, arbitrary: reports },
   ),
   { minLength: 10, maxLength: 60, size: 'max' },
 );
@@ -250,6 +270,9 @@ async function play(history: readonly Step[], subject: Subject): Promise<void> {
         else expect(await done).toMatchObject(expected);
         break;
       }
+      case 'report':
+        expect(await subject.report(step.report)).toEqual(model.reported(step.report));
+        break;
       case 'forget': {
         const done = await subject.forget();
         if (done.kind === 'trimmed') expect(done.checkpoint).toBe(model.forgotten(done.to));
@@ -328,6 +351,7 @@ describe('random histories', () => {
             },
             freeze: (id) => ledger.freeze({ ...FREEZE, id }),
             release: (request) => ledger.release(request),
+            report: (said) => ledger.report(said),
             forget: () => ledger.upkeep.trim(orderAt(Date.now())),
             wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
             now: () => Date.now(),
@@ -378,6 +402,7 @@ function embeddedSubject(
     },
     freeze: async (id) => run((opened) => opened.freeze({ ...FREEZE, id })),
     release: async (request) => run((opened) => opened.release(request)),
+    report: async (said) => run((opened) => opened.report(said)),
     forget: async () => run((opened) => opened.trim(orderAt(now()))),
     wait: async (ms) => {
       clock.ms += ms;

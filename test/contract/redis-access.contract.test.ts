@@ -97,11 +97,22 @@ describe('the user of the guide', () => {
       reason: 'cancelled',
       authority: { kind: 'operator', statement: 's' },
     });
-    expect(await ledger.events(0, 100)).toHaveLength(9);
+    await ledger.report({
+      ...{
+        moneyKey: 'test:u',
+        protocol: 'test',
+        txId: 'u',
+        source: 'webhook',
+        createdAtMs: 0,
+        updatedAtMs: 0,
+      },
+      ...{ fate: 'never-signed', status: 'CANCELLED' },
+    });
+    expect(await ledger.events(0, 100)).toHaveLength(10);
     expect(await ledger.check()).toEqual([]);
     await server.restart();
     await server.command(...aclLine('countersign', 'secret'));
-    expect(await eventually(() => ledger.check())).toEqual([]);
+    await eventually(async () => expect(await ledger.check()).toEqual([]));
     const { history = '', sequence: last = 0 } = (await ledger.fence?.state()) ?? {};
     await ledger.fence?.activate({ identity, history, sequence: last + 1, statement: 's' });
     await server.command('HINCRBY', 'countersign:{main}:0:held:enforce:lifetime:lifetime', '', '1');

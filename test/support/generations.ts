@@ -64,6 +64,23 @@ export async function generation(ledger: Ledger, number: number): Promise<void> 
     facts: [{ key: `outpoint:${number}`, value: '5', reason: 'INPUT_AMOUNT_CHANGED', sentence: 'Changed.' }],
   });
   await ledger.release({ ...RELEASE, moneyKey: `test:t${number}-3` });
+  const said = { protocol: 'test', createdAtMs: 0, source: 'api', status: 'SO' } as const;
+  for (const [txId, fate, updatedAtMs] of [
+    [`t${number}-5`, 'signed', number],
+    [`t${number}-5`, 'completed', number + 1],
+    [`t${number}-3`, 'never-signed', number],
+    ['always', 'failed', number],
+    [`nobody-${number}`, 'completed', number],
+  ] as const) {
+    await ledger.report({
+      ...said,
+      txId,
+      moneyKey: `test:${txId}`,
+      fate,
+      updatedAtMs,
+      txHash: `0x${number}`,
+    });
+  }
   await ledger.freeze({ ...FREEZE, id: `kept-${number}` });
   if (number > 0) await ledger.unfreeze(`kept-${number - 1}`, ['a.b.c']);
   await ledger.fill([

@@ -4,6 +4,8 @@
  */
 import type { Charge, Decision } from '../../src/core/decision.js';
 import type { CommitReply, CounterUse, Proposal, Versions } from '../../src/core/ports.js';
+import type { Reported, SettlingReport } from '../../src/core/report.js';
+import { FateModel } from './fate-model.js';
 
 interface Entry {
   readonly at: number;
@@ -12,6 +14,7 @@ interface Entry {
 
 interface KnownTransaction {
   readonly core: string | undefined;
+  readonly approved: boolean;
   readonly rejected: boolean;
   readonly approvedAmount: string | undefined;
   readonly released?: number | undefined;
@@ -45,6 +48,7 @@ export class LedgerModel {
   readonly #conflicts = new Map<string, Omit<Decision, 'sentence'>>();
   readonly #transactions = new Map<string, KnownTransaction>();
   readonly #bindings = new Map<string, { readonly txId: string; readonly last: number }>();
+  readonly #fates = new FateModel();
   readonly #facts = new Map<string, string>();
   readonly #moments = new Map<string, { readonly since: number; readonly last: number }>();
   readonly #counters = new Map<string, Map<string, Entry>>();
@@ -71,10 +75,27 @@ export class LedgerModel {
     const known = this.#transactions.get(moneyKey);
     if (known === undefined) return undefined;
     if (known.released !== undefined) return { sequence: known.released, repeated: true };
+    if (this.#fates.known(moneyKey)?.signed === true) return undefined;
     this.sequence += 1;
     this.#transactions.set(moneyKey, { ...known, released: this.sequence, last: this.sequence });
     for (const entries of this.#counters.values()) entries.delete(moneyKey);
     return { sequence: this.sequence, repeated: false };
+  }
+
+  reported(report: SettlingReport): Reported {
+    const { moneyKey } = report;
+    const { changed, sequence } = this.#fates.hears(report, this.sequence + 1);
+    if (changed) this.sequence += 1;
+    const known = this.#fates.known(moneyKey);
+    if (known === undefined) throw new Error('a report that nobody heard');
+    const transaction = this.#transactions.get(moneyKey);
+    const approval = {
+      approved: transaction?.approved === true,
+      rejected: transaction?.rejected === true,
+      released: transaction?.released !== undefined,
+      batch: false,
+    };
+    return { known, sequence, changed, approval };
   }
 
   /** Events up to this one are forgotten. What forgotten transactions held in lifetime counters nobody holds from then on. */
@@ -97,6 +118,7 @@ export class LedgerModel {
     for (const [key, { decision }] of this.#asks) if (!standing(decision.sequence)) this.#asks.delete(key);
     for (const [key, { last }] of this.#moments) if (!standing(last)) this.#moments.delete(key);
     for (const [key, { sequence }] of this.#conflicts) if (!standing(sequence)) this.#conflicts.delete(key);
+    this.#fates.forgotten(to);
     return this.sequence;
   }
 
@@ -252,6 +274,7 @@ export class LedgerModel {
       const known = this.#transactions.get(ask.moneyKey);
       this.#transactions.set(ask.moneyKey, {
         core: ask.coreFingerprint,
+        approved: known?.approved === true || words.effect === 'approve',
         rejected: known?.rejected === true || words.effect === 'reject',
         approvedAmount: known?.approvedAmount ?? (words.effect === 'approve' ? ask.amount : undefined),
         released: known?.released,

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../core/errors.js';
 import type { ExportMark } from '../../core/export.js';
 import type { Activation, Counter, Freeze, Proposal } from '../../core/ports.js';
 import type { Release } from '../../core/release.js';
+import type { SettlingReport } from '../../core/report.js';
 import type { TrimOrder } from '../../core/upkeep.js';
 import type { FillStep } from '../proposal.js';
 
@@ -17,6 +18,8 @@ export type Request =
   | { readonly method: 'exported'; readonly identity: string; readonly mark: ExportMark }
   | { readonly method: 'usage'; readonly counters: readonly Counter[] }
   | { readonly method: 'release'; readonly request: Release }
+  | { readonly method: 'report'; readonly report: SettlingReport }
+  | { readonly method: 'fateOf'; readonly moneyKey: string }
   | { readonly method: 'trim'; readonly order: TrimOrder }
   | { readonly method: 'transaction'; readonly moneyKey: string }
   | { readonly method: 'lookup'; readonly askKey: string };

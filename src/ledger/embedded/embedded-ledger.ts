@@ -1,7 +1,14 @@
 /** The shared memory of one machine: a SQLite file that its processes share, behind the same port as Redis. */
 import { assert } from '../../core/errors.js';
 import type { Ledger } from '../../core/ports.js';
-import { checkProposal, checkRelease, checkWorkspace, fillSteps, MAX_EVENTS } from '../proposal.js';
+import {
+  checkProposal,
+  checkRelease,
+  checkReport,
+  checkWorkspace,
+  fillSteps,
+  MAX_EVENTS,
+} from '../proposal.js';
 import type { Request } from './call.js';
 import type { EmbeddedStore } from './store.js';
 import { StoreThread } from './thread.js';
@@ -43,6 +50,11 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       return call({ method: 'release', request });
     },
     transaction: (moneyKey) => call({ method: 'transaction', moneyKey }),
+    async report(said) {
+      checkReport(said);
+      return call({ method: 'report', report: said });
+    },
+    fateOf: (moneyKey) => call({ method: 'fateOf', moneyKey }),
     async events(after, limit) {
       assert(limit > 0 && limit <= MAX_EVENTS, `between 1 and ${MAX_EVENTS} events are read at a time`);
       return call({ method: 'events', after, limit });

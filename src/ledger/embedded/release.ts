@@ -1,7 +1,8 @@
 /** What the embedded ledger knows of a transaction, and taking back what it holds: as release.lua does. */
 import type { Holding, KnownTransaction, Release, Released } from '../../core/release.js';
 import { countersOf, givenBy, releaseOf, type StoredEvent } from '../journal-body.js';
-import { checkKnown } from '../proposal.js';
+import { checkKnown, maybeSigned } from '../proposal.js';
+import { fateOf } from './report.js';
 import type { Row } from './rows.js';
 import type { EmbeddedStore, Head } from './store.js';
 
@@ -25,6 +26,7 @@ export function release(store: EmbeddedStore, head: Head, request: Release): Rel
     const event = known.events.find(({ sequence }) => sequence === known.released);
     return { sequence: known.released, repeated: true, given: event === undefined ? [] : givenBy(event) };
   }
+  if (fateOf(store, moneyKey)?.signed === true) throw maybeSigned(moneyKey);
   const given = holdingsOf(store, moneyKey, known.events);
   const sequence = store.append(head, 'release', JSON.stringify({ ...releaseOf(request), given }));
   for (const holding of given) store.counters.giveBack(holding, moneyKey);

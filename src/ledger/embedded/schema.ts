@@ -33,6 +33,10 @@ CREATE TABLE IF NOT EXISTS transactions (
 CREATE TABLE IF NOT EXISTS bindings (
   workspace TEXT, request TEXT, tx TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (workspace, request)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS fates (
+  workspace TEXT, money TEXT, sequence INTEGER NOT NULL, signed INTEGER NOT NULL, fate TEXT NOT NULL,
+  PRIMARY KEY (workspace, money)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (
   workspace TEXT, fact TEXT, value TEXT NOT NULL, PRIMARY KEY (workspace, fact)
 ) STRICT, WITHOUT ROWID;

@@ -22,6 +22,7 @@ import type {
   Proposal,
 } from '../../core/ports.js';
 import type { KnownTransaction, Release, Released } from '../../core/release.js';
+import type { Reported, SettlingReport } from '../../core/report.js';
 import type { Kept, Trimmed, TrimOrder } from '../../core/upkeep.js';
 import {
   decisionOf,
@@ -39,6 +40,7 @@ import { commit } from './commit.js';
 import { Counters } from './counters.js';
 import { Moments } from './moments.js';
 import { release, transaction, withEvent } from './release.js';
+import { fateOf, report } from './report.js';
 import { Rows } from './rows.js';
 import { openFile } from './schema.js';
 import { kept, trim } from './upkeep.js';
@@ -230,6 +232,15 @@ export class EmbeddedStore {
     return this.rows
       .all(sql, after, limit)
       .map((row) => eventOf(String(row.sequence), String(row.at), String(row.type), String(row.body)));
+  }
+
+  report(said: SettlingReport): Reported {
+    return report(this, this.head(), said);
+  }
+
+  fateOf(moneyKey: string): ReturnType<typeof fateOf> {
+    this.head();
+    return fateOf(this, moneyKey);
   }
 
   kept(): Kept {

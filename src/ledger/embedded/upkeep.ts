@@ -207,5 +207,8 @@ function forgetRecords({ rows, counters, moments }: EmbeddedStore, range: Range)
       range.to,
     );
   }
+  for (const money of range.fates) {
+    rows.write('DELETE FROM fates WHERE workspace = ? AND money = ? AND sequence <= ?', money, range.to);
+  }
   rows.write('DELETE FROM journal WHERE workspace = ? AND sequence <= ?', range.to);
 }

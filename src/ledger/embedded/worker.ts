@@ -74,6 +74,10 @@ function perform(opened: EmbeddedStore, { request }: Call): unknown {
       return opened.release(request.request);
     case 'transaction':
       return opened.transaction(request.moneyKey);
+    case 'report':
+      return opened.report(request.report);
+    case 'fateOf':
+      return opened.fateOf(request.moneyKey);
     case 'kept':
       return opened.kept();
     case 'trim':

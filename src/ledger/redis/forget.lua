@@ -1,16 +1,16 @@
 -- Removes what the events that the newest checkpoint covers wrote and no later one did, and the events themselves.
 --
--- KEYS  meta, journal, pending, asks, transactions, conflicts, bindings, moments, then the keys of each counter
+-- KEYS  meta, journal, pending, asks, transactions, conflicts, bindings, fates, moments, then the keys of each counter
 -- ARGV  the caller, to, number of holders, then each (see holders.lua), number of counters of different members, for
 --       each: number of members, then each and when it was approved; number of asks, then each; number of conflicts,
---       then each; number of bindings, then each; number of moments, then each
+--       then each; number of bindings, then each; number of fates, then each; number of moments, then each
 -- Returns { 'DONE' } | { 'CHANGED' }: another janitor has done it | { 'PENDING' }: the checkpoint is not on enough
 --   witnesses | a refusal of enter
 
 local ledger, refusal = enter(takeKey())
 if refusal then return refusal end
-local log, asks, transactions, conflicts, bindings = takeLog(), takeKey(), takeKey(), takeKey(), takeKey()
-local moments = takeKey()
+local log, asks, transactions, conflicts, bindings, fates, moments =
+  takeLog(), takeKey(), takeKey(), takeKey(), takeKey(), takeKey(), takeKey()
 local to = tonumber(take())
 if to ~= ledger.covered or ledger.trimmed == ledger.covered then return { 'CHANGED' } end
 if redis.call('ZSCORE', log.pending, ledger.checkpoint) then return { 'PENDING' } end
@@ -67,7 +67,7 @@ local function forget(records, numberOf)
 end
 forget(asks, sequenceOf)
 forget(conflicts, sequenceOf)
-for _, records in ipairs({ bindings, moments }) do
+for _, records in ipairs({ bindings, fates, moments }) do
   forget(records, function(record) return string.match(record, '^%d+') end)
 end
 

@@ -19,6 +19,8 @@ export interface Keys {
   readonly transactions: string;
   /** Hash: request key → number of the last event about it, transaction id. */
   readonly bindings: string;
+  /** Hash: money key → number of the event, whether a signature may exist, what reports have said; see report.lua. */
+  readonly fates: string;
   /** Hash: fact → value. */
   readonly facts: string;
   /** Hash: what has a beginning → number of the last event about it, since when; see moments.lua. */
@@ -61,6 +63,7 @@ export function keysOf(workspace: string, epochNumber: number): Keys {
     conflicts: `${epoch}:conflicts`,
     transactions: `${epoch}:transactions`,
     bindings: `${epoch}:bindings`,
+    fates: `${epoch}:fates`,
     facts: `${epoch}:facts`,
     moments: `${epoch}:moments`,
     policy: `${epoch}:policy`,

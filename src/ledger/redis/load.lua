@@ -1,13 +1,14 @@
 -- A stretch of the recovered log, in its order, into the keys of a new epoch: each event does there what it did when it
 -- was recorded. Nobody reads these keys before settle.lua makes the epoch the ledger's.
 --
--- KEYS  meta, journal, asks, conflicts, transactions, bindings, facts, moments, policy, freezes, then the keys of each counter
+-- KEYS  meta, journal, asks, conflicts, transactions, bindings, facts, moments, policy, freezes, fates, then the keys of
+--       each counter
 -- ARGV  epoch, history, number of events, then for each: sequence, at, type, body, and what its type needs; see replay.ts
 -- Returns { 'DONE' } | { 'OVERTAKEN' } | { 'CORRUPT', detail }
 
 local meta = takeKey()
 if not claimed(meta, take(), take()) then return { 'OVERTAKEN' } end
-local journal, asks, conflicts, transactions, bindings, facts, moments, policy, freezes =
+local journal, asks, conflicts, transactions, bindings, facts, moments, policy, freezes, fates = takeKey(),
   takeKey(), takeKey(), takeKey(), takeKey(), takeKey(), takeKey(), takeKey(), takeKey(), takeKey()
 
 local function loadCharges(holder, at)
@@ -70,6 +71,10 @@ function load.release(_, sequence)
   local known = transactionOf(transactions, moneyKey) or newTransaction('-')
   known.released = sequence
   keepTransaction(transactions, moneyKey, known, sequence)
+end
+
+function load.report(_, sequence)
+  redis.call('HSET', fates, take(), sequence .. ' ' .. take())
 end
 
 function load.policy(_, _, body)

@@ -2,15 +2,8 @@
 import { assert, CountersignError } from '../../core/errors.js';
 import type { Exports } from '../../core/export.js';
 import type { CommitObserver, RecoveryObserver } from '../../core/fence.js';
-import type {
-  CommitReply,
-  Counter,
-  JournalEvent,
-  Ledger,
-  LedgerState,
-  Proposal,
-  SingleFlight,
-} from '../../core/ports.js';
+import type { CommitReply, Counter, JournalEvent, Ledger, LedgerState, Proposal } from '../../core/ports.js';
+import type { SingleFlight } from '../../core/single-flight.js';
 import {
   decisionOf,
   eventOf,
@@ -30,6 +23,7 @@ import { createKeeper } from './keeper.js';
 import { keysOf } from './keys.js';
 import { rebuild } from './rebuild.js';
 import { release, transaction } from './release.js';
+import { fateOf, report } from './report.js';
 import { SCRIPTS } from './scripts.js';
 import { readServer, serverProblems } from './server-check.js';
 import { type Answer, Session } from './session.js';
@@ -118,6 +112,8 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
     },
     release: (request) => release(session, guard, request),
     transaction: (moneyKey) => transaction(session, guard, moneyKey),
+    report: (said) => report(session, guard, said),
+    fateOf: (moneyKey) => fateOf(session, guard, moneyKey),
     events: (after, limit) => events(session, after, limit),
     upkeep: createUpkeep({
       ...{ workspace, connection, session, guard },

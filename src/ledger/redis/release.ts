@@ -3,7 +3,7 @@ import { MAX_CHARGES } from '../../core/decision.js';
 import { CountersignError } from '../../core/errors.js';
 import type { Holding, KnownTransaction, Release, Released } from '../../core/release.js';
 import { countersOf, givenBy, releaseOf, type StoredEvent } from '../journal-body.js';
-import { checkKnown, checkRelease } from '../proposal.js';
+import { checkKnown, checkRelease, maybeSigned } from '../proposal.js';
 import { holdingOperands } from './commit.js';
 import { type Guard, unconfirmedOf } from './fence.js';
 import { SCRIPTS } from './scripts.js';
@@ -120,6 +120,7 @@ async function giveBack(
         keys.journal,
         keys.pending,
         keys.transactions,
+        keys.fates,
         ...operands.flatMap((each) => each.keys),
       ],
       args: [
@@ -136,6 +137,7 @@ async function giveBack(
     };
   });
   if (code === 'CHANGED') return undefined;
+  if (code === 'SIGNED') throw maybeSigned(moneyKey);
   const [sequence, event = '', ...amounts] = fields;
   const given = counters.map((counter, index) => ({ ...counter, amount: amounts[index] ?? '' }));
   return { epoch, sequence: Number(sequence), event, given };

@@ -8,8 +8,11 @@ import {
   conflictBody,
   decisionBody,
   fillBody,
+  knownFate,
+  markedFate,
   neededBy,
   releaseBody,
+  reportBody,
   type StoredEvent,
 } from '../journal-body.js';
 import { partsOf } from '../witness/log.js';
@@ -32,6 +35,7 @@ export function loadOperands(keys: Keys, events: readonly LogEvent[]): Operands 
       keys.moments,
       keys.policy,
       keys.freezes,
+      keys.fates,
       ...loaded.flatMap((each) => each.keys),
     ],
     args: [String(events.length), ...loaded.flatMap((each) => each.args)],
@@ -67,6 +71,10 @@ function effectOperands(keys: Keys, event: StoredEvent): Operands {
       const { moneyKey, given } = bodyOf(releaseBody, event);
       const counters = listOperands(given.map((holding) => holdingOperands(keys, holding)));
       return { keys: counters.keys, args: [moneyKey, ...counters.args] };
+    }
+    case 'report': {
+      const { moneyKey, known } = bodyOf(reportBody, event);
+      return { keys: [], args: [moneyKey, markedFate(knownFate(known))] };
     }
     case 'checkpoint':
       return checkpointOperands(keys, event.sequence, bodyOf(checkpointBody, event));

@@ -228,12 +228,13 @@ function forgetOperands(keys: Keys, range: Range): Operands {
     words(range.asks),
     words(range.conflicts.map(({ askKey, fingerprint }) => `${fingerprint} ${askKey}`)),
     words(range.bindings),
+    words(range.fates),
     words(range.moments),
   ];
   return {
     keys: [
       ...[keys.meta, keys.journal, keys.pending, keys.asks],
-      ...[keys.transactions, keys.conflicts, keys.bindings, keys.moments],
+      ...[keys.transactions, keys.conflicts, keys.bindings, keys.fates, keys.moments],
       ...parts.flatMap((part) => part.keys),
     ],
     args: [String(range.to), ...parts.flatMap((part) => part.args)],
