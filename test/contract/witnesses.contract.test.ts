@@ -92,7 +92,7 @@ describe('a ledger that witnesses keep', () => {
         { key: 'paid', keeps: 'first' },
       ] as const;
       await decided('begins', { moments });
-      await decided('begins anew', { moments });
+      await decided('begins-anew', { moments });
       await current.ledger.release({ ...RELEASE, moneyKey: 'test:t5' });
       await decided('t5', { charges: counters });
       await decided('t5', { ask: { askKey: 'approval of t5' }, charges: counters });
