@@ -1,7 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import type { Charge } from '../../src/core/decision.js';
+import { errorCodeOf } from '../../src/core/errors.js';
 import type { CoolingOff, Moment } from '../../src/core/moments.js';
+import type { CommitReply } from '../../src/core/ports.js';
 import { onEachLedger, outcome } from '../support/each-ledger.js';
 import { age, forgetAll } from '../support/forgetting.js';
 import { charge, LIFETIME, proposal, REJECT } from '../support/proposals.js';
@@ -30,6 +32,16 @@ function newcomers(
     ...rest,
     newOnly: { forMs, combine: 'sum', parts: needs },
   });
+}
+
+/** On a machine that is busy a proposal may wait until the clock that it was made by is too old. */
+async function atLast(ask: () => Promise<CommitReply>): Promise<CommitReply> {
+  for (let attempt = 1; ; attempt += 1) {
+    const reply = await ask().catch((error: unknown) => {
+      if (errorCodeOf(error) !== 'CLOCK_SKEW' || attempt > 20) throw error;
+    });
+    if (reply !== undefined) return reply;
+  }
 }
 
 onEachLedger('moments', (given) => {
@@ -139,20 +151,22 @@ onEachLedger('moments', (given) => {
 
     test('of a whitelisting and payments at once each payment comes before it or is refused', async () => {
       const replicas = Array.from({ length: 4 }, () => given.another());
-      const payments = Array.from({ length: 40 }, (_, index) => index);
+      const payments = Array.from({ length: 20 }, (_, index) => index);
       const replies = await Promise.all([
         ...payments.map((index) =>
-          index === 20
-            ? whitelist('change', 'wallet')
-            : replicas[index % 4]?.commit({
-                ...proposal(`t${index}`, { versions: given.versions }),
-                coolingOff: cooling(HOUR_MS),
-              }),
+          index === 10
+            ? atLast(() => whitelist('change', 'wallet'))
+            : atLast(() =>
+                (replicas[index % 4] ?? given.ledger).commit({
+                  ...proposal(`t${index}`, { versions: given.versions }),
+                  coolingOff: cooling(HOUR_MS),
+                }),
+              ),
         ),
       ]);
-      const decisions = replies.flatMap((reply) => (reply?.kind === 'decided' ? [reply.decision] : []));
-      const began = decisions[20]?.sequence ?? 0;
-      expect(decisions).toHaveLength(40);
+      const decisions = replies.flatMap((reply) => (reply.kind === 'decided' ? [reply.decision] : []));
+      const began = decisions[10]?.sequence ?? 0;
+      expect(decisions).toHaveLength(20);
       for (const { sequence, effect } of decisions)
         expect(effect).toBe(sequence <= began ? 'approve' : 'reject');
     });
@@ -284,15 +298,17 @@ onEachLedger('moments', (given) => {
     test('at once from several replicas never more than the limit goes to new destinations', async () => {
       const replicas = Array.from({ length: 4 }, () => given.another());
       const replies = await Promise.all(
-        Array.from({ length: 60 }, (_, index) =>
-          replicas[index % 4]?.commit({
-            ...proposal(`t${index}`, { versions: given.versions }),
-            charges: [newcomers({ [`d${index % 7}`]: '7' })],
-            moments: [first(`d${index % 7}`)],
-          }),
+        Array.from({ length: 30 }, (_, index) =>
+          atLast(() =>
+            (replicas[index % 4] ?? given.ledger).commit({
+              ...proposal(`t${index}`, { versions: given.versions }),
+              charges: [newcomers({ [`d${index % 7}`]: '7' })],
+              moments: [first(`d${index % 7}`)],
+            }),
+          ),
         ),
       );
-      const approved = replies.filter((r) => r?.kind === 'decided' && r.decision.effect === 'approve');
+      const approved = replies.filter((r) => r.kind === 'decided' && r.decision.effect === 'approve');
       expect(approved).toHaveLength(14);
       expect(await used(charge('new'))).toEqual(['98']);
     });

@@ -10,6 +10,7 @@ import { loadConfig } from '../../src/config/load.js';
 import { parseScope } from '../../src/core/policy/document.js';
 import {
   alertsTable,
+  changesTable,
   configFields,
   configTables,
   decidedTable,
@@ -28,6 +29,7 @@ describe('generated parts of the documentation are up to date', () => {
     ['docs/metrics.md', 'metrics', metricsTable],
     ['docs/metrics.md', 'alerts', alertsTable],
     ['docs/operations.md', 'undecided', undecidedTable],
+    ['docs/protocols/fireblocks.md', 'config-changes', changesTable],
     ['docs/operations.md', 'decided', decidedTable],
     ['docs/operations.md', 'verification', verificationTable],
   ])('%s, %s', async (name, part, generate) => {

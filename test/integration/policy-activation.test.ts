@@ -45,14 +45,14 @@ afterAll(async () => {
 
 let turn = 0;
 
-async function ask(id: string): Promise<Answer> {
+async function ask(id: string, claims: object = {}): Promise<Answer> {
   turn += 1;
   const origin = cluster.up.replicaUrls[turn % cluster.up.replicas] ?? '';
-  return deployment.read(await deliver(origin, deployment.request(id)), id);
+  return deployment.read(await deliver(origin, deployment.request(id, claims)), id);
 }
 
 async function approvedOf(ids: readonly string[]): Promise<number> {
-  const answers = await Promise.all(ids.map(ask));
+  const answers = await Promise.all(ids.map((id) => ask(id)));
   expect(answers.filter(({ action }) => action !== 'APPROVE' && action !== 'REJECT')).toEqual([]);
   return answers.filter(({ action }) => action === 'APPROVE').length;
 }
@@ -118,6 +118,21 @@ test('a new limit knows what was approved before it: exactly as many more are le
   expect(activated).toMatchObject({ code: 0, stderr: '' });
   expect(JSON.parse(activated.stdout)).toMatchObject({ changed: true, filled: { tight: approved } });
   expect(await approvedOf(ids('tight', room + 13))).toBe(room);
+});
+
+test('a limit of new destinations knows from the journal which ones are not', async () => {
+  const never = (period: string) =>
+    approving({ never: `{ sum: count, max: '0', window: lifetime, newDestinations: ${period} }` });
+  // All that was approved before pays one destination, since more than a second ago.
+  expect(await activate(never('1s'))).toMatchObject({ code: 0, stderr: '' });
+  expect((await ask('to-the-known-one')).action).toBe('APPROVE');
+  const elsewhere = {
+    destId: '99',
+    destinations: [{ dstType: 'VAULT', dstId: '99', amountNativeStr: '0.01' }],
+  };
+  expect((await ask('to-a-new-one', elsewhere)).action).toBe('REJECT');
+  expect(await activate(never('7d'))).toMatchObject({ code: 0, stderr: '' });
+  expect((await ask('since-less-than-a-week')).action).toBe('REJECT');
 });
 
 describe('an activation that no operator of the configuration signs', () => {

@@ -8,6 +8,7 @@ import {
   type UndecidedReason,
   type VerificationReason,
 } from '../../src/core/decision.js';
+import { CHANGE_TYPES, type ChangeType, changeFieldsOf } from '../../src/core/policy/change-types.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
 import { alerts, runbooks } from './alerts.js';
 
@@ -387,6 +388,19 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
   RELEASED_BEFORE:
     '**Investigate**: somebody asks for a signature of a transaction that was said to be over. What it had charged was given back.',
 };
+
+/** The configuration changes that the vendor documents. */
+export function changesTable(): string {
+  const types: readonly (readonly [string, ChangeType])[] = Object.entries(CHANGE_TYPES);
+  const rows = types.map(([type, { meaning, risk }]) => {
+    const fields = Object.entries(changeFieldsOf(type) ?? {}).map(([name, kind]) => {
+      if (kind === 'secret') return `(\`${name}\`)`;
+      return kind === 'json' ? `\`${name}.…\`` : `\`${name}\``;
+    });
+    return [`\`${type}\``, meaning, risk, fields.length === 0 ? 'not documented' : fields.join(' ')];
+  });
+  return table(['`type`', 'what changes', 'risk', '`extraInfo` that rules see'], rows);
+}
 
 export function undecidedTable(): string {
   return table(

@@ -19,7 +19,8 @@ export function readConfigChange(claims: Claims): ConfigChangeClaims {
 }
 
 /** `apiKey` is the documented one (ThirdPartyInfo); the other names are here in case undocumented types carry them. */
-const SECRET_NAME = /api[-_]?key|secret|password|passphrase|private[-_]?key/i;
+const SECRET_NAME =
+  /(api|private|access|encryption)[-_]?key|secret|pass(word|phrase|code)|token|credential|mnemonic|seed|pairing|otp$/i;
 
 /**
  * A digest stands in for each secret: two different secrets stay two different contents, and neither can be read.

@@ -68,6 +68,65 @@ test('a case that comes out otherwise is shown as a difference, and ends with th
   expect(error).toMatchObject({ code: 'POLICY_TEST_FAILED', message: '1 of 1 cases failed' });
 });
 
+test('a case says what the ledger remembers of its destinations', () => {
+  const policy = file(
+    'policy.yaml',
+    `version: 1
+coolingOff: { period: 24h, whenEarly: retry }
+limits: { new: { sum: usd, max: '100', window: { rolling: 1h }, newDestinations: 7d } }
+rules: [{ name: pay, match: { kind: transaction }, limits: [new], effect: approve }]
+`,
+  );
+  const paying = (name: string, destinations: readonly string[], expected: string) => `
+  - name: ${name}
+    request:
+      asset: ETH
+      stage: approval
+      destinations: [${destinations.map((each, index) => `{ type: VAULT, id: '${index}', amount: '1', usd: '80', ${each} }`).join(', ')}]
+    expect: ${expected}`;
+  const cases = file(
+    'cases.yaml',
+    `cases:${[
+      paying('one new', [''], '{ effect: approve }'),
+      paying('two new', ['', ''], '{ effect: reject, reason: LIMIT_EXCEEDED, limit: new }'),
+      paying('a known one beside it', ['', 'firstPaid: 7d'], '{ effect: approve }'),
+      paying('not known yet', ['', 'firstPaid: 167h'], '{ effect: reject, limit: new }'),
+      paying('a vault is never whitelisted', ['whitelisted: 1h'], '{ effect: approve }'),
+    ].join('')}
+  - name: waiting
+    request:
+      asset: ETH
+      stage: approval
+      destinations: [{ type: EXCHANGE, id: x, amount: '1', usd: '80', firstPaid: 30d, whitelisted: 1h }]
+    expect: { effect: retry, reason: COOLING_OFF_RETRIES, rule: pay }
+`,
+  );
+  const { output, error } = run('test', policy, cases);
+  expect(output).toContain('6 cases, 0 failed');
+  expect(error).toBeUndefined();
+  expect(run('check', policy).output).toContain('to destinations first paid less than 7d ago');
+  expect(run('check', policy).output).toContain('cooling-off: 24h after a whitelisting here, retry before');
+  const request = file(
+    'request.yaml',
+    `request:
+  asset: ETH
+  stage: approval
+  destinations: [{ type: VAULT, id: '1', amount: '1', usd: '80', firstPaid: 30d }]
+`,
+  );
+  expect(run('explain', policy, request).output).toContain(
+    'new  used 0 + this 0 / max 100 USD (no destination is new)',
+  );
+  const change = file(
+    'change.yaml',
+    `request: { kind: config-change, type: EXCHANGE, extraInfo: { accountId: x, apiKey: secret-4723, addresses: '{"BTC":"bc1q"}' } }
+`,
+  );
+  const shown = run('explain', policy, change).output;
+  expect(shown).toContain('config-change (approval) EXCHANGE, accountId x, addresses.BTC bc1q');
+  expect(shown).not.toContain('secret-4723');
+});
+
 const REQUEST = `
 request:
   asset: ETH

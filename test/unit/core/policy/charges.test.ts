@@ -191,3 +191,53 @@ rules: [{ name: pay, match: { kind: transaction }, limits: [n], effect: approve 
       /^n\.1\|signer=~[0-9a-f]{64}$/,
     );
 });
+
+describe('a limit of new destinations', () => {
+  const partsOf = (limit: string, change: Change = {}) => {
+    const document = `
+limits: { n: { max: '10', window: { rolling: 1h }, newDestinations: 7d, ${limit} } }
+rules: [{ name: pay, match: { kind: transaction }, limits: [n], effect: approve }]`;
+    const { opinion, charges } = evaluate(rulesOf(document), question(change)).verdict;
+    if (opinion.effect !== 'approve') return opinion.sentence;
+    return charges.map(({ newOnly }) => {
+      expect(newOnly?.forMs).toBe(7 * 86_400_000);
+      return [newOnly?.combine, ...(newOnly?.parts ?? []).map(({ moment, need }) => `${moment} ${need}`)];
+    });
+  };
+  const bob = `paid:@/${BOB}`;
+
+  test.each<[string, Change, unknown]>([
+    ['sum: native', TWO, [['sum', 'paid:VAULT/1 10000000000000000', `${bob} 30000000000000000`]]],
+    ['sum: usd', TWO, [['sum', 'paid:VAULT/1 18740000000000000000', `${bob} 60000000000000000000`]]],
+    ['sum: count', TWO, [['largest', 'paid:VAULT/1 1', `${bob} 1`]]],
+    ['sum: fee', TWO, [['largest', 'paid:VAULT/1 600000000000000', `${bob} 600000000000000`]]],
+    ['sum: distinct, of: destination', TWO, [['sum', 'paid:VAULT/1 VAULT/1', `${bob} @/${BOB}`]]],
+    [
+      'sum: count, per: [destination]',
+      TWO,
+      [
+        ['largest', 'paid:VAULT/1 1'],
+        ['largest', `${bob} 1`],
+      ],
+    ],
+    [
+      'sum: count',
+      { intent: { destinations: [destination({ type: 'ONE_TIME', id: '' })] }, examination: 'skipped' },
+      [['largest', `paid:@/${ALICE} 1`]],
+    ],
+  ])('%s: %#', (limit, change, expected) => expect(partsOf(limit, change)).toEqual(expected));
+
+  test.each(['sum: count', 'sum: usd', 'sum: distinct, of: destination'])(
+    'of a destination that is not known, %s does not approve',
+    (limit) => {
+      const nobody = { type: 'ONE_TIME', id: '', address: '' };
+      const change = { intent: { destinations: [destination(nobody)] }, examination: 'skipped' } as const;
+      expect(partsOf(limit, change)).toMatch(/Limit n must be charged, and .* not known/);
+    },
+  );
+
+  test('two outputs to one destination are one part', () => {
+    const twice = { intent: { destinations: [destination({ usd: '1' }), destination({ usd: '2' })] } };
+    expect(partsOf('sum: usd', twice)).toEqual([['sum', 'paid:VAULT/1 3000000000000000000']]);
+  });
+});

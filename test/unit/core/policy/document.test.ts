@@ -67,5 +67,33 @@ rules: [{ name: a, match: { asset: ETH }, limits: [f], effect: approve }]`,
       'rules[0].verify: requires bytes, which only the signing stage carries: say stage: signing, or approvals are refused',
     ],
   ],
+  [
+    'changes of control that a rule approves',
+    `lists: { more: [POLICY_CHANGE, SOMETHING_NEW] }
+rules:
+  - { name: a, match: { kind: config-change, type: [UNMANAGED_WALLET, ADD_USER, { list: more }] }, effect: approve }
+  - { name: b, match: { kind: config-change, type: RE_ENROLL_DEVICE }, effect: ignore }
+  - { name: c, mode: off, match: { kind: config-change, type: USERS_GROUP_APPROVAL }, effect: approve }
+  - { name: d, match: { kind: config-change, type: [PROTECTED_TAG] }, effect: reject }`,
+    [
+      'rules[0].match.type: CHANGE OF CONTROL: rule a approves ADD_USER, POLICY_CHANGE; leave that to people (effect: ignore)',
+      'rules[0].match.type: SOMETHING_NEW is no documented type',
+      'rules[3].match.type: PROTECTED_TAG is no documented type',
+    ],
+  ],
+  [
+    'changes that a rule approves without naming any',
+    `rules:
+  - { name: a, match: { kind: [transaction, config-change], cosigner: x }, effect: approve }
+  - { name: b, match: { kind: transaction, cosigner: y }, effect: approve }
+  - { name: c, match: { asset: ETH }, effect: approve }
+  - { name: d, mode: shadow, effect: approve }
+  - { name: e, mode: off, effect: approve }
+  - { name: f, match: { kind: config-change }, effect: ignore }`,
+    [
+      'rules[0].match: ANY CHANGE: rule a approves configuration changes of every documented type, of policy, users, quorum and devices too: say type, or kind: transaction',
+      'rules[3].match: ANY CHANGE: rule d approves configuration changes of every documented type, of policy, users, quorum and devices too: say type, or kind: transaction',
+    ],
+  ],
   ['nothing', 'rules: [{ name: a, match: { kind: transaction, operation: RAW }, effect: reject }]', []],
 ])('warns of %s', (_, text, expected) => expect(warnings(text)).toEqual(expected));

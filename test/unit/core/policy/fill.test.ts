@@ -38,6 +38,7 @@ describe('which counters a limit keeps', () => {
     ['a calendar window', N.replace('rolling: 1h', 'calendar: hour'), false],
     ['another per', N.replace('[source, asset]', '[source]'), false],
     ['another name', N.replace('n:', 'm:'), false],
+    ['of new destinations only', N.replace('max', 'newDestinations: 7d, max'), false],
   ])('%s', (_, limits, kept) => {
     const { instances, fresh } = planInstances(
       { document: document(N), instances: { n: 'n.3' } },
@@ -158,6 +159,46 @@ describe('what the journal fills', () => {
       },
     ]);
     expect(entries.map(({ counter }) => counter)).toEqual([`n.9|destination=@/${BOB}`]);
+  });
+
+  const OF_NEW = ALL.replace('counts', 'newDestinations: 20m, counts');
+  const paying = (id: string, more: Change = {}) => ({
+    ...more,
+    intent: { destinations: [destination({ id, usd: '1' })] },
+  });
+
+  test('a limit of new destinations counts while each was new, and says when it was paid first', () => {
+    const { entries, moments } = filled(OF_NEW, [
+      { moneyKey: 'long-ago', minutesAgo: 300, ...paying('known') },
+      { moneyKey: 'first', minutesAgo: 50, ...paying('young') },
+      { moneyKey: 'refused', minutesAgo: 50, effect: 'reject', ...paying('never') },
+      { moneyKey: 'to-the-known', minutesAgo: 40, ...paying('known') },
+      { moneyKey: 'soon-after', minutesAgo: 31, ...paying('young') },
+      { moneyKey: 'later', minutesAgo: 30, ...paying('young') },
+    ]);
+    expect(entries).toEqual([
+      entry('first', 50, '1000000000000000000'),
+      entry('soon-after', 31, '1000000000000000000'),
+    ]);
+    expect(moments).toEqual([
+      { key: 'paid:VAULT/known', sinceMs: NOON - 300 * 60_000 },
+      { key: 'paid:VAULT/young', sinceMs: NOON - 50 * 60_000 },
+    ]);
+  });
+
+  test('what the ledger remembered before the journal began counts', () => {
+    const policy = compiled(OF_NEW);
+    const plan = planInstances(undefined, policy, '9');
+    const paid = new Map<string, number>();
+    const noted = event({ minutesAgo: 10, ...paying('known') }, 7);
+    const body = { ...noted.body, moments: { 'paid:VAULT/known': NOON - 9 * HOUR } };
+    const { entries, moments } = entriesFor({ policy, plan, nowMs: NOON, paid }, [{ ...noted, body }]);
+    expect(entries).toEqual([]);
+    expect(moments).toEqual([{ key: 'paid:VAULT/known', sinceMs: NOON - 9 * HOUR }]);
+    const next = entriesFor({ policy, plan, nowMs: NOON, paid }, [
+      event({ moneyKey: 't2', minutesAgo: 5, ...paying('known') }, 8),
+    ]);
+    expect(next).toEqual({ entries: [], moments: [], gaps: [] });
   });
 
   test('what the journal does not say is a gap, not a zero', () => {
