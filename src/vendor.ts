@@ -5,8 +5,9 @@
 import type { Logger } from 'pino';
 import type { ApiConfig, Config, WorkspaceConfig } from './config/schema.js';
 import { messageOf } from './core/errors.js';
-import type { Clock, Ledger, SingleFlight } from './core/ports.js';
+import type { Clock, Ledger } from './core/ports.js';
 import type { Request } from './core/request.js';
+import type { SingleFlight } from './core/single-flight.js';
 import { Drift } from './drift.js';
 import { Elected } from './elected.js';
 import { Follower, followingLog } from './following.js';
