@@ -18,6 +18,15 @@ import { redisOf } from '../support/redis-process.js';
 const REPLICAS = 3;
 const startedAt = Date.now() / 1_000;
 
+/** Co-signers draw one vault in twelve from those that no policy of theirs names: so that something is rejected too. */
+const OTHER_VAULTS = Array.from({ length: 31 }, (_, index) => `'${30 + index}'`).join(', ');
+const POLICY = approving({
+  transfers: "{ sum: count, max: '1000000', window: { rolling: 1h } }",
+}).replace(
+  'rules:\n',
+  `rules:\n  - name: other-vaults\n    match: { kind: transaction, source: { id: [${OTHER_VAULTS}] } }\n    effect: reject\n`,
+);
+
 let cluster: Cluster;
 let prometheus: PrometheusServer;
 let redis: number;
@@ -26,7 +35,7 @@ beforeAll(async () => {
   cluster = await startCluster({
     ledger: 'redis',
     replicas: REPLICAS,
-    policy: approving({ transfers: "{ sum: count, max: '1000000', window: { rolling: 1h } }" }),
+    policy: POLICY,
   });
   redis = redisOf(cluster.pid);
   prometheus = await startPrometheus(cluster.up.replicaOps.map((url) => new URL(url).host));
