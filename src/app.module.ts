@@ -7,6 +7,8 @@ import { DRAIN_MS, Drain } from './http/drain.js';
 import { FailureFilter, LOGGER } from './http/failure.filter.js';
 import { OpsController } from './http/ops.controller.js';
 import { Readiness } from './http/readiness.js';
+import { Receiving } from './http/receiving.js';
+import { WebhookController, WebhookDrain, WebhookFailureFilter } from './http/webhook.controller.js';
 import type { Replica } from './replica.js';
 import { Metrics } from './telemetry/metrics.js';
 
@@ -24,6 +26,27 @@ export class AppModule {
         { provide: DRAIN_MS, useValue: replica.config.drain },
         FailureFilter,
         Drain,
+      ],
+    };
+  }
+}
+
+/** The port that vendors send notifications to. */
+@Module({})
+export class WebhookModule {
+  static of(
+    { readiness, logger }: Pick<Replica, 'readiness' | 'logger'>,
+    receiving: Receiving,
+  ): DynamicModule {
+    return {
+      module: WebhookModule,
+      controllers: [WebhookController],
+      providers: [
+        { provide: Receiving, useValue: receiving },
+        { provide: Readiness, useValue: readiness },
+        { provide: LOGGER, useValue: logger },
+        WebhookFailureFilter,
+        WebhookDrain,
       ],
     };
   }

@@ -1,25 +1,37 @@
 /** The paths that co-signers ask at, each with its keys and its protocol. */
-import type { Config, CosignerConfig, FireblocksConfig, IofinnetConfig } from './config/schema.js';
-import { assert } from './core/errors.js';
+import type {
+  Config,
+  CosignerConfig,
+  IofinnetConfig,
+  SignedFireblocksConfig,
+  UnsignedFireblocksConfig,
+} from './config/schema.js';
+import { assert, unreachable } from './core/errors.js';
 import type { AnswerKeys, Chains, CosignerKeys, Protocol, VoteKeys } from './core/ports.js';
 import type { Request } from './core/request.js';
+import { DEFAULT_RETRIES, type RetrySchedule } from './core/waiting.js';
 import type { CosignerTiming, Endpoint } from './http/answering.js';
+import { keySetsOf, lifeWarnings } from './key-life.js';
 import { loadAnswerKeys } from './keys/answer-keys.js';
 import { loadCosignerKeys } from './keys/cosigner-keys.js';
 import { loadVoteKeys } from './keys/vote-keys.js';
 import { fireblocksProtocol } from './protocols/fireblocks/fireblocks.js';
+import { fireblocksJsonProtocol } from './protocols/fireblocks/json-mode.js';
 import { iofinnetProtocol } from './protocols/iofinnet/iofinnet.js';
 
 /** The keys of one path, by the protocol that is spoken there. */
 export type PathKeys =
   | { readonly cosignerKeys: CosignerKeys; readonly answerKeys: AnswerKeys }
-  | { readonly voteKeys: VoteKeys };
+  | { readonly voteKeys: VoteKeys }
+  /** Nothing is signed there. */
+  | { readonly none: true };
 
 type InWorkspace<Cosigner> = Cosigner & { readonly workspace: string };
 
 /** Co-signers that share a path share a protocol. */
 type Sharing =
-  | { readonly protocol: 'fireblocks'; readonly cosigners: readonly InWorkspace<FireblocksConfig>[] }
+  | { readonly protocol: 'fireblocks'; readonly cosigners: readonly InWorkspace<SignedFireblocksConfig>[] }
+  | { readonly protocol: 'fireblocks-json'; readonly cosigner: InWorkspace<UnsignedFireblocksConfig> }
   | { readonly protocol: 'iofinnet'; readonly cosigner: InWorkspace<IofinnetConfig> };
 
 /** Throws FILE_UNREADABLE or KEY_INVALID; published keys are refused. */
@@ -29,11 +41,11 @@ export function loadPathKeys(config: Pick<Config, 'workspaces'>): {
 } {
   const warnings: string[] = [];
   const paths = [...sharingByPath(config)].map(([path, sharing]) => {
-    const { keys, warnings: found } =
-      sharing.protocol === 'fireblocks' ? fireblocksKeys(sharing.cosigners) : iofinnetKeys(sharing.cosigner);
+    const { keys, warnings: found } = keysOf(sharing);
     warnings.push(...found);
     return [path, keys] as const;
   });
+  warnings.push(...lifeWarnings(keySetsOf(config), Date.now()));
   return { paths: new Map(paths), warnings };
 }
 
@@ -42,19 +54,32 @@ interface LoadedKeys {
   readonly warnings: readonly string[];
 }
 
-function fireblocksKeys(cosigners: readonly InWorkspace<FireblocksConfig>[]): LoadedKeys {
+function keysOf(sharing: Sharing): LoadedKeys {
+  switch (sharing.protocol) {
+    case 'fireblocks':
+      return fireblocksKeys(sharing.cosigners);
+    case 'fireblocks-json':
+      return { keys: { none: true }, warnings: [] };
+    case 'iofinnet':
+      return iofinnetKeys(sharing.cosigner);
+    default:
+      return unreachable(sharing);
+  }
+}
+
+function fireblocksKeys(cosigners: readonly InWorkspace<SignedFireblocksConfig>[]): LoadedKeys {
   const { answerKeys, warnings } = loadAnswerKeys(
     cosigners.map(({ name, answerKey, answerKeys: others }) => ({
       cosigner: name,
       answerKey,
-      answerKeys: others.map(({ signers, ...key }) => ({ signers, key })),
+      answerKeys: others.map(({ file, algorithm, ...when }) => ({ ...when, key: { file, algorithm } })),
     })),
   );
   const cosignerKeys = loadCosignerKeys(
     cosigners.map(({ name, workspace, publicKeys, signers }) => ({
       name,
       workspace,
-      publicKeyFiles: publicKeys.map(({ file }) => file),
+      publicKeyFiles: publicKeys,
       ...(signers === undefined ? {} : { signers: signers.map(({ id }) => id) }),
     })),
   );
@@ -88,6 +113,8 @@ export function endpointsOf(
     assert(own !== undefined, 'a path without keys');
     if (sharing.protocol === 'fireblocks')
       return { path, shownAs: path, protocol: openFireblocks(sharing.cosigners, own) };
+    if (sharing.protocol === 'fireblocks-json')
+      return { path, shownAs: path, protocol: openFireblocksJson(sharing.cosigner) };
     const { cosigner } = sharing;
     const protocol = openIofinnet(cosigner, own, chainsOf(cosigner.workspace));
     return { path, shownAs: shownPath(cosigner), protocol };
@@ -96,16 +123,29 @@ export function endpointsOf(
   return endpoints.sort((one, other) => other.path.length - one.path.length);
 }
 
-function openFireblocks(cosigners: readonly InWorkspace<FireblocksConfig>[], keys: PathKeys): Protocol {
+function openFireblocks(cosigners: readonly InWorkspace<SignedFireblocksConfig>[], keys: PathKeys): Protocol {
   assert('cosignerKeys' in keys, 'a path with keys of another protocol');
-  return fireblocksProtocol({
-    cosigners: cosigners.map(({ name, workspace, signers }) => ({
-      name,
-      workspace,
-      ...(signers === undefined ? {} : { signers }),
-    })),
-    ...keys,
-  });
+  return fireblocksProtocol({ cosigners: cosigners.map(askerOf), ...keys });
+}
+
+function openFireblocksJson(cosigner: InWorkspace<UnsignedFireblocksConfig>): Protocol {
+  return fireblocksJsonProtocol(askerOf(cosigner));
+}
+
+function askerOf({
+  name,
+  workspace,
+  signers,
+  networks,
+  clientCertificates,
+}: InWorkspace<SignedFireblocksConfig | UnsignedFireblocksConfig>) {
+  return {
+    ...{ name, workspace, ...(signers !== undefined && { signers }) },
+    connection: {
+      ...(networks !== undefined && { networks }),
+      ...(clientCertificates !== undefined && { clientCertificates }),
+    },
+  };
 }
 
 function openIofinnet(cosigner: InWorkspace<IofinnetConfig>, keys: PathKeys, chains: Chains): Protocol {
@@ -132,11 +172,27 @@ function sharingByPath({ workspaces }: Pick<Config, 'workspaces'>): Map<string, 
         paths.set(path, { protocol: 'iofinnet', cosigner: { ...cosigner, workspace } });
         continue;
       }
+      if (cosigner.mode === 'json') {
+        paths.set(path, { protocol: 'fireblocks-json', cosigner: { ...cosigner, workspace } });
+        continue;
+      }
       const known = paths.get(path);
       const others = known?.protocol === 'fireblocks' ? known.cosigners : [];
       paths.set(path, { protocol: 'fireblocks', cosigners: [...others, { ...cosigner, workspace }] });
     }
   return paths;
+}
+
+/** How long a co-signer goes on asking; undefined: it does not know "ask again". Nobody knows how often a Virtual Signer asks. */
+export function retriesOf(cosigner: CosignerConfig): RetrySchedule | undefined {
+  if (cosigner.protocol === 'iofinnet') return { ...DEFAULT_RETRIES, attempts: undefined };
+  if (!cosigner.retrySupported) return undefined;
+  const { interval, attempts, total } = cosigner.retries ?? {};
+  return {
+    intervalMs: interval ?? DEFAULT_RETRIES.intervalMs,
+    attempts: attempts ?? DEFAULT_RETRIES.attempts,
+    totalMs: total ?? DEFAULT_RETRIES.totalMs,
+  };
 }
 
 export function timingOf(config: Config): (request: Request) => CosignerTiming {

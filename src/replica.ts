@@ -9,8 +9,7 @@ import { assert, CountersignError, errorCodeOf } from './core/errors.js';
 import type { CompiledPolicy } from './core/policy/compile.js';
 import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
-import type { Chains, Ledger } from './core/ports.js';
-import type { SingleFlight } from './core/single-flight.js';
+import type { Chains, Ledger, SingleFlight } from './core/ports.js';
 import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
 import { startExporting, startKeeping } from './exporting.js';
 import { Answering, type Outlets, observerOf } from './http/answering.js';
@@ -25,8 +24,13 @@ import {
 } from './ledger/index.js';
 import { observed } from './ledger/observed.js';
 import { createLocks, singleFlight } from './locks/locks.js';
+import { Rekeying } from './rekeying.js';
+import { type Settler, settlerOf } from './settling.js';
 import { Metrics } from './telemetry/metrics.js';
+import { startVendor } from './vendor.js';
+import { shareWaiting } from './waiting.js';
 import { recoveryObserver, watch } from './watching.js';
+import { openWebhooks, type Webhooks } from './webhooks.js';
 
 export interface Replica {
   readonly config: Config;
@@ -34,6 +38,10 @@ export interface Replica {
   readonly metrics: Metrics;
   readonly answering: Answering;
   readonly readiness: Readiness;
+  /** Takes keys that change while it runs. */
+  readonly rekeying: Rekeying;
+  /** Absent: none are received. */
+  readonly webhooks?: Webhooks;
   close(): Promise<void>;
 }
 
@@ -41,6 +49,8 @@ interface Workspace {
   readonly name: string;
   readonly ledger: Ledger;
   readonly ports: DecisionPorts;
+  /** For what vendors say became of its transactions. */
+  readonly settle: Settler;
 }
 
 /** Every key of a replica, checked. */
@@ -63,7 +73,7 @@ export function openReplica(config: Config, outlets: Outlets): Replica {
 /** A replica with keys that the caller vouches for. */
 export function composeReplica(
   config: Config,
-  { operators, paths }: Pick<ReplicaKeys, 'operators' | 'paths'>,
+  { operators, paths, warnings = [] }: Pick<ReplicaKeys, 'operators' | 'paths'> & Partial<ReplicaKeys>,
   { logger, tracer }: Outlets,
 ): Replica {
   const metrics = new Metrics();
@@ -72,8 +82,16 @@ export function composeReplica(
   const workspaces = config.workspaces.map((workspace) =>
     openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
-  const readiness = new Readiness(workspaces.flatMap((workspace) => readinessOf(workspace, metrics)));
+  const webhooks = openWebhooks(config, {
+    ...{ metrics, logger },
+    settlerOf: (name) => workspaceIn(workspaces, name).settle,
+  });
+  const readiness = new Readiness([
+    ...workspaces.flatMap((workspace) => readinessOf(workspace, metrics)),
+    ...(webhooks?.checks ?? []),
+  ]);
   watch(metrics, { config, workspaces, readiness });
+  const vendor = startVendor(config, workspaces, { metrics, logger, alone });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const keeping = startKeeping(config.audit, { metrics, logger });
   const janitors = workspaces.map(({ name, ledger, ports: { clock } }) =>
@@ -83,22 +101,35 @@ export function composeReplica(
     ),
   );
   for (const janitor of janitors) janitor.start();
+  const chainsByName = (name: string): Chains => workspaceIn(workspaces, name).ports.chains;
+  const answering = new Answering({
+    endpoints: endpointsOf(config, paths, chainsByName),
+    workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
+    timing: timingOf(config),
+    metrics,
+    logger,
+    tracer,
+    ...(keeping.keep && { keep: keeping.keep }),
+    noted: vendor.noted,
+  });
+  const sharing = workspaces.map(({ name: workspace, ledger }) =>
+    shareWaiting({ workspace, ledger, retries: metrics.retries }),
+  );
   return {
     config,
     logger,
     metrics,
-    answering: new Answering({
-      endpoints: endpointsOf(config, paths, (name) => chainsIn(workspaces, name)),
-      workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
-      timing: timingOf(config),
-      metrics,
-      logger,
-      tracer,
-      ...(keeping.keep && { keep: keeping.keep }),
-    }),
+    answering,
+    rekeying: new Rekeying(config, { answering, metrics, logger, chainsOf: chainsByName, warnings }),
     readiness,
+    ...(webhooks && { webhooks }),
     async close() {
-      await Promise.all([exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())]);
+      webhooks?.stop();
+      await vendor.stop();
+      await Promise.all([
+        ...[exporting.stop(), keeping.stop(), ...janitors.map((janitor) => janitor.stop())],
+        ...sharing.map((each) => each?.stop()),
+      ]);
       await Promise.all(workspaces.map(({ ledger }) => ledger.close()));
       locks.close();
     },
@@ -112,10 +143,10 @@ function janitorOf(
   return new Janitor({ ...settings, retentionMs: ledger.retention, demandsExport: audit !== undefined });
 }
 
-function chainsIn(workspaces: readonly Workspace[], name: string): Chains {
+function workspaceIn(workspaces: readonly Workspace[], name: string): Workspace {
   const workspace = workspaces.find((each) => each.name === name);
-  assert(workspace !== undefined, 'a co-signer of an unknown workspace');
-  return workspace.ports.chains;
+  assert(workspace !== undefined, 'something of an unknown workspace');
+  return workspace;
 }
 
 function openWorkspace(
@@ -152,14 +183,18 @@ function openWorkspace(
       );
     },
   });
+  const clock = { now: Date.now };
+  const { otherSigners } = workspace;
+  const retentionMs = config.ledger.retention;
   return {
     name,
     ledger,
+    settle: settlerOf({ workspace: name, ledger, retentionMs, otherSigners, clock, metrics, logger }),
     ports: {
       chains,
       ledger,
       rulebook,
-      clock: { now: Date.now },
+      clock,
       observer: observerOf(name, metrics, logger),
     },
   };

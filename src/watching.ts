@@ -3,9 +3,11 @@ import type { Logger } from 'pino';
 import type { Config } from './config/schema.js';
 import type { RecoveryObserver } from './core/fence.js';
 import type { Ledger } from './core/ports.js';
-import { shownPath } from './endpoints.js';
+import { retriesOf, shownPath } from './endpoints.js';
 import type { Readiness } from './http/readiness.js';
+import { answersUntil, type KeySet, keySetsOf, verifiesUntil } from './key-life.js';
 import { certificateFiles, type KeyFile } from './telemetry/file-metrics.js';
+import type { KeyLife } from './telemetry/key-metrics.js';
 import type { Metrics } from './telemetry/metrics.js';
 import { VERSION } from './version.js';
 
@@ -13,7 +15,7 @@ export interface Watched {
   readonly config: Config;
   readonly workspaces: readonly {
     readonly name: string;
-    readonly ledger: Pick<Ledger, 'usage' | 'lookup' | 'upkeep' | 'witnesses'>;
+    readonly ledger: Pick<Ledger, 'usage' | 'upkeep' | 'witnesses'>;
   }[];
   readonly readiness: Readiness;
 }
@@ -22,17 +24,24 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
   metrics.built(VERSION);
   metrics.expect(
     config.workspaces.flatMap(({ name: workspace, cosigners }) =>
-      cosigners.map((cosigner) => ({ workspace, cosigner: cosigner.name, path: shownPath(cosigner) })),
+      cosigners.map((cosigner) => ({
+        workspace,
+        cosigner: cosigner.name,
+        path: shownPath(cosigner),
+        retries: retriesOf(cosigner),
+      })),
     ),
   );
-  metrics.files.expect(certificateFiles({ http: config.http, ledger: config.ledger }), keyFiles(config));
+  watchKeys(metrics, config);
+  for (const { name: workspace, cosigners } of config.workspaces)
+    for (const cosigner of cosigners) {
+      if (cosigner.protocol === 'fireblocks')
+        metrics.channels.expect({ workspace, cosigner: cosigner.name }, cosigner.mode === 'jwt');
+    }
   for (const check of readiness.names)
     metrics.onScrape(async () => metrics.checked(check, (await readiness.problemOf(check)) === undefined));
   for (const { name, ledger } of workspaces) {
     metrics.onScrape(() => metrics.limits.refresh(name, ledger));
-    metrics.onScrape(() =>
-      metrics.retries.refresh(name, async (askKey) => (await ledger.lookup(askKey)) !== undefined),
-    );
     metrics.ledger.forgot(name, 0);
     metrics.onScrape(async () => {
       const { oldest } = await ledger.upkeep.kept();
@@ -48,19 +57,31 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
   }
 }
 
-function keyFiles({ workspaces }: Config): readonly KeyFile[] {
-  return workspaces.flatMap(({ name: workspace, cosigners }) =>
-    cosigners.flatMap((cosigner) => {
-      const isVirtual = cosigner.protocol === 'iofinnet';
-      const asking = isVirtual ? (cosigner.requestKeys ?? []) : cosigner.publicKeys;
-      const answering = isVirtual ? [] : cosigner.answerKeys;
-      const of = { workspace, cosigner: cosigner.name };
-      return [
-        ...asking.map(({ file }) => ({ ...of, use: 'cosigner' as const, file })),
-        ...[cosigner.answerKey, ...answering].map(({ file }) => ({ ...of, use: 'answer' as const, file })),
-      ];
-    }),
+/** Again whenever other keys are in force. */
+export function watchKeys(metrics: Metrics, { http, webhooks, ledger, workspaces }: Config): void {
+  const sets = keySetsOf({ workspaces });
+  metrics.files.expect(certificateFiles({ http, webhooks, ledger }), sets.flatMap(keyFilesOf));
+  metrics.keys.expect(
+    sets.flatMap((set): readonly KeyLife[] => [
+      { ...ownerOf(set), use: 'cosigner', validUntil: (nowMs) => verifiesUntil(set, nowMs) },
+      { ...ownerOf(set), use: 'answer', validUntil: (nowMs) => answersUntil(set, nowMs) },
+    ]),
   );
+}
+
+function keyFilesOf(set: KeySet): readonly KeyFile[] {
+  return [
+    ...set.asking.map(({ file }) => ({ ...ownerOf(set), use: 'cosigner' as const, file })),
+    ...[set.otherwise, ...set.answering].map(({ file }) => ({
+      ...ownerOf(set),
+      use: 'answer' as const,
+      file,
+    })),
+  ];
+}
+
+function ownerOf({ workspace, cosigner }: KeySet): Pick<KeyFile, 'workspace' | 'cosigner'> {
+  return { workspace, cosigner };
 }
 
 /** Between two lines about one step of a recovery. */

@@ -4,6 +4,7 @@ import { auditFilesIn } from '../audit/file.js';
 import { type ExportedEvent, eventOf } from '../audit/line.js';
 import { verifyFiles } from '../audit/verify.js';
 import { CountersignError } from '../core/errors.js';
+import { moneyKeyOf } from '../core/fingerprint.js';
 import type { JournalEvent } from '../core/ports.js';
 import { checkpointKeys } from './audit-keys.js';
 import { journalTable } from './ledger-journal.js';
@@ -23,7 +24,7 @@ interface ShowOptions {
 export function auditShowCommand(): Command {
   return new Command('show')
     .description(
-      'events by request, transaction, number or time, with what was asked and why it was decided so; the files are verified on the way',
+      'events by request, transaction, number or time, with what was asked, why it was decided so, and what the vendor reported of it since; the files are verified on the way',
     )
     .argument('<path...>', 'folders with audit files, or files')
     .option('--request <id>', 'of this request id')
@@ -89,6 +90,10 @@ async function show(paths: readonly string[], options: ShowOptions): Promise<voi
 }
 
 interface AskedAbout {
+  /** Of a report. */
+  readonly txId?: string;
+  /** Of a report or a release. */
+  readonly moneyKey?: string;
   readonly ask?: { readonly txId?: string };
   readonly journal?: { readonly request?: { readonly requestId?: string; readonly txId?: string } };
 }
@@ -99,18 +104,24 @@ function matching(
 ): ExportedEvent | undefined {
   // Most lines are left after a look at their bytes.
   for (const id of [request, transaction])
-    if (id !== undefined && !bytes.includes(JSON.stringify(id))) return undefined;
+    if (id !== undefined && !namesOf(id).some((name) => bytes.includes(JSON.stringify(name))))
+      return undefined;
   const event = eventOf(bytes);
   if (event === undefined) return undefined;
   if (sequence !== undefined && event.sequence !== sequence) return undefined;
   if (event.atMs < (from ?? Number.NEGATIVE_INFINITY) || event.atMs >= (to ?? Number.POSITIVE_INFINITY))
     return undefined;
   if (request === undefined && transaction === undefined) return event;
-  const { ask, journal } = JSON.parse(event.bodyText) as AskedAbout;
-  if (request !== undefined && journal?.request?.requestId !== request) return undefined;
-  if (transaction !== undefined && transaction !== ask?.txId && transaction !== journal?.request?.txId)
-    return undefined;
-  return event;
+  const { txId, moneyKey, ask, journal } = JSON.parse(event.bodyText) as AskedAbout;
+  const isAbout = (id: string | undefined, ...found: readonly (string | undefined)[]): boolean =>
+    id === undefined || [moneyKey, ...found].some((name) => name !== undefined && namesOf(id).includes(name));
+  if (!isAbout(request, journal?.request?.requestId)) return undefined;
+  return isAbout(transaction, txId, ask?.txId, journal?.request?.txId) ? event : undefined;
+}
+
+/** A release names what its charges are counted by; of vendors who report there is one. */
+function namesOf(id: string): readonly string[] {
+  return [id, moneyKeyOf('fireblocks', id)];
 }
 
 function journalEvent({ sequence, atMs, type, bodyText }: ExportedEvent): JournalEvent {

@@ -1,4 +1,4 @@
-/** One `countersign up` per folder: two would share keys and configuration, and run two servers on one append-only file. */
+/** One `countersign up` per folder: two would share keys and configuration, and run two servers on one append-only file. One mirror, too. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CountersignError } from '../core/errors.js';
@@ -7,8 +7,8 @@ import { CountersignError } from '../core/errors.js';
  * Holds the folder until this process ends, however it ends: Node has no file locks of its own, SQLite's are the
  * system's. Throws ENVIRONMENT when another process holds it. The folder exists.
  */
-export function lockDirectory(dir: string): () => void {
-  const file = join(dir, 'up.lock');
+export function lockDirectory(dir: string, command: 'up' | 'mirror' = 'up'): () => void {
+  const file = join(dir, `${command}.lock`);
   const lock = new DatabaseSync(file, { timeout: 0 });
   try {
     lock.exec('BEGIN EXCLUSIVE');
@@ -16,7 +16,7 @@ export function lockDirectory(dir: string): () => void {
     lock.close();
     throw new CountersignError(
       'ENVIRONMENT',
-      `another countersign up runs in ${dir}: stop it first, or choose another --dir`,
+      `another countersign ${command} runs in ${dir}: stop it first, or choose another --dir`,
       { cause },
     );
   }

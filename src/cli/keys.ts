@@ -1,9 +1,13 @@
 /** `countersign keys`: make key pairs, and see what a key file holds. */
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { Command, Option } from 'commander';
+import { instant } from '../config/values.js';
+import { CountersignError } from '../core/errors.js';
 import { generateKeyFiles, KEY_TYPES, type KeyType } from '../keys/generate.js';
 import { inspectKeyFile, kindOf } from '../keys/key-file.js';
 import { spkiSha256 } from '../keys/published-keys.js';
+import { keyListText, listKeys } from './key-list.js';
+import { pinCommand } from './keys-pin.js';
 
 export function keysCommand(): Command {
   const command = new Command('keys').description('make key pairs, and see what a key file holds');
@@ -19,11 +23,17 @@ export function keysCommand(): Command {
   command
     .command('show')
     .description(
-      'what a key file holds: half, type, size, SHA-256 of its public half, and of Ed25519 what io.finnet wants to be told',
+      'what a key file holds: half, type, size, SHA-256 of its public half, and of Ed25519 what io.finnet wants to be told; or every key of a configuration, with its times, and which one is used',
     )
-    .argument('<file>', 'a public or private key in PEM form')
+    .argument('[file]', 'a public or private key in PEM form')
+    .option('--config <file>', 'a configuration document instead: all keys that it names')
+    .option(
+      '--at <instant>',
+      'which are used then, as 2027-03-01T09:00:00Z; without it: now, by the clock of this machine',
+    )
     .option('--json', 'print one JSON object')
     .action(show);
+  command.addCommand(pinCommand());
   return command;
 }
 
@@ -46,7 +56,31 @@ SPKI SHA-256 ${generated.spkiSha256}`,
   );
 }
 
-function show(file: string, { json }: { readonly json?: true }): void {
+interface ShowOptions {
+  readonly config?: string;
+  readonly at?: string;
+  readonly json?: true;
+}
+
+function show(file: string | undefined, { config, at, json }: ShowOptions): void {
+  if (file !== undefined && config === undefined && at === undefined) showFile(file, json);
+  else if (file === undefined && config !== undefined) showAll(config, at, json);
+  else throw new CountersignError('USAGE', 'keys show: name a key file, or a configuration with --config');
+}
+
+function showAll(config: string, at: string | undefined, json: true | undefined): void {
+  const parsed = instant.optional().safeParse(at);
+  if (!parsed.success)
+    throw new CountersignError('USAGE', `keys show: --at ${parsed.error.issues[0]?.message}`);
+  const nowMs = parsed.data ?? Date.now();
+  listKeys(config, nowMs, (keys) =>
+    process.stdout.write(
+      `${json ? JSON.stringify({ at: new Date(nowMs).toISOString(), keys }) : keyListText(keys)}\n`,
+    ),
+  );
+}
+
+function showFile(file: string, json: true | undefined): void {
   const { key, published } = inspectKeyFile(file);
   const digest = spkiSha256(key);
   const warning =

@@ -2,6 +2,20 @@
 import { fromBaseUnits } from '../core/amount.js';
 import type { JournalEvent, Ledger } from '../core/ports.js';
 
+/** Of a report, and of a release. */
+interface Reported {
+  readonly txId?: string;
+  readonly moneyKey?: string;
+  readonly source?: string;
+  readonly reason?: string;
+  readonly known?: {
+    readonly fate: string;
+    readonly status: string;
+    readonly subStatus?: string;
+    readonly hash?: { readonly txHash: string };
+  };
+}
+
 interface Decided {
   readonly ask?: { readonly askKey?: string };
   readonly decision?: {
@@ -45,10 +59,18 @@ export function journalTable(events: readonly JournalEvent[]): string {
 }
 
 function rowOf({ sequence, atMs, type, body }: JournalEvent): readonly string[] {
+  const at = new Date(atMs).toISOString().slice(0, 19).replace('T', ' ');
+  const { txId, moneyKey = '', source = '', reason, known } = body as Reported;
+  if (known !== undefined) {
+    const { fate, status, subStatus, hash } = known;
+    const words = [status, subStatus, hash?.txHash].filter((word) => word !== undefined).join(' ');
+    return [String(sequence), at, type, fate, source, '', '', words, txId ?? moneyKey];
+  }
+  if (type === 'release') return [String(sequence), at, type, '', '', '', '', reason ?? '', idIn(moneyKey)];
   const { decision, journal } = body as Decided;
   return [
     String(sequence),
-    new Date(atMs).toISOString().slice(0, 19).replace('T', ' '),
+    at,
     type,
     decision?.effect ?? '',
     journal?.request?.stage ?? '',
@@ -57,6 +79,11 @@ function rowOf({ sequence, atMs, type, body }: JournalEvent): readonly string[] 
     [decision?.reason, decision?.limit].filter((part) => part !== undefined).join(' '),
     journal?.request?.requestId ?? '',
   ];
+}
+
+/** The transaction's, without the protocol that it is counted under. */
+function idIn(moneyKey: string): string {
+  return moneyKey.slice(moneyKey.indexOf(':') + 1);
 }
 
 function amountOf(journal: Decided['journal']): string {

@@ -5,6 +5,7 @@ import { CountersignError } from '../core/errors.js';
 import { moneyKeyOf } from '../core/fingerprint.js';
 import type { Ledger } from '../core/ports.js';
 import { type Holding, type KnownTransaction, RELEASE_REASONS, type ReleaseReason } from '../core/release.js';
+import type { KnownFate } from '../core/report.js';
 import {
   loadOperatorPrivateKey,
   loadOperators,
@@ -89,11 +90,15 @@ async function release(options: ReleaseOptions): Promise<void> {
         operator,
         dryRun: released === undefined,
       };
-      process.stdout.write(`${JSON.stringify({ ...done, approved, rejected, sequence, repeated, given })}\n`);
+      const reported = found.fate ?? null;
+      process.stdout.write(
+        `${JSON.stringify({ ...done, approved, rejected, reported, sequence, repeated, given })}\n`,
+      );
       return;
     }
     const lines = [
       `transaction ${options.tx}: ${stateText(found.known)}`,
+      `reported    ${fateText(found.fate)}`,
       `statement   ${operator} states that it was ${options.reason} and that no signature of it can exist`,
       ...given.map(holdingText),
       endText(found.known, released),
@@ -107,7 +112,11 @@ async function find(
   ledger: Ledger,
   { cosigners }: WorkspaceConfig,
   txId: string,
-): Promise<{ readonly moneyKey: string; readonly known: KnownTransaction }> {
+): Promise<{
+  readonly moneyKey: string;
+  readonly known: KnownTransaction;
+  readonly fate: KnownFate | undefined;
+}> {
   const keys = [...new Set(cosigners.map(({ protocol }) => moneyKeyOf(protocol, txId)))];
   const found = await Promise.all(
     keys.map(async (moneyKey) => ({ moneyKey, known: await ledger.transaction(moneyKey) })),
@@ -123,7 +132,7 @@ async function find(
         : `transaction ${txId} is known under two protocols`,
     );
   }
-  return first;
+  return { ...first, fate: await ledger.fateOf(first.moneyKey) };
 }
 
 /** Who signed; STATEMENT_INVALID when it is nobody's, or not about this. */
@@ -155,6 +164,15 @@ function stateText({ approved, rejected, released }: KnownTransaction): string {
   if (released !== undefined) return `its charges were released by event ${released}`;
   if (approved) return rejected ? 'approved, and rejected at another stage' : 'approved';
   return rejected ? 'rejected' : 'neither approved nor rejected';
+}
+
+/** What the vendor has said of it so far. */
+function fateText(fate: KnownFate | undefined): string {
+  if (fate === undefined) return 'nothing by the vendor';
+  const { status, subStatus, hash, signed, updatedAtMs } = fate;
+  const words = [status, subStatus, hash && `hash ${hash.txHash}`].filter((word) => word !== undefined);
+  const signature = signed ? 'a signature may exist' : 'no signature can exist';
+  return `${words.join(' ')} at ${new Date(updatedAtMs).toISOString()}: ${signature}`;
 }
 
 function holdingText({ limit, counter, mode, amount }: Holding): string {

@@ -1,7 +1,7 @@
 /** `countersign policy check|test|explain`: what a document says, before a replica says it. */
 import { basename } from 'node:path';
 import { Command } from 'commander';
-import { readText } from '../config/load.js';
+import { loadConfig, readText, unauthenticatedWarnings } from '../config/load.js';
 import { pathText } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
@@ -23,6 +23,10 @@ interface Options {
   readonly json?: true;
 }
 
+interface CheckOptions extends Options {
+  readonly config?: string;
+}
+
 type Ports = Required<PolicyCommandPorts>;
 
 export function policyCommand({ chains, print = printLine }: PolicyCommandPorts): Command {
@@ -32,8 +36,12 @@ export function policyCommand({ chains, print = printLine }: PolicyCommandPorts)
     .command('check')
     .description('everything wrong with a document, or what it says')
     .argument('<file>', 'the policy document')
+    .option(
+      '--config <file>',
+      'say also what the configuration means for it: co-signers that nobody vouches for',
+    )
     .option('--json', 'print one JSON object')
-    .action((file: string, options: Options) => check(file, options, ports));
+    .action((file: string, options: CheckOptions) => check(file, options, ports));
   command
     .command('test')
     .description('run written cases; exit code 1 when one does not come out as expected')
@@ -57,9 +65,12 @@ function printLine(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-function check(file: string, { json }: Options, { chains, print }: Ports): void {
+function check(file: string, { json, config }: CheckOptions, { chains, print }: Ports): void {
   const policy = compilePolicy(readText(file), basename(file), chains());
-  const warnings = warningsOf(policy.document).map(({ path, message }) => `${pathText(path)}: ${message}`);
+  const warnings = [
+    ...warningsOf(policy.document).map(({ path, message }) => `${pathText(path)}: ${message}`),
+    ...(config === undefined ? [] : unauthenticatedWarnings(loadConfig(config))),
+  ];
   if (json) {
     const { document, version } = policy;
     const rules = document.rules.map(({ name, mode, effect, limits, verify }) => ({

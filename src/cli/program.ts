@@ -5,6 +5,7 @@ import { CountersignError, ERROR_CODES, messageOf } from '../core/errors.js';
 import { VERSION } from '../version.js';
 import { assetsCommand } from './assets.js';
 import { auditCommand } from './audit.js';
+import { doctorCommand } from './doctor.js';
 import { freezeCommand } from './freeze.js';
 import { keysCommand } from './keys.js';
 import { ledgerCommand } from './ledger.js';
@@ -12,6 +13,7 @@ import { activateLedgerCommand } from './ledger-activate.js';
 import { importCommand } from './ledger-import.js';
 import { rebuildCommand } from './ledger-rebuild.js';
 import { releaseCommand } from './ledger-release.js';
+import { mirrorCommand } from './mirror.js';
 import { policyCommand } from './policy.js';
 import { activateCommand } from './policy-activate.js';
 import { serveCommand } from './serve.js';
@@ -29,7 +31,9 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(upCommand())
     .addCommand(serveCommand())
     .addCommand(simulateCommand())
+    .addCommand(mirrorCommand())
     .addCommand(statusCommand())
+    .addCommand(doctorCommand())
     .addCommand(freezeCommand())
     .addCommand(unfreezeCommand())
     .addCommand(auditCommand())

@@ -19,6 +19,8 @@ export interface ReplicaOptions {
   /** 0: any free port; a restarted replica gets the same one again. */
   readonly httpPort: number;
   readonly opsPort: number;
+  /** Absent: it receives no notifications. */
+  readonly webhookPort?: number;
   /** How long it keeps its door open after it was told to stop. */
   readonly drainMs: number;
   readonly onExit: (name: string, how: string) => void;
@@ -57,7 +59,7 @@ export class ReplicaProcess {
   }
 
   async start(): Promise<void> {
-    const { main, configFile, logFile, opsPort, name } = this.options;
+    const { main, configFile, logFile, opsPort, webhookPort, name } = this.options;
     const log = openSync(logFile, 'a', 0o600);
     const args = [
       'serve',
@@ -69,6 +71,7 @@ export class ReplicaProcess {
       `${this.httpPort}`,
       '--ops-port',
       `${opsPort}`,
+      ...(webhookPort === undefined ? [] : ['--webhook-port', `${webhookPort}`]),
     ];
     const child = fork(main, args, { stdio: ['ignore', log, log, 'ipc'], detached: true });
     closeSync(log);

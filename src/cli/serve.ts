@@ -1,10 +1,13 @@
 /** `countersign serve`: one replica, for production. */
 import { Command } from 'commander';
-import { AppModule, OpsModule } from '../app.module.js';
+import { AppModule, OpsModule, WebhookModule } from '../app.module.js';
 import { loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
-import { startAskServer, startOpsServer } from '../http/servers.js';
-import { openReplica } from '../replica.js';
+import { type RunningServer, startAskServer, startOpsServer } from '../http/servers.js';
+import { ServerTls } from '../http/tls.js';
+import { startWebhookServer } from '../http/webhook-server.js';
+import { type ReloadedPart, Reloading } from '../reloading.js';
+import { openReplica, type Replica } from '../replica.js';
 import { createLogger, type Logger } from '../telemetry/logging.js';
 import { openTracing, type Tracing } from '../telemetry/tracing.js';
 import { VERSION } from '../version.js';
@@ -16,6 +19,7 @@ interface ServeOptions {
   readonly replica?: string;
   readonly httpPort?: number;
   readonly opsPort?: number;
+  readonly webhookPort?: number;
 }
 
 export function serveCommand(): Command {
@@ -25,14 +29,19 @@ export function serveCommand(): Command {
     .option('--replica <name>', 'name of this replica in its log lines', process.env.HOSTNAME)
     .addOption(portOption('--http-port <port>', 'instead of http.port of the configuration'))
     .addOption(portOption('--ops-port <port>', 'instead of ops.port of the configuration'))
+    .addOption(portOption('--webhook-port <port>', 'instead of webhooks.port of the configuration'))
     .action(serve);
 }
 
 async function serve(options: ServeOptions): Promise<void> {
   const config = loadConfig(options.config);
   const logger = createLogger(config.logging.level, options.replica);
+  const reloadWhenTold = hangUps();
   const tracing = await tracingOf(config, logger, options.replica);
+  const tls = config.http.tls === undefined ? undefined : new ServerTls('http.tls', config.http.tls);
+  for (const warning of tls?.warnings ?? []) logger.warn(warning);
   const replica = openReplica(config, { logger, tracer: tracing?.tracer });
+  if (tls !== undefined) replica.metrics.files.serves(tls.name, () => tls.certificate);
   const ops = await startOpsServer(OpsModule.of(replica), {
     host: config.ops.host,
     port: options.opsPort ?? config.ops.port,
@@ -42,12 +51,22 @@ async function serve(options: ServeOptions): Promise<void> {
     port: options.httpPort ?? config.http.port,
     bodyLimitBytes: config.http.bodyLimit,
     trustedProxies: config.http.trustedProxies,
-    tls: config.http.tls,
+    tls,
   });
-  logger.info({ http: ask.port, ops: ops.port, ledger: config.ledger.kind }, 'replica listens');
+  const webhooks = await webhookServer(replica, options);
+  const reloading = new Reloading({ logger, metrics: replica.metrics.reloads });
+  reloading.add(replica.rekeying.part(options.config));
+  for (const part of webhooks?.parts ?? []) reloading.add(part);
+  if (tls !== undefined) reloading.add(tls);
+  reloading.start();
+  reloadWhenTold(() => reloading.now());
+  const ports = { http: ask.port, ops: ops.port, ...(webhooks && { webhooks: webhooks.port }) };
+  logger.info({ ...ports, ledger: config.ledger.kind }, 'replica listens');
   stopWhenTold(async () => {
     logger.info('draining');
+    await reloading.stop();
     await ask.app.close();
+    await webhooks?.app.close();
     await ops.app.close();
     await replica.close();
     await tracing?.close();
@@ -57,6 +76,25 @@ async function serve(options: ServeOptions): Promise<void> {
   if (process.connected) process.send?.(ready);
 }
 
+/** Undefined: the configuration has none. */
+async function webhookServer(
+  { config, webhooks, logger, metrics, readiness }: Replica,
+  options: ServeOptions,
+): Promise<(RunningServer & { readonly parts: readonly ReloadedPart[] }) | undefined> {
+  if (config.webhooks === undefined || webhooks === undefined) return undefined;
+  const { host, port, bodyLimit: bodyLimitBytes, tls: settings } = config.webhooks;
+  // Nobody pins this one: the vendor believes public authorities.
+  const tls =
+    settings && new ServerTls('webhooks.tls', { ...settings, minVersion: 'TLSv1.2', keepKey: false });
+  for (const warning of tls?.warnings ?? []) logger.warn(warning);
+  if (tls !== undefined) metrics.files.serves(tls.name, () => tls.certificate);
+  const module = WebhookModule.of({ readiness, logger }, webhooks.receiving);
+  const server = await startWebhookServer(module, {
+    ...{ host, port: options.webhookPort ?? port, bodyLimitBytes, tls },
+  });
+  return { ...server, parts: [...webhooks.parts, ...(tls === undefined ? [] : [tls])] };
+}
+
 async function tracingOf(
   { tracing }: Pick<Config, 'tracing'>,
   logger: Logger,
@@ -64,6 +102,20 @@ async function tracingOf(
 ): Promise<Tracing | undefined> {
   if (tracing === undefined) return undefined;
   return openTracing({ endpoint: tracing.endpoint, version: VERSION, replica, logger });
+}
+
+/** SIGHUP takes changed files. One that comes while the replica starts does not end it, and is not lost. */
+function hangUps(): (reload: () => Promise<void>) => void {
+  let reload: (() => Promise<void>) | undefined;
+  let asked = false;
+  process.on('SIGHUP', () => {
+    asked = true;
+    void reload?.();
+  });
+  return (ready) => {
+    reload = ready;
+    if (asked) void ready();
+  };
 }
 
 /** SIGTERM, SIGINT, or the end of the `up` that started us: finish what is in flight, exit 0. */

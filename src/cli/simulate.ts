@@ -14,6 +14,9 @@ interface SimulateOptions {
   readonly key: readonly string[];
   readonly signer: readonly string[];
   readonly answerKey: readonly string[];
+  readonly mode?: 'jwt' | 'json';
+  readonly pin?: string;
+  readonly ca?: string;
   readonly protocol: (typeof PROTOCOLS)[number];
   readonly scenario?: readonly ScenarioName[];
   readonly requests: number;
@@ -33,6 +36,14 @@ export function simulateCommand(): Command {
     .option('--key <file>', 'private key of a co-signer (PEM); repeat for several co-signers', gather, [])
     .option('--signer <id[=stages]>', 'signer, such as ID or ID=approval,signing; repeatable', gather, [])
     .option('--answer-key <file>', 'public key that answers must verify with (PEM); repeatable', gather, [])
+    .addOption(
+      new Option('--mode <mode>', 'of --url: json plays a co-signer that was given no key').choices([
+        'jwt',
+        'json',
+      ]),
+    )
+    .option('--pin <sha256//…>', 'of an https --url: the pinned key, as countersign keys pin prints it')
+    .option('--ca <file>', 'of an https --url: the only authority that counts (PEM)')
     .addOption(
       new Option('--protocol <protocol>', 'whom to play; mixed: all that the cluster has')
         .choices(PROTOCOLS)
@@ -61,15 +72,25 @@ const ALL = Object.keys(SCENARIOS) as ScenarioName[];
 /** Named ones, or all of the protocol; of a mixture those that somebody can play, without a word about the others. */
 function wanted({ protocol, scenario }: SimulateOptions, { virtualSigners = [], cosigners }: Target) {
   if (scenario !== undefined) return scenario;
-  if (protocol !== 'mixed') return scenariosOf(protocol);
+  const ofCosigners = scenariosOf('fireblocks').filter((name) => {
+    const { by }: Scenario = SCENARIOS[name];
+    // Without a word about it when nobody is of the other kind: most clusters have one kind only.
+    return (
+      by === undefined ||
+      cosigners.length === 0 ||
+      cosigners.some(({ key }) => (by === 'key') === (key !== undefined))
+    );
+  });
+  if (protocol !== 'mixed') return protocol === 'fireblocks' ? ofCosigners : scenariosOf(protocol);
   return [
-    ...(cosigners.length > 0 || virtualSigners.length === 0 ? scenariosOf('fireblocks') : []),
+    ...(cosigners.length > 0 || virtualSigners.length === 0 ? ofCosigners : []),
     ...(virtualSigners.length > 0 ? scenariosOf('iofinnet') : []),
   ];
 }
 
 function whyNot(name: ScenarioName): string {
   const { by, stages }: Scenario = SCENARIOS[name];
+  if (by === 'json') return 'no co-signer of this cluster speaks plain JSON';
   if (by === 'contract') return 'no Virtual Signer of this cluster has the contract mode';
   if (by === 'virtual-signer') return 'no Virtual Signer is known';
   return `no signer of these co-signers serves the ${stages.join(' and ')} stage`;
@@ -110,13 +131,19 @@ async function simulate(options: SimulateOptions): Promise<void> {
   }
 }
 
-function targetOf({ url, dir, key, signer, answerKey }: SimulateOptions): Target {
+function targetOf({ url, dir, key, signer, answerKey, mode, pin, ca }: SimulateOptions): Target {
   if (url !== undefined) {
-    return targetByHand({ url, keyFiles: key, signers: signer, answerKeyFiles: answerKey });
+    return targetByHand({
+      ...{ url, keyFiles: key, signers: signer, answerKeyFiles: answerKey, mode: mode ?? 'jwt' },
+      ...(pin !== undefined && { pin }),
+      ...(ca !== undefined && { caFile: ca }),
+    });
   }
   if (key.length + signer.length + answerKey.length > 0) {
     throw new CountersignError('USAGE', '--key, --signer and --answer-key belong to --url');
   }
+  if (mode !== undefined || pin !== undefined || ca !== undefined)
+    throw new CountersignError('USAGE', '--mode, --pin and --ca belong to --url');
   return targetOfDirectory(dir);
 }
 

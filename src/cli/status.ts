@@ -1,6 +1,6 @@
 /** `countersign status`: what a person wants to know at three in the morning, on one page. */
 import { Command } from 'commander';
-import { loadConfig } from '../config/load.js';
+import { loadConfig, unauthenticatedWarnings } from '../config/load.js';
 import type { Config, WorkspaceConfig } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
 import type { LedgerProblem } from '../core/fence.js';
@@ -12,6 +12,8 @@ import { describeFreeze, hasExpired } from './freeze-text.js';
 import { withLedger } from './ledger.js';
 import { newestEvents } from './ledger-journal.js';
 import { type LimitFill, limitFills } from './limit-use.js';
+import { type OpenStatus, openLines, openStatus } from './open-lines.js';
+import { unreachableWaiting, type WaitingStatus, waitingLines, waitingStatus } from './status-waiting.js';
 
 interface StatusOptions {
   readonly config: string;
@@ -20,7 +22,7 @@ interface StatusOptions {
 }
 
 /** Why nothing is decided in a workspace, or what is in force there. */
-interface WorkspaceStatus {
+export interface WorkspaceStatus {
   readonly workspace: string;
   /** Absent: the ledger could not be read. */
   readonly ledger?: {
@@ -32,6 +34,9 @@ interface WorkspaceStatus {
   readonly policy?: PolicyStatus;
   readonly freezes: readonly (Freeze & { readonly inForce: boolean })[];
   readonly limits: readonly LimitFill[];
+  readonly open?: OpenStatus;
+  /** What was told to come again. */
+  readonly waiting: WaitingStatus;
   /** What keeps replicas from deciding; empty when they decide. */
   readonly blocked: readonly string[];
   readonly warnings: readonly string[];
@@ -51,7 +56,7 @@ const SAMPLE = 1_000;
 export function statusCommand(): Command {
   return new Command('status')
     .description(
-      'one page: whether decisions are made and why not, the policy, the freezes in force, how full the limits are; exit code 1 when nothing is decided somewhere',
+      'one page: whether decisions are made and why not, the policy, the freezes in force, how full the limits are, what waits and why; exit code 1 when nothing is decided somewhere',
     )
     .requiredOption('--config <file>', 'configuration document')
     .option('--workspace <name>', 'this one alone; otherwise all')
@@ -75,12 +80,13 @@ async function status(options: StatusOptions): Promise<void> {
 }
 
 /** One workspace whose ledger is away must not hide the others. */
-async function statusOf(config: string, workspace: string): Promise<WorkspaceStatus> {
+export async function statusOf(config: string, workspace: string): Promise<WorkspaceStatus> {
   try {
     return await withLedger({ config, workspace }, readStatus);
   } catch (error) {
     if (!(error instanceof CountersignError && error.code.startsWith('LEDGER_'))) throw error;
-    return { workspace, freezes: [], limits: [], blocked: [error.message], warnings: [] };
+    const waiting = unreachableWaiting(error.message);
+    return { workspace, freezes: [], limits: [], waiting, blocked: [error.message], warnings: [] };
   }
 }
 
@@ -96,16 +102,21 @@ async function readStatus(
     compiled === undefined
       ? []
       : await limitFills(ledger, { policy: compiled, state, events: await newestEvents(ledger, SAMPLE) });
+  const open = await openStatus(ledger, workspace);
   const texts = (those: (problem: LedgerProblem) => boolean) =>
     problems.filter(those).map(({ text }) => text);
+  const blocked = [...texts(({ blocks }) => blocks), ...(problem === undefined ? [] : [problem])];
+  const writable = { nowMs: state.nowMs, isDeciding: problems.every(({ blocks }) => !blocks) };
   return {
     workspace: workspace.name,
     ledger: { identity: state.identity, kind: ledger.kind, sequence: state.sequence, nowMs: state.nowMs },
     ...(state.policy && { policy: await policyStatus(state.policy, compiled, config) }),
     freezes: state.freezes.map((freeze) => ({ ...freeze, inForce: !hasExpired(freeze, state.nowMs) })),
     limits,
-    blocked: [...texts(({ blocks }) => blocks), ...(problem === undefined ? [] : [problem])],
-    warnings: texts(({ blocks }) => !blocks),
+    ...(open && { open }),
+    waiting: await waitingStatus(ledger, workspace, writable),
+    blocked,
+    warnings: [...unauthenticatedWarnings({ workspaces: [workspace] }), ...texts(({ blocks }) => !blocks)],
   };
 }
 
@@ -154,8 +165,10 @@ function pageText(page: WorkspaceStatus): readonly string[] {
         ]),
     ...(policy === undefined ? [] : [`policy      ${policyText(policy)}`]),
     ...limitLines(page.limits),
+    ...openLines(page.open, ledger?.nowMs ?? 0),
     `freezes     ${inForce.length === 0 ? 'none in force' : `${inForce.length} in force`}`,
     ...freezes.flatMap((freeze) => describeFreeze(freeze, ledger?.nowMs ?? 0).map((line) => `  ${line}`)),
+    ...waitingLines(page.waiting, ledger?.nowMs),
     ...warnings.map((warning) => `warning     ${warning}`),
   ];
 }

@@ -1,7 +1,7 @@
 /** What tools need to drive a cluster that `countersign up` started; kept as DIR/up.json. */
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import type { Config, IofinnetConfig } from '../config/schema.js';
+import type { Config, CosignerConfig, IofinnetConfig, SignedFireblocksConfig } from '../config/schema.js';
 import type { LedgerKind } from './development-dir.js';
 
 export interface UpDescription {
@@ -13,6 +13,8 @@ export interface UpDescription {
     readonly name: string;
     readonly protocol: string;
     readonly url: string;
+    /** Of Fireblocks co-signers. */
+    readonly mode?: 'jwt' | 'json';
     readonly privateKeyFile: string | null;
     readonly signerIds: readonly string[];
     readonly signers: readonly { readonly id: string; readonly stages: readonly string[] }[];
@@ -20,6 +22,8 @@ export interface UpDescription {
     readonly voting?: ReturnType<typeof votingOf>;
   }[];
   readonly answerPublicKeyFile: string | null;
+  /** What replicas show, where they speak TLS. */
+  readonly certificateFile?: string;
   readonly policyFile: string;
   readonly configFile: string;
   readonly replicaUrls: readonly string[];
@@ -50,7 +54,9 @@ export function describeCluster({
   policyFile,
   replicas,
 }: RunningCluster): UpDescription {
-  const http = `http://${host}:${httpPort}`;
+  const { tls } = config.http;
+  const scheme = tls === undefined ? 'http' : 'https';
+  const http = `${scheme}://${host}:${httpPort}`;
   const cosigners = config.workspaces.flatMap((workspace) => workspace.cosigners);
   return {
     http,
@@ -59,27 +65,29 @@ export function describeCluster({
     replicas: replicas.length,
     cosigners: cosigners.map((cosigner) => {
       const { name, protocol, path } = cosigner;
-      const { publicKeys, signers = [] } =
-        cosigner.protocol === 'fireblocks' ? cosigner : { publicKeys: [], signers: [] };
+      const signers = (cosigner.protocol === 'fireblocks' ? cosigner.signers : undefined) ?? [];
+      const publicKeys = signs(cosigner) ? cosigner.publicKeys : [];
       return {
         ...{ name, protocol, url: `${http}${path}` },
+        ...(cosigner.protocol === 'fireblocks' && { mode: cosigner.mode }),
         privateKeyFile: otherHalf(publicKeys[0]?.file, '.pub.pem', '.pem'),
         signerIds: signers.map((signer) => signer.id),
         signers,
         ...(cosigner.protocol === 'iofinnet' ? { voting: votingOf(cosigner) } : {}),
       };
     }),
-    answerPublicKeyFile: otherHalf(
-      cosigners.find(({ protocol }) => protocol === 'fireblocks')?.answerKey.file,
-      '.pem',
-      '.pub.pem',
-    ),
+    answerPublicKeyFile: otherHalf(cosigners.find(signs)?.answerKey.file, '.pem', '.pub.pem'),
+    ...(tls !== undefined && { certificateFile: tls.certificateFile }),
     policyFile,
     configFile,
-    replicaUrls: replicas.map((replica) => `http://${host}:${replica.httpPort}`),
+    replicaUrls: replicas.map((replica) => `${scheme}://${host}:${replica.httpPort}`),
     replicaOps: replicas.map((replica) => `http://${host}:${replica.opsPort}`),
     replicaPids: replicas.flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
   };
+}
+
+function signs(cosigner: CosignerConfig): cosigner is SignedFireblocksConfig {
+  return cosigner.protocol === 'fireblocks' && cosigner.mode === 'jwt';
 }
 
 function votingOf({ answerKey, organisation, assets, amounts, contract }: IofinnetConfig) {

@@ -268,6 +268,8 @@ function replicasOf(
       logFile: join(directory.logFolder, `${name}.log`),
       httpPort: 0,
       opsPort: options.opsPort + index + 1,
+      // No balancer stands before this one: the first replica has the port of the configuration.
+      ...(config.webhooks && { webhookPort: index === 0 ? config.webhooks.port : 0 }),
       drainMs: config.drain,
       onExit: (which, how) => say(`${which} ended (${how}); starting it again`),
     });

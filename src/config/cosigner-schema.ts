@@ -1,6 +1,17 @@
 /** The machines that ask, one shape for each protocol they speak. */
 import { z } from 'zod';
-import { cidr, duration, type FileSchema, MAX_DEADLINE_MS, name, path } from './values.js';
+import { channelFields, ofMode, requireOfMode } from './channel-schema.js';
+import {
+  certificateDigests,
+  duration,
+  type FileSchema,
+  instant,
+  MAX_DEADLINE_MS,
+  MS_PER_UNIT,
+  name,
+  networks,
+  path,
+} from './values.js';
 
 const signerId = z.string().min(1).max(256);
 const stage = z.enum(['signing', 'approval']);
@@ -9,6 +20,9 @@ const deadline = duration.refine(
   (ms) => ms >= 100 && ms <= MAX_DEADLINE_MS,
   'must be between 100ms and 28s: co-signers give up at 30s',
 );
+
+const notBefore = instant.optional();
+const notAfter = instant.optional();
 
 export function cosignerSchema(file: FileSchema) {
   return z.discriminatedUnion('protocol', [fireblocksSchema(file), iofinnetSchema(file)], {
@@ -21,22 +35,29 @@ function fireblocksSchema(file: FileSchema) {
     file: file.describe('The private key, PEM: RSA-2048 for RS256, P-256 for ES256.'),
     algorithm: z.enum(['RS256', 'ES256']).describe('Must be what the key is for.'),
   });
-  return z.strictObject({
+  const fields = z.strictObject({
     name: cosignerName,
     protocol: z.literal('fireblocks').describe('What it speaks.'),
-    mode: z
-      .literal('jwt', 'must be jwt: this version does not speak plain JSON')
-      .default('jwt')
-      .describe('Messages are signed both ways.'),
+    ...channelFields,
     path: path.describe(
-      'Its callback URL ends with this; it appends `/v2/tx_sign_request` itself. Several co-signers may share one ' +
-        'path: the key that verifies tells them apart.',
+      'Its callback URL ends with this; it appends the rest itself: `/v2/tx_sign_request`, or `/tx_sign_request` with ' +
+        '`mode: json`. Several co-signers of mode `jwt` may share one path: the key that verifies tells them apart.',
     ),
     publicKeys: z
-      .array(z.strictObject({ file: file.describe('SPKI PEM, RSA of 2048 bit or more.') }))
+      .array(
+        z.strictObject({
+          file: file.describe('SPKI PEM, RSA of 2048 bit or more.'),
+          notBefore: notBefore.describe('From when on it verifies requests; default: always.'),
+          notAfter: notAfter.describe('From when on it verifies nothing any more; default: never.'),
+        }),
+      )
       .min(1)
       .max(20)
-      .describe('The keys that its requests are signed with; two while a key is being replaced.'),
+      .optional()
+      .describe(
+        'The keys that its requests are signed with; two while a key is being replaced. Their times may overlap. Mode ' +
+          '`jwt` needs them.',
+      ),
     signers: z
       .array(
         z.strictObject({
@@ -51,16 +72,33 @@ function fireblocksSchema(file: FileSchema) {
         'Which API users ask through it. Without the list anybody may ask for signatures, and nobody for approvals ' +
           'or configuration changes.',
       ),
-    answerKey: answerKey.describe('The key its answers are signed with, unless `answerKeys` names another.'),
+    answerKey: answerKey
+      .optional()
+      .describe(
+        'The key its answers are signed with, unless `answerKeys` names another. Mode `jwt` needs it.',
+      ),
     answerKeys: z
       .array(
         answerKey.extend({
-          signers: z.array(signerId).min(1).max(1_000).describe('The API users this key is registered for.'),
+          signers: z
+            .array(signerId)
+            .min(1)
+            .max(1_000)
+            .optional()
+            .describe(
+              'The API users this key is registered for; without the list it stands in for `answerKey`.',
+            ),
+          notBefore: notBefore.describe('From when on it signs; default: always.'),
+          notAfter: notAfter.describe('From when on it signs nothing any more; default: never.'),
         }),
       )
       .max(1_000)
       .default([])
-      .describe('Keys registered for particular API users. A signer stands in one of them at most.'),
+      .describe(
+        'Keys registered for particular API users, or for a time. Of those whose time is now one that lists the signer ' +
+          'signs, or else one without a list, or else `answerKey`; of several the one with the latest `notBefore`. ' +
+          'No two for one signer have the same `notBefore`.',
+      ),
     retrySupported: z
       .boolean()
       .default(true)
@@ -68,8 +106,42 @@ function fireblocksSchema(file: FileSchema) {
         'False for a co-signer that does not know `RETRY`: it is kept waiting up to 25s, then the connection is closed ' +
           'without an answer.',
       ),
+    retries: retriesSchema()
+      .optional()
+      .describe('How long it goes on asking after `RETRY`, as the vendor’s support has set it for you.'),
     deadline: deadline.optional().describe('Instead of the general `deadline`.'),
+    callbackUrl: z
+      .url({ protocol: /^https?$/, error: 'must be http://… or https://…' })
+      .max(1_024)
+      .optional()
+      .meta({ title: 'URL' })
+      .describe(
+        'The callback URL that the vendor should have of it, without `/v2/…`: what `countersign doctor` compares. ' +
+          'Without it only that it ends with `path`.',
+      ),
   });
+  return fields.superRefine(requireOfMode).transform((given) => ofMode(given));
+}
+
+/** What the vendor's support can set: https://developers.fireblocks.com/reference/response-object */
+function retriesSchema() {
+  const { s, h } = MS_PER_UNIT;
+  return z
+    .strictObject({
+      interval: duration
+        .refine((ms) => ms >= 30 * s && ms <= h, 'must be between 30s and 1h')
+        .prefault('3m')
+        .describe('Between two asks; 30s to 1h.'),
+      attempts: z.int().min(1).max(5_760).default(20).describe('How often in all, the first time included.'),
+      total: duration
+        .refine((ms) => ms >= 30 * s && ms <= 48 * h, 'must be between 30s and 48h')
+        .prefault('60m')
+        .describe('From the first ask to the last; at most 48h. It ends with this or with `attempts`.'),
+    })
+    .refine(({ interval, total }) => interval <= total, {
+      path: ['interval'],
+      message: 'must not be longer than total',
+    });
 }
 
 /** 22 characters of base64url, or 32 hex digits with room to spare, are 128 bits. */
@@ -116,21 +188,10 @@ function iofinnetSchema(file: FileSchema) {
       .describe(
         'The key its votes are signed with; `countersign keys show` prints what the Virtual Signer wants.',
       ),
-    networks: z
-      .array(cidr)
-      .min(1)
-      .max(100)
-      .describe('Where its requests come from, as CIDR; from everywhere else they are refused.'),
-    clientCertificates: z
-      .array(
-        z
-          .string()
-          .regex(/^[0-9a-f]{64}$/i, 'must be the 64 hex digits of a certificate’s SHA-256')
-          .transform((digest) => digest.toLowerCase())
-          .meta({ title: 'SHA-256' }),
-      )
-      .min(1)
-      .max(20)
+    networks: networks.describe(
+      'Where its requests come from, as CIDR; from everywhere else they are refused.',
+    ),
+    clientCertificates: certificateDigests
       .optional()
       .describe('SHA-256 of the certificates it may connect with; needs `http.tls.clientCaFile`.'),
     requestKeys: z

@@ -5,6 +5,7 @@
  * docs/configuration.md is generated from it: a title names a kind of value, a description says what a field means.
  */
 import { z } from 'zod';
+import { apiSchema } from './api-schema.js';
 import { cosignerSchema } from './cosigner-schema.js';
 import { ledgerSchema, locksSchema } from './ledger-schema.js';
 import {
@@ -18,6 +19,7 @@ import {
   port,
   size,
 } from './values.js';
+import { otherSigners, webhookServerSchema, workspaceWebhooksSchema } from './webhook-schema.js';
 
 const host = z.string().min(1).default('0.0.0.0').describe('The address to listen on.');
 
@@ -29,6 +31,11 @@ export function configSchema(folder: string) {
     ops: z
       .strictObject({ host, port: port.describe('Must differ from `http.port`.') })
       .describe('The port that the platform talks to: `/livez`, `/readyz`, `/metrics`. Never expose it.'),
+    webhooks: webhookServerSchema(file)
+      .optional()
+      .describe(
+        'The port that vendors send their notifications to, of what became of transactions; absent: none are received.',
+      ),
     deadline: duration
       .refine(
         (ms) => ms >= 100 && ms <= MAX_DEADLINE_MS,
@@ -142,10 +149,31 @@ function httpSchema(file: FileSchema) {
         keyFile: file.describe('Its private key, PEM.'),
         clientCaFile: file
           .optional()
-          .describe('Only clients with a certificate of this authority may connect.'),
+          .describe('The authority that clients’ certificates are of, PEM. Without it none is asked for.'),
+        clientCertificates: z
+          .enum(['required', 'optional'])
+          .optional()
+          .describe(
+            'With `clientCaFile`; default `required`: only clients with such a certificate may connect. `optional`: ' +
+              'others may too, and co-signers that list `clientCertificates` still demand theirs.',
+          ),
+        minVersion: z
+          .enum(['TLSv1.2', 'TLSv1.3'])
+          .default('TLSv1.2')
+          .describe('Clients that speak older versions only are refused.'),
+        keepKey: z
+          .boolean()
+          .default(true)
+          .describe(
+            'A renewed certificate is taken only if its key is the one in use: co-signers that pin the key would refuse ' +
+              'another, and every transaction would fail. False where none does (the vendor’s options 1, 3, 5).',
+          ),
       })
       .optional()
-      .describe('Without it the port speaks plain HTTP: then a balancer in front ends TLS.'),
+      .describe(
+        'The files are looked at again while the replica runs, and new connections get the new certificate. Without ' +
+          'this section the port speaks plain HTTP: then a balancer in front ends TLS.',
+      ),
   });
 }
 
@@ -167,6 +195,19 @@ function workspaceSchema(file: FileSchema) {
       .optional()
       .describe('Who vouches for what Bitcoin inputs are worth; legacy inputs cannot be approved without.'),
     cosigners: z.array(cosignerSchema(file)).min(1).max(100).describe('The machines that ask.'),
+    api: apiSchema(file)
+      .optional()
+      .describe('Fireblocks’ REST API, which is read and never written to. Without it it is never called.'),
+    unfinishedAfter: duration
+      .prefault('1d')
+      .describe(
+        'When a transaction that was approved for signing and has not ended raises an alert; only where webhooks or ' +
+          '`api.sweep` tell how transactions end.',
+      ),
+    webhooks: workspaceWebhooksSchema(file)
+      .optional()
+      .describe('Notifications of Fireblocks about its transactions; needs the section `webhooks`.'),
+    otherSigners,
   });
 }
 
@@ -205,7 +246,12 @@ function prevoutsSchema(file: FileSchema) {
 
 export type Config = z.output<ReturnType<typeof configSchema>>;
 export type WorkspaceConfig = Config['workspaces'][number];
+export type ApiConfig = NonNullable<WorkspaceConfig['api']>;
 export type RedisConfig = Extract<Config['ledger'], { kind: 'redis' }>['redis'];
 export type CosignerConfig = WorkspaceConfig['cosigners'][number];
 export type FireblocksConfig = Extract<CosignerConfig, { protocol: 'fireblocks' }>;
+/** The vendor's options 1, 4 and 5. */
+export type SignedFireblocksConfig = Extract<FireblocksConfig, { mode: 'jwt' }>;
+/** The vendor's options 2 and 3. */
+export type UnsignedFireblocksConfig = Extract<FireblocksConfig, { mode: 'json' }>;
 export type IofinnetConfig = Extract<CosignerConfig, { protocol: 'iofinnet' }>;

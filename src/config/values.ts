@@ -18,6 +18,15 @@ export const duration = z
   })
   .meta({ title: 'duration' });
 
+/** RFC 3339 with an offset, `2026-12-01T09:00:00Z` or `…+01:00` → Unix milliseconds: nobody has to guess a time zone. */
+export const instant = z.iso
+  .datetime({
+    offset: true,
+    error: 'must be an instant such as 2026-12-01T09:00:00Z or 2026-12-01T10:00:00+01:00',
+  })
+  .transform((text) => Date.parse(text))
+  .meta({ title: 'instant' });
+
 /** `64KiB`, `4MiB` → bytes. */
 export const size = z
   .string()
@@ -53,6 +62,21 @@ export const cidr = z
     );
   }, 'must be a network such as 10.1.0.0/16 or fd00::/8')
   .meta({ title: 'network' });
+
+/** Where requests of one co-signer come from. */
+export const networks = z.array(cidr).min(1).max(100);
+
+/** Certificates by their SHA-256, as `openssl x509 -fingerprint -sha256` prints it without the colons. */
+export const certificateDigests = z
+  .array(
+    z
+      .string()
+      .regex(/^[0-9a-f]{64}$/i, 'must be the 64 hex digits of a certificate’s SHA-256')
+      .transform((digest) => digest.toLowerCase())
+      .meta({ title: 'SHA-256' }),
+  )
+  .min(1)
+  .max(20);
 
 /** A text that becomes an absolute path. */
 export type FileSchema = z.ZodPipe<z.ZodString, z.ZodTransform<string, string>>;

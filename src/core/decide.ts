@@ -15,7 +15,7 @@
 import type { Opinion, Outcome, UndecidedReason } from './decision.js';
 import { UNDECIDED, undecided } from './decision.js';
 import { CountersignError, type ErrorCode, errorCodeOf, unreachable } from './errors.js';
-import { approvalFact, batchFacts, identify, identifyNonce } from './fingerprint.js';
+import { approvalFact, batchFacts, identify, identifyContent, identifyNonce } from './fingerprint.js';
 import { journalText, nonceJournalText } from './journal.js';
 import { evaluate } from './policy/evaluate.js';
 import type { Rulebook } from './policy/rulebook.js';
@@ -155,11 +155,54 @@ async function propose(
     journal: journalText(request, examination, evaluation),
   };
   const bound = await observer.during('commit', async () => {
-    const reply = await ledger.commit(proposal, observer);
+    const reply =
+      request.anonymous === true
+        ? await commitAnonymous(proposal, ledger, observer)
+        : await ledger.commit(proposal, observer);
     return bindNonce(request, ask, { reply, ledger, seen, observer });
   });
   if (bound.kind === 'stale') rulebook.forget(rules);
   return bound;
+}
+
+/**
+ * Anybody may have written the request, under ids that others ask about too. What is approved stands under these ids, as if
+ * a co-signer that signs had asked: never two contents under one id, and never charged twice. What is refused stands for
+ * its content alone, or a stranger could burn an id by a bad content for it.
+ *
+ * So there are two places in which the content may be decided: each is looked at before the other is written to, and once
+ * more afterwards, because another replica may have been of another opinion meanwhile. The older decision stands.
+ */
+async function commitAnonymous(
+  proposal: Proposal,
+  ledger: Ledger,
+  observer: DecisionObserver,
+): Promise<CommitReply> {
+  const look = (ask: AskIdentity) =>
+    ledger.commit({ ...proposal, ask, opinion: LOOKING, charges: [], facts: [] }, observer);
+  const content = identifyContent(proposal.ask);
+  const refuses = proposal.opinion.effect === 'reject' || proposal.opinion.effect === 'ignore';
+  const [here, there] = refuses ? [content, proposal.ask] : [proposal.ask, content];
+  const known = await look(there);
+  if ('decision' in known) return olderOf(known, await look(here));
+  if (!foundNothing(known)) return known;
+  const reply = await ledger.commit({ ...proposal, ask: here }, observer);
+  return reply.kind === 'decided' && !reply.repeated ? olderOf(reply, await look(there)) : reply;
+}
+
+/** Records nothing, and is told of what stands. */
+const LOOKING: Opinion = {
+  ...{ effect: 'retry', reason: 'RULE_RETRIES', sentence: 'Nothing stands.' },
+};
+
+function foundNothing(reply: CommitReply): boolean {
+  return reply.kind === 'retry' && reply.reason === LOOKING.reason;
+}
+
+/** Of two replies about one content: the one whose decision was recorded first, or the first when the other has none. */
+function olderOf(one: CommitReply, other: CommitReply): CommitReply {
+  if (!('decision' in other)) return one;
+  return 'decision' in one && one.decision.sequence < other.decision.sequence ? one : other;
 }
 
 /**

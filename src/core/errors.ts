@@ -49,6 +49,9 @@ export const ERROR_CODES = {
   LOCKS_UNAVAILABLE: { exit: 4, meaning: 'most of the lock nodes do not answer' },
   LOCK_LOST: { exit: 1, meaning: 'a lock was lost while the work under it ran' },
 
+  // The vendor's own interface. No decision depends on it.
+  API_FAILED: { exit: 4, meaning: "the vendor's REST API did not answer, or not with what was asked for" },
+
   INTERNAL: { exit: 70, meaning: 'a defect in Countersign' },
 } as const satisfies Record<string, { exit: number; meaning: string }>;
 

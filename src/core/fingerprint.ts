@@ -32,9 +32,14 @@ export function identify(request: Request): AskIdentity {
   return identifyChange(request);
 }
 
-/** What a request is asked again under; the same request has the same. */
+/** What a request is asked again under; the same request has the same. See {@link decidedUnder}. */
 export function askKeyOf(request: Request): string {
   if (request.unsigned !== undefined) return identifyUnsigned(request).askKey;
+  if (request.anonymous === true) return identifyContent(identify(request)).askKey;
+  return sharedKeyOf(request);
+}
+
+function sharedKeyOf(request: Request): string {
   const { protocol, kind, stage, requestId, signer = '' } = request;
   // Every approver is asked separately; one signature is asked for once, whoever asks.
   return key(protocol, kind, stage, requestId, stage === 'approval' ? signer : '');
@@ -70,6 +75,23 @@ export function identifyNonce(
   return { ...NOTHING_BOUND, askKey: key(protocol, 'nonce', scope, digits), fingerprint };
 }
 
+/**
+ * A content as something to decide once, of an ask that anybody may have written: a refusal recorded here binds neither
+ * the request id nor the transaction.
+ */
+export function identifyContent({ askKey, fingerprint }: AskIdentity): AskIdentity {
+  return { ...NOTHING_BOUND, askKey: `${askKey}${CONTENT}${fingerprint}`, fingerprint };
+}
+
+/** What a decision about an ask may be recorded under: its own key, and that of the content it had. */
+export function decidedUnder(askKey: string): readonly string[] {
+  const [shared = askKey] = askKey.split(CONTENT, 1);
+  return shared === askKey ? [askKey] : [shared, askKey];
+}
+
+/** Is in no other key. */
+const CONTENT = '#';
+
 const NOTHING_BOUND = {
   ...{ moneyKey: undefined, binding: undefined, coreFingerprint: undefined, amount: undefined },
 } as const;
@@ -77,7 +99,7 @@ const NOTHING_BOUND = {
 function identifyTransaction(request: TransactionRequest): AskIdentity {
   const { protocol, requestId, txId, intent } = request;
   return {
-    askKey: askKeyOf(request),
+    askKey: sharedKeyOf(request),
     moneyKey: moneyKeyOf(protocol, isBatchMember(requestId, txId) ? requestId : txId),
     binding: { requestKey: key(protocol, requestId), txId },
     fingerprint: hash([txId, ...contentOf(request)]),
@@ -96,7 +118,7 @@ function identifyTransaction(request: TransactionRequest): AskIdentity {
 }
 
 function identifyChange(request: Exclude<Request, TransactionRequest>): AskIdentity {
-  return { ...NOTHING_BOUND, askKey: askKeyOf(request), fingerprint: hash(contentOf(request)) };
+  return { ...NOTHING_BOUND, askKey: sharedKeyOf(request), fingerprint: hash(contentOf(request)) };
 }
 
 /** @param id of a transaction; of a member of a batch its request id */

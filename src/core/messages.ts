@@ -17,9 +17,17 @@ export interface InboundMessage {
 
 /**
  * What kind of stranger: no signed message at all (what scanners send); `alg: none` and the like; nothing that a configured
- * key or certificate vouches for; signed, but no request.
+ * key or certificate vouches for; signed by a key whose time is over, or has not come; signed, but no request; not from
+ * where, or not with the certificate, that it should.
  */
-export type UnauthenticatedReason = 'TOKEN' | 'HEADER' | 'SIGNATURE' | 'PAYLOAD';
+export type UnauthenticatedReason =
+  | 'TOKEN'
+  | 'HEADER'
+  | 'SIGNATURE'
+  | 'KEY_EXPIRED'
+  | 'KEY_NOT_YET'
+  | 'PAYLOAD'
+  | 'CALLER';
 
 export type Received =
   | { readonly kind: 'request'; readonly request: Request }
@@ -55,4 +63,12 @@ export interface Protocol {
   receive(message: InboundMessage): Promise<Received>;
   /** The decision, or "ask again", in the co-signer's words, signed. */
   answer(request: Request, outcome: Outcome): Promise<OutboundMessage>;
+}
+
+/** The keys that a vendor signs its notifications with. */
+export interface NotificationKeys {
+  /** What this key says of the signature. `unavailable`: the keys cannot be had, which is no fault of the sender. */
+  verify(compactJws: string, kid: string): Promise<'valid' | 'invalid' | 'unknown-key' | 'unavailable'>;
+  /** The vendor's former kind of signature, over the body alone; absent: not accepted. */
+  verifyLegacy?(body: Uint8Array, signature: Uint8Array): Promise<boolean>;
 }

@@ -16,6 +16,7 @@ import type { Releases } from './release.js';
 import type { Reports } from './report.js';
 import type { RawTransaction, SignRequest, TransactionRequest } from './request.js';
 import type { Upkeep } from './upkeep.js';
+import type { Boards } from './waiting.js';
 
 export type { JournalEvent } from './journal.js';
 export { type Clock, DEADLINE_PASSED, type Deadline } from './time.js';
@@ -124,6 +125,7 @@ export interface Chains {
 
 // ── Protocols: what co-signers say ───────────────────────────────────────────────────────────────────────────
 
+export type { AnswerKeys, CosignerKeys, Signer, VoteKeys } from './keys.js';
 export type {
   InboundMessage,
   OutboundMessage,
@@ -131,37 +133,6 @@ export type {
   Received,
   UnauthenticatedReason,
 } from './messages.js';
-
-/** The public keys of the co-signers that share a path. Algorithms are pinned by the key, never by the message. */
-export interface CosignerKeys {
-  /**
-   * Whose key signed this compact JWS, and what; undefined when no configured key verifies it. There is more than one
-   * name when one machine serves several workspaces: the signer inside the message then tells them apart.
-   */
-  verify(
-    compactJws: string,
-  ): Promise<{ readonly cosigners: readonly string[]; readonly payload: Uint8Array } | undefined>;
-}
-
-/** The keys that answers are signed with. */
-export interface AnswerKeys {
-  /** A compact JWT with exactly these claims, by the key registered for this co-signer and signer. */
-  sign(
-    cosigner: string,
-    signer: string | undefined,
-    claims: Readonly<Record<string, string>>,
-  ): Promise<string>;
-}
-
-/** The keys that votes are signed with, byte for byte, where answers are no tokens. */
-export interface VoteKeys {
-  /** Ed25519 (RFC 8032) over the text's bytes. */
-  sign(cosigner: string, text: string): Promise<Uint8Array>;
-  /** A digest of the public half: whoever trusts this key takes its votes for his own. */
-  scopeOf(cosigner: string): string;
-  /** Whether one of the keys that the co-signer signs requests with made this signature. */
-  verify(cosigner: string, text: string, signature: Uint8Array): boolean;
-}
 
 // ── Ledger: the shared memory of one workspace ───────────────────────────────────────────────────────────────
 
@@ -301,7 +272,7 @@ export interface Activation {
  * The shared memory. Every method rejects with a CountersignError whose code is one of the LEDGER_* codes or
  * CLOCK_SKEW when nothing can be said; a rejected commit may or may not have been recorded, and repeating it is safe.
  */
-export interface Ledger extends Releases, Reports {
+export interface Ledger extends Releases, Reports, Boards {
   readonly kind: 'redis' | 'embedded';
   /** Writes the identity of a new ledger, once. LEDGER_EXISTS when there is one. */
   init(): Promise<{ readonly identity: string }>;
@@ -332,4 +303,10 @@ export interface Ledger extends Releases, Reports {
   /** Whether anything is decided, and problems with the store's own settings. Rejects when it cannot be reached. */
   check(): Promise<readonly LedgerProblem[]>;
   close(): Promise<void>;
+}
+
+/** Work that should be done by one replica at a time. No decision depends on it: it must be harmless when two do it. */
+export interface SingleFlight {
+  /** Resolves to `busy` when somebody else is at it. The signal aborts when that can no longer be relied upon. */
+  run<T>(name: string, work: (signal: AbortSignal) => Promise<T>): Promise<T | 'busy'>;
 }

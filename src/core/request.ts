@@ -29,6 +29,11 @@ interface RequestIdentity {
   readonly doubt?: Doubt;
   /** Present where nobody vouches for who asks. */
   readonly unsigned?: Unsigned;
+  /**
+   * Nobody vouches for who asks, about something that others ask about too, under the same ids (Fireblocks in plain JSON).
+   * A refusal then binds its own content only; an approval binds the ids for all. See commitAnonymous in decide.ts.
+   */
+  readonly anonymous?: true;
 }
 
 /**
@@ -106,6 +111,17 @@ export interface TransactionRequest extends RequestIdentity {
   readonly txId: string;
   readonly intent: Intent;
   readonly rawTransactions: readonly RawTransaction[];
+  /** For the journal and an alarm: no decision rests on it, and it is no part of what a request is recognised by. */
+  readonly vendorRules?: VendorRules;
+}
+
+/** Under which rules of the vendor's own a request came, where the wire shows it. */
+export interface VendorRules {
+  /** Which version of all rules. */
+  readonly snapshot?: string;
+  /** The rule that captured it: its place, and the start of the SHA-256 of its text. */
+  readonly rule?: string;
+  readonly ruleSha256?: string;
 }
 
 /** A change of the workspace's own set-up: whitelisting an address, adding a user, changing a policy. */

@@ -43,6 +43,8 @@ export interface AnsweringParts extends Outlets {
   readonly metrics: Metrics;
   /** Takes what was asked and answered, word for word. Never waits, and never throws. Absent: nothing is kept. */
   readonly keep?: (original: Original) => void;
+  /** Told of every authentic request. Never waits, and never throws. */
+  readonly noted?: (request: Request) => void;
 }
 
 export interface Inbound extends Omit<InboundMessage, 'route'> {
@@ -73,9 +75,13 @@ const REFUSALS = {
 } as const;
 
 export class Answering {
+  /** Replaced as a whole when keys change; a message that is on its way keeps the one that it came to. */
+  endpoints: readonly Endpoint[];
   #inFlight = 0;
 
-  constructor(private readonly parts: AnsweringParts) {}
+  constructor(private readonly parts: AnsweringParts) {
+    this.endpoints = parts.endpoints;
+  }
 
   /** Requests that are being decided now. */
   get inFlight(): number {
@@ -204,11 +210,11 @@ export class Answering {
   }
 
   #endpointOf(path: string): Endpoint | undefined {
-    return this.parts.endpoints.find((endpoint) => `${path}/`.startsWith(`${endpoint.path}/`));
+    return this.endpoints.find((endpoint) => `${path}/`.startsWith(`${endpoint.path}/`));
   }
 
   #pathUnknown(path: string): OutboundMessage {
-    this.parts.metrics.pathUnknown();
+    this.parts.metrics.refusals.pathUnknown();
     this.parts.logger.warn({ path: path.slice(0, 200) }, 'no co-signer is configured for this path');
     return plain(404);
   }
@@ -229,14 +235,15 @@ export class Answering {
   ): void {
     const path = endpoint?.shownAs ?? '';
     const { code, problem } = refused;
-    if (code === 'PATH_UNKNOWN') this.parts.metrics.pathUnknown();
-    else this.parts.metrics.refused(path, refused);
+    if (code === 'PATH_UNKNOWN') this.parts.metrics.refusals.pathUnknown();
+    else this.parts.metrics.refusals.refused(path, refused);
     this.parts.logger.warn({ path, code, problem, traceId: trail?.traceId }, 'message refused');
   }
 
   /** What was answered, to all who keep count. */
   #tell(answered: Omit<AnsweredRequest, 'askKey'>, trail: Trail): void {
     const { request, outcome } = answered;
+    this.parts.noted?.(request);
     this.parts.metrics.answered({ ...answered, askKey: askKeyOf(request) });
     const effect = outcome.kind === 'decided' ? outcome.decision.effect : 'retry';
     const { workspace, cosigner, kind, stage, requestId } = request;

@@ -39,7 +39,7 @@ export class AskController {
 }
 
 /** As they came: the framework has read some of them already, and changed others. */
-function headersOf(raw: readonly string[]): Readonly<Record<string, string>> {
+export function headersOf(raw: readonly string[]): Readonly<Record<string, string>> {
   const headers: Record<string, string> = Object.create(null);
   for (let index = 0; index < raw.length; index += 2) {
     const name = (raw[index] ?? '').toLowerCase();

@@ -52,7 +52,9 @@ export class OpsController {
       names.map((name) => async () => {
         const problem = await this.readiness.problemOf(name);
         const indicator = this.indicators.check(name);
-        return problem === undefined ? indicator.up() : indicator.down({ problem });
+        if (problem !== undefined) return indicator.down({ problem });
+        const warning = this.readiness.warningOf(name);
+        return warning === undefined ? indicator.up() : indicator.up({ warning });
       }),
     );
   }

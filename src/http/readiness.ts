@@ -7,6 +7,8 @@ export interface ReadinessCheck {
   readonly name: string;
   /** Resolves to what is wrong; undefined when nothing is. A rejection counts as wrong too. */
   problem(): Promise<string | undefined>;
+  /** What somebody should know and what keeps no replica from deciding. */
+  warning?(): string | undefined;
 }
 
 /** A probe that takes longer is a failed probe. */
@@ -28,6 +30,10 @@ export class Readiness {
 
   get names(): readonly string[] {
     return [...this.checks.map((check) => check.name), 'draining'];
+  }
+
+  warningOf(name: string): string | undefined {
+    return this.checks.find((candidate) => candidate.name === name)?.warning?.();
   }
 
   async problemOf(name: string): Promise<string | undefined> {

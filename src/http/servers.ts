@@ -1,6 +1,6 @@
 /** The two servers of a replica: one for co-signers, one for the platform. */
-import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import type { DynamicModule, INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -8,6 +8,7 @@ import type { FastifyReply } from 'fastify';
 import { Answering } from './answering.js';
 import { FailureFilter } from './failure.filter.js';
 import { cannotListen } from './listening.js';
+import type { ServerTls } from './tls.js';
 
 export interface AskServerSettings {
   readonly host: string;
@@ -15,13 +16,8 @@ export interface AskServerSettings {
   readonly bodyLimitBytes: number;
   /** CIDR: from these a forwarded address counts. */
   readonly trustedProxies: readonly string[];
-  readonly tls?:
-    | {
-        readonly certificateFile: string;
-        readonly keyFile: string;
-        readonly clientCaFile?: string | undefined;
-      }
-    | undefined;
+  /** Absent: plain HTTP. */
+  readonly tls?: ServerTls | undefined;
 }
 
 /** A body that trickles in for longer will not be answered within the co-signer's 30 s. */
@@ -58,7 +54,7 @@ export async function startAskServer(
     },
     ...(settings.tls === undefined
       ? { http: HTTP_TIMES }
-      : { https: { ...HTTP_TIMES, ...tlsOptions(settings.tls) } }),
+      : { https: { ...HTTP_TIMES, ...settings.tls.options() } }),
   });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,
@@ -80,6 +76,8 @@ export async function startAskServer(
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.useGlobalFilters(app.get(FailureFilter));
+  const server: unknown = adapter.getHttpServer();
+  if (server instanceof TlsServer) settings.tls?.attach(server);
   return listening(app, adapter, settings);
 }
 
@@ -92,7 +90,7 @@ export async function startOpsServer(
   return listening(app, adapter, address);
 }
 
-async function listening(
+export async function listening(
   app: NestFastifyApplication,
   adapter: FastifyAdapter,
   { host, port }: { readonly host: string; readonly port: number },
@@ -106,7 +104,7 @@ async function listening(
 }
 
 /** What is no HTTP, or arrives too slowly, is told as little as any stranger. */
-function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
+export function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
@@ -117,17 +115,6 @@ function refuseBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
     `HTTP/1.1 ${status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
     () => socket.destroy(),
   );
-}
-
-function tlsOptions({ certificateFile, keyFile, clientCaFile }: NonNullable<AskServerSettings['tls']>) {
-  return {
-    cert: readFileSync(certificateFile),
-    key: readFileSync(keyFile),
-    minVersion: 'TLSv1.2' as const,
-    ...(clientCaFile === undefined
-      ? {}
-      : { ca: readFileSync(clientCaFile), requestCert: true, rejectUnauthorized: true }),
-  };
 }
 
 function portOf(adapter: FastifyAdapter): number {

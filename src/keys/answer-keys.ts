@@ -1,9 +1,11 @@
-/** The keys that answers are signed with: one per co-signer, and others for some of its signers. */
+/** The keys that answers are signed with: one per co-signer, and others for some of its signers or some of the time. */
 import type { KeyObject } from 'node:crypto';
-import { CompactSign, type CryptoKey } from 'jose';
 import { assert, CountersignError } from '../core/errors.js';
-import type { AnswerKeys } from '../core/ports.js';
-import { type Algorithm, algorithmOf, invalid, kindOf, readPrivateKeyFile } from './key-file.js';
+import { type ForSigners, inOrderFor, stateAt, undecidable } from '../core/key-window.js';
+import type { AnswerKeys, Signer } from '../core/keys.js';
+import { compactJwt } from './compact-jws.js';
+import { type Algorithm, invalid, kindOf } from './key-file.js';
+import { readSigner, signerOf } from './pem-signer.js';
 
 /** Co-signers accept no other: RSA of exactly 2048 bit, or P-256 (Fireblocks: AWS Nitro 2026.08.19 and later). */
 export type AnswerAlgorithm = Exclude<Algorithm, 'EdDSA'>;
@@ -18,8 +20,8 @@ export interface CosignerAnswerKeys<Key> {
   /** The co-signer's name. */
   readonly cosigner: string;
   readonly answerKey: Key;
-  /** Keys registered for particular signers, where they differ. */
-  readonly answerKeys?: readonly { readonly signers: readonly string[]; readonly key: Key }[];
+  /** Keys for particular signers, or for a time. */
+  readonly answerKeys?: readonly (ForSigners & { readonly key: Key })[];
 }
 
 /** Throws FILE_UNREADABLE or KEY_INVALID; published keys are refused. */
@@ -29,75 +31,80 @@ export function loadAnswerKeys(cosigners: readonly CosignerAnswerKeys<AnswerKeyF
   readonly warnings: readonly string[];
 } {
   const warnings = new Set<string>();
-  const read = ({ file, algorithm }: AnswerKeyFile): KeyObject => {
-    const loaded = readPrivateKeyFile(file, [algorithm]);
-    const bits = loaded.key.asymmetricKeyDetails?.modulusLength;
-    if (bits !== undefined && bits !== ANSWER_RSA_BITS) {
-      throw invalid(
-        file,
-        `its key is ${kindOf(loaded.key)}, and co-signers accept exactly ${ANSWER_RSA_BITS}`,
-      );
-    }
-    for (const warning of loaded.warnings) warnings.add(warning);
-    return loaded.key;
+  const read = (file: AnswerKeyFile): Signer => {
+    const { signer, warnings: found } = readAnswerSigner(file);
+    for (const warning of found) warnings.add(warning);
+    return signer;
   };
   const keys = cosigners.map(({ cosigner, answerKey, answerKeys = [] }) => ({
     cosigner,
     answerKey: read(answerKey),
-    answerKeys: answerKeys.map(({ signers, key }) => ({ signers, key: read(key) })),
+    answerKeys: answerKeys.map(({ key, ...others }) => ({ ...others, key: read(key) })),
   }));
-  return { answerKeys: answerKeyRing(keys), warnings: [...warnings] };
+  return { answerKeys: answerSigners(keys), warnings: [...warnings] };
+}
+
+function readAnswerSigner({ file, algorithm }: AnswerKeyFile) {
+  const { key, ...read } = readSigner(file, [algorithm]);
+  const bits = key.asymmetricKeyDetails?.modulusLength;
+  if (bits !== undefined && bits !== ANSWER_RSA_BITS) {
+    throw invalid(file, `its key is ${kindOf(key)}, and co-signers accept exactly ${ANSWER_RSA_BITS}`);
+  }
+  return read;
 }
 
 /** The ring itself, from keys that the caller vouches for. */
-export function answerKeyRing(cosigners: readonly CosignerAnswerKeys<KeyObject>[]): AnswerKeys {
+export function answerKeyRing(
+  cosigners: readonly CosignerAnswerKeys<KeyObject>[],
+  now?: () => number,
+): AnswerKeys {
+  const signers = cosigners.map(({ cosigner, answerKey, answerKeys = [] }) => ({
+    cosigner,
+    answerKey: answerSigner(answerKey),
+    answerKeys: answerKeys.map(({ key, ...others }) => ({ ...others, key: answerSigner(key) })),
+  }));
+  return answerSigners(signers, now);
+}
+
+function answerSigner(key: KeyObject): Signer {
+  const signer = signerOf(key);
+  if (signer.algorithm !== 'EdDSA') return signer;
+  throw new CountersignError('KEY_INVALID', `answers cannot be signed with a key that is ${kindOf(key)}`);
+}
+
+/**
+ * The ring of whatever signs. Which key answers is looked up when the answer is signed, by the replica's clock, so that all
+ * replicas go over to the next one at the instant that the document names.
+ */
+export function answerSigners(
+  cosigners: readonly CosignerAnswerKeys<Signer>[],
+  now: () => number = Date.now,
+): AnswerKeys {
   const rings = new Map(cosigners.map((cosigner) => [cosigner.cosigner, ringOf(cosigner)]));
   return {
     async sign(cosigner, signer, claims) {
       const ring = rings.get(cosigner);
       assert(ring !== undefined, 'a co-signer without an answer key');
-      const { key, algorithm } =
-        (signer === undefined ? undefined : ring.bySigner.get(signer)) ?? ring.otherwise;
-      return new CompactSign(Buffer.from(JSON.stringify(claims)))
-        .setProtectedHeader({ alg: algorithm, typ: 'JWT' })
-        .sign(key);
+      const candidates = (signer === undefined ? undefined : ring.bySigner.get(signer)) ?? ring.general;
+      const nowMs = now();
+      const chosen = candidates.find((candidate) => stateAt(candidate, nowMs) === 'valid');
+      return compactJwt(chosen?.key ?? ring.otherwise, claims);
     },
   };
 }
 
-interface SigningKey {
-  readonly algorithm: AnswerAlgorithm;
-  /** Imported once: signing then runs on the thread pool and leaves the event loop free. */
-  readonly key: CryptoKey;
-}
-
-function ringOf({ cosigner, answerKey, answerKeys = [] }: CosignerAnswerKeys<KeyObject>) {
-  const bySigner = new Map<string, SigningKey>();
-  for (const { signers, key } of answerKeys) {
-    for (const signer of signers) {
-      if (bySigner.has(signer)) {
-        throw new CountersignError(
-          'KEY_INVALID',
-          `co-signer ${JSON.stringify(cosigner)} has two answer keys for the signer ${JSON.stringify(signer)}`,
-        );
-      }
-      bySigner.set(signer, imported(key));
-    }
+function ringOf({ cosigner, answerKey, answerKeys = [] }: CosignerAnswerKeys<Signer>) {
+  const who = undecidable(answerKeys);
+  if (who !== undefined) {
+    throw new CountersignError(
+      'KEY_INVALID',
+      `co-signer ${JSON.stringify(cosigner)} has two answer keys for ${who} that begin at the same instant`,
+    );
   }
-  return { otherwise: imported(answerKey), bySigner };
-}
-
-function imported(key: KeyObject): SigningKey {
-  const algorithm = algorithmOf(key);
-  switch (algorithm) {
-    case 'RS256':
-      return {
-        algorithm,
-        key: key.toCryptoKey({ name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, false, ['sign']),
-      };
-    case 'ES256':
-      return { algorithm, key: key.toCryptoKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']) };
-    default:
-      throw new CountersignError('KEY_INVALID', `answers cannot be signed with a key that is ${kindOf(key)}`);
-  }
+  const listed = new Set(answerKeys.flatMap(({ signers = [] }) => signers));
+  return {
+    otherwise: answerKey,
+    general: inOrderFor(answerKeys, undefined),
+    bySigner: new Map([...listed].map((signer) => [signer, inOrderFor(answerKeys, signer)])),
+  };
 }

@@ -5,7 +5,8 @@
 import type { KeyObject } from 'node:crypto';
 import { type CryptoKey, compactVerify, errors } from 'jose';
 import { CountersignError } from '../core/errors.js';
-import type { CosignerKeys } from '../core/ports.js';
+import { type KeyWindow, stateAt } from '../core/key-window.js';
+import type { CosignerKeys, Vouched } from '../core/keys.js';
 import { algorithmOf, invalid, kindOf, readPublicKeyFile } from './key-file.js';
 import { spkiSha256 } from './published-keys.js';
 
@@ -17,15 +18,15 @@ interface CosignerIdentity {
 }
 
 export interface CosignerKeyFiles extends CosignerIdentity {
-  readonly publicKeyFiles: readonly string[];
+  readonly publicKeyFiles: readonly (KeyWindow & { readonly file: string })[];
 }
 
 export interface CosignerKeyObjects extends CosignerIdentity {
-  readonly publicKeys: readonly {
+  readonly publicKeys: readonly (KeyWindow & {
     readonly key: KeyObject;
     /** Where it is from, for messages. */
     readonly file: string;
-  }[];
+  })[];
 }
 
 /** What a stranger's message costs at most: about 0.1 ms for each key. */
@@ -38,33 +39,61 @@ export function loadCosignerKeys(cosigners: readonly CosignerKeyFiles[]): Cosign
   return cosignerKeyRing(
     cosigners.map(({ publicKeyFiles, ...identity }) => ({
       ...identity,
-      publicKeys: publicKeyFiles.map((file) => readPublicKeyFile(file, [ALGORITHM])),
+      publicKeys: publicKeyFiles.map((entry) => ({
+        ...entry,
+        key: readPublicKeyFile(entry.file, [ALGORITHM]).key,
+      })),
     })),
   );
 }
 
-/** The ring itself, from keys that the caller vouches for. Throws KEY_INVALID when a key would be ambiguous. */
-export function cosignerKeyRing(cosigners: readonly CosignerKeyObjects[]): CosignerKeys {
+/**
+ * The ring itself, from keys that the caller vouches for. Throws KEY_INVALID when a key would be ambiguous.
+ *
+ * @param now the replica's clock, Unix milliseconds
+ */
+export function cosignerKeyRing(
+  cosigners: readonly CosignerKeyObjects[],
+  now: () => number = Date.now,
+): CosignerKeys {
   const ring = ringOf(cosigners);
   return {
     async verify(compactJws) {
-      // A copy, because other messages reorder the ring while this one waits.
-      for (const entry of [...ring]) {
+      const nowMs = now();
+      // Copies, because other messages reorder the ring while this one waits.
+      for (const entry of ring.filter((each) => stateAt(each.window, nowMs) === 'valid')) {
         const payload = await verifyWith(entry.key, compactJws);
         if (payload === undefined) continue;
         if (ring[0] !== entry) {
           ring.splice(ring.indexOf(entry), 1);
           ring.unshift(entry);
         }
-        return { cosigners: entry.owners.map(({ name }) => name), payload };
+        return { kind: 'verified', cosigners: entry.owners.map(({ name }) => name), payload };
       }
+      // Nothing is accepted any more: only what the log will say of it is still open.
+      for (const entry of ring.filter((each) => stateAt(each.window, nowMs) !== 'valid'))
+        if ((await verifyWith(entry.key, compactJws)) !== undefined) return outsideWindow(entry, nowMs);
       return undefined;
     },
   };
 }
 
+function outsideWindow({ file, window }: RingEntry, nowMs: number): Vouched {
+  const isOver = stateAt(window, nowMs) === 'expired';
+  const edge = new Date((isOver ? window.notAfter : window.notBefore) ?? nowMs).toISOString();
+  const when = isOver ? `only until ${edge} (notAfter)` : `only from ${edge} on (notBefore)`;
+  return {
+    kind: 'outside-window',
+    reason: isOver ? 'KEY_EXPIRED' : 'KEY_NOT_YET',
+    problem: `no key that is valid now verifies the signature; ${file} does, and is valid ${when}`,
+  };
+}
+
 interface RingEntry {
   readonly key: CryptoKey;
+  /** Where it is from, for messages. */
+  readonly file: string;
+  readonly window: KeyWindow;
   readonly owners: CosignerIdentity[];
 }
 
@@ -77,11 +106,11 @@ function ringOf(cosigners: readonly CosignerKeyObjects[]): RingEntry[] {
         `co-signer ${JSON.stringify(cosigner.name)} has no public key`,
       );
     }
-    for (const { key, file } of cosigner.publicKeys) {
+    for (const { key, file, ...window } of cosigner.publicKeys) {
       const id = spkiSha256(key);
       const entry = ring.get(id);
-      if (entry === undefined) ring.set(id, { key: imported(key, file), owners: [cosigner] });
-      else entry.owners.push(withoutAmbiguity(cosigner, entry.owners, file));
+      if (entry === undefined) ring.set(id, { key: imported(key, file), file, window, owners: [cosigner] });
+      else entry.owners.push(withoutAmbiguity({ cosigner, file, window }, entry));
     }
   }
   if (ring.size > MAX_KEYS) {
@@ -103,9 +132,8 @@ function imported(key: KeyObject, file: string): CryptoKey {
 
 /** One machine may serve several workspaces, if the signer always tells which one asks. */
 function withoutAmbiguity(
-  cosigner: CosignerIdentity,
-  owners: readonly CosignerIdentity[],
-  file: string,
+  { cosigner, file, window }: Pick<RingEntry, 'file' | 'window'> & { readonly cosigner: CosignerIdentity },
+  { owners, window: known }: RingEntry,
 ): CosignerIdentity {
   for (const owner of owners) {
     if (owner.name === cosigner.name && owner.workspace === cosigner.workspace) {
@@ -124,6 +152,12 @@ function withoutAmbiguity(
           'give them different paths, or list the signers of both without a common one',
       );
     }
+    // Or what one workspace's signer asks would be taken for the other's while only that one's window is open.
+    if (window.notBefore !== known.notBefore || window.notAfter !== known.notAfter)
+      throw invalid(
+        file,
+        `${who}, and it is one machine's key: give it the same notBefore and notAfter in both`,
+      );
   }
   return cosigner;
 }

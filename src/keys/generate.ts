@@ -23,7 +23,7 @@ export interface GeneratedKey {
  */
 export function generateKeyFiles(type: KeyType, file: string): GeneratedKey {
   const { privateKey, publicKey } = keyPair(type);
-  const publicKeyFile = `${file.replace(/\.pem$/, '')}.pub.pem`;
+  const publicKeyFile = publicFileOf(file);
   create(publicKeyFile, publicKey.export({ type: 'spki', format: 'pem' }), 0o644);
   try {
     create(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), 0o600);
@@ -32,6 +32,11 @@ export function generateKeyFiles(type: KeyType, file: string): GeneratedKey {
     throw error;
   }
   return { type, privateKeyFile: file, publicKeyFile, spkiSha256: spkiSha256(publicKey) };
+}
+
+/** Where the public half of a private key lies. */
+export function publicFileOf(file: string): string {
+  return `${file.replace(/\.pem$/, '')}.pub.pem`;
 }
 
 function keyPair(type: KeyType): { readonly privateKey: KeyObject; readonly publicKey: KeyObject } {

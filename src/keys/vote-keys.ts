@@ -1,12 +1,9 @@
 /** Ed25519 keys: what votes are signed with, and what a co-signer's requests would be signed with. */
-import { type KeyObject, sign, verify } from 'node:crypto';
-import { promisify } from 'node:util';
+import { type KeyObject, verify } from 'node:crypto';
 import { assert } from '../core/errors.js';
-import type { VoteKeys } from '../core/ports.js';
-import { readPrivateKeyFile, readPublicKeyFile } from './key-file.js';
-import { spkiSha256 } from './published-keys.js';
-
-const signAsync = promisify(sign);
+import type { Signer, VoteKeys } from '../core/keys.js';
+import { readPublicKeyFile } from './key-file.js';
+import { readSigner, signerOf } from './pem-signer.js';
 
 export interface VoteKeyFiles {
   readonly cosigner: string;
@@ -23,34 +20,36 @@ export function loadVoteKeys(files: readonly VoteKeyFiles[]): {
 } {
   const warnings = new Set<string>();
   const keys = files.map(({ cosigner, answerKeyFile, requestKeyFiles = [] }) => {
-    const answerKey = readPrivateKeyFile(answerKeyFile, ['EdDSA']);
-    for (const warning of answerKey.warnings) warnings.add(warning);
+    const { signer, warnings: found } = readSigner(answerKeyFile, ['EdDSA']);
+    for (const warning of found) warnings.add(warning);
     const requestKeys = requestKeyFiles.map((file) => readPublicKeyFile(file, ['EdDSA']).key);
-    return { cosigner, answerKey: answerKey.key, requestKeys };
+    return { cosigner, answerKey: signer, requestKeys };
   });
-  return { voteKeys: voteKeyRing(keys), warnings: [...warnings] };
+  return { voteKeys: voteSigners(keys), warnings: [...warnings] };
 }
 
-export interface CosignerVoteKeys {
+export interface CosignerVoteKeys<Key> {
   readonly cosigner: string;
-  readonly answerKey: KeyObject;
+  readonly answerKey: Key;
   readonly requestKeys?: readonly KeyObject[];
 }
 
 /** The ring itself, from keys that the caller vouches for. */
-export function voteKeyRing(cosigners: readonly CosignerVoteKeys[]): VoteKeys {
-  const ring = new Map(
-    cosigners.map((keys) => [keys.cosigner, { ...keys, scope: spkiSha256(keys.answerKey).slice(0, 32) }]),
-  );
+export function voteKeyRing(cosigners: readonly CosignerVoteKeys<KeyObject>[]): VoteKeys {
+  return voteSigners(cosigners.map((keys) => ({ ...keys, answerKey: signerOf(keys.answerKey) })));
+}
+
+/** The ring of whatever signs. */
+function voteSigners(cosigners: readonly CosignerVoteKeys<Signer>[]): VoteKeys {
+  const ring = new Map(cosigners.map((keys) => [keys.cosigner, keys]));
   const keysOf = (cosigner: string) => {
     const keys = ring.get(cosigner);
     assert(keys !== undefined, 'a co-signer without a key for votes');
     return keys;
   };
   return {
-    // With a callback it runs on the thread pool and leaves the event loop free.
-    sign: async (cosigner, text) => signAsync(null, Buffer.from(text), keysOf(cosigner).answerKey),
-    scopeOf: (cosigner) => keysOf(cosigner).scope,
+    sign: async (cosigner, text) => keysOf(cosigner).answerKey.sign(Buffer.from(text)),
+    scopeOf: (cosigner) => keysOf(cosigner).answerKey.publicKeySha256.slice(0, 32),
     verify: (cosigner, text, signature) =>
       (keysOf(cosigner).requestKeys ?? []).some((key) => verify(null, Buffer.from(text), key, signature)),
   };

@@ -43,10 +43,23 @@ export function checkAnswer(status: number, body: string, expected: Expectation)
   const signed = Buffer.from(`${header}.${payload}`);
   const verifies = expected.keys.some((key) => verifiesWith(key, { algorithm, signed, signature }));
   if (!verifies) return problem('the signature does not verify with the answer key');
-  return checkClaims(parseObject(payload), expected);
+  return checkClaims(parseObject(Buffer.from(payload, 'base64url').toString('utf8')), expected);
 }
 
-function checkClaims(claims: Readonly<Record<string, unknown>> | undefined, expected: Expectation): Checked {
+/** The answer to a plain question: the bare object, and TLS is all that says whose it is. */
+export function checkPlainAnswer(
+  { status, contentType, body }: { status: number; contentType: string | undefined; body: string },
+  expected: Omit<Expectation, 'keys'>,
+): Checked {
+  if (status !== 200) return problem(`the status is ${status}, not 200`);
+  if (contentType !== 'application/json') return problem('the content type is not application/json');
+  return checkClaims(parseObject(body), expected);
+}
+
+function checkClaims(
+  claims: Readonly<Record<string, unknown>> | undefined,
+  expected: Omit<Expectation, 'keys'>,
+): Checked {
   if (claims === undefined) return problem('the claims are no JSON object');
   const stranger = Object.keys(claims).find((name) => !CLAIMS.has(name));
   if (stranger !== undefined) return problem(`there is a claim ${JSON.stringify(stranger.slice(0, 40))}`);
@@ -84,7 +97,7 @@ function verifiesWith(key: KeyObject, { algorithm, signed, signature }: Signed):
 }
 
 function algorithmOf(header: string): Signed['algorithm'] | undefined {
-  const fields = parseObject(header);
+  const fields = parseObject(Buffer.from(header, 'base64url').toString('utf8'));
   if (
     fields?.typ !== 'JWT' ||
     Object.keys(fields).some((name) => name !== 'alg' && name !== 'typ' && name !== 'kid')
@@ -95,8 +108,7 @@ function algorithmOf(header: string): Signed['algorithm'] | undefined {
 }
 
 /** Undefined unless the text is one JSON object in which no member is written twice. */
-function parseObject(part: string): Readonly<Record<string, unknown>> | undefined {
-  const text = Buffer.from(part, 'base64url').toString('utf8');
+function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;

@@ -1,8 +1,9 @@
 /** Carries one HTTP call the way co-signers do: the token is the whole body, and a reset is no answer. */
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest, Agent as SecureAgent } from 'node:https';
+import { request as httpsRequest } from 'node:https';
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../core/errors.js';
+import { agentThat, type Trust } from './trust.js';
 
 /** An answer is about a kilobyte. What is longer is not one. */
 const MAX_REPLY_BYTES = 65_536;
@@ -49,8 +50,12 @@ interface Exchanged {
 
 export class Courier {
   readonly #agent = new Agent({ keepAlive: true });
-  readonly #secureAgent = new SecureAgent({ keepAlive: true });
+  readonly #secureAgent: ReturnType<typeof agentThat>;
   readonly #calls = new Set<ClientRequest>();
+
+  constructor(private readonly trust: Trust = { kind: 'public' }) {
+    this.#secureAgent = agentThat(trust);
+  }
 
   /** Never rejects: what is no reply says why. */
   async post({ url, body, timeoutMs, headers = {}, manner = 'plain', alone = false }: Call): Promise<Reply> {
@@ -80,6 +85,8 @@ export class Courier {
   ) {
     return new Promise<Exchanged>((resolve, reject) => {
       const secure = url.protocol === 'https:';
+      const shared = secure ? this.#secureAgent : this.#agent;
+      const own = alone && secure ? agentThat(this.trust) : undefined;
       const call = (secure ? httpsRequest : httpRequest)(url, {
         method: 'POST',
         headers: {
@@ -88,12 +95,13 @@ export class Courier {
           'user-agent': 'countersign-simulator',
           ...headers,
         },
-        agent: alone ? false : secure ? this.#secureAgent : this.#agent,
+        agent: alone ? (own ?? false) : shared,
       });
       const timer = setTimeout(() => call.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
       this.#calls.add(call);
       call.once('close', () => {
         clearTimeout(timer);
+        own?.destroy();
         this.#calls.delete(call);
       });
       call.on('error', reject);

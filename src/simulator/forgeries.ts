@@ -62,6 +62,28 @@ export const GARBAGE: readonly [Forgery, ...Forgery[]] = [
   { name: 'path nobody knows', route: '/v3/tx_sign_request', make: ({ token }) => token },
 ];
 
+/** Bodies that are no question in plain JSON; what makes them is the payload of an honest one. */
+export const NO_QUESTIONS: readonly [NoQuestion, ...NoQuestion[]] = [
+  { name: 'empty body', make: () => '' },
+  { name: 'blanks', make: () => ' \r\n\t ' },
+  { name: 'random bytes', make: (_, random) => random.bytes(300) },
+  { name: 'half an object', make: (payload) => payload.slice(0, -1) },
+  { name: 'an object and more', make: (payload) => `${payload}{}` },
+  { name: 'list', make: (payload) => `[${payload}]` },
+  { name: 'empty object', make: () => '{}' },
+  { name: 'a member twice', make: (payload) => `{"requestId":"another",${payload.slice(1)}` },
+  { name: 'object in text', make: (payload) => JSON.stringify(payload) },
+  { name: 'nesting without end', make: () => '['.repeat(10_000) },
+  { name: 'huge body', make: () => Buffer.alloc(HUGE_BYTES, ' ') },
+  { name: 'path of signed messages', route: '/v2/tx_sign_request', make: (payload) => payload },
+];
+
+export interface NoQuestion {
+  readonly name: string;
+  readonly route?: string;
+  readonly make: (payload: string, random: Random) => string | Buffer;
+}
+
 /** The oldest trick against JWT libraries: the public key, which everybody has, used as a shared secret. */
 function hmacWithPublicKey({ payload, key }: Material): string {
   const secret = createPublicKey(key).export({ type: 'spki', format: 'pem' });

@@ -1,6 +1,6 @@
 /** What a scenario can do: ask until something final is heard, be refused, and complain. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, checkAnswer } from './answer.js';
+import { type Answer, type Checked, checkAnswer, checkPlainAnswer } from './answer.js';
 import type { Courier, Manner, Reply } from './courier.js';
 import { Random } from './random.js';
 import type { CallOutcome, Tally } from './tally.js';
@@ -96,25 +96,25 @@ export class Play {
   }
 
   /** A random machine and signer that serve the stage; undefined when there is none. */
-  asker(stage: Stage): Asker | undefined {
-    const serving = this.theatre.target.cosigners.flatMap((cosigner) =>
-      cosigner.signers[stage].map((signer) => ({ cosigner, signer })),
-    );
+  asker(stage: Stage, fits: (cosigner: Cosigner) => boolean = () => true): Asker | undefined {
+    const serving = this.theatre.target.cosigners
+      .filter(fits)
+      .flatMap((cosigner) => cosigner.signers[stage].map((signer) => ({ cosigner, signer })));
     const [first, ...others] = serving;
     return first === undefined ? undefined : this.#routing.pick([first, ...others]);
   }
 
   /** Asks until something final is heard, as a co-signer does, and checks every answer on the way. */
   async settle({ ask, asker, manner }: Delivery): Promise<Settled> {
-    const { patience, target, courier, signal } = this.theatre;
-    const token = await signToken(ask.payload(asker.signer), asker.cosigner.key);
+    const { patience, courier, signal } = this.theatre;
+    const message = await this.#messageOf(ask, asker);
     const ends = performance.now() + patience.totalMs;
     let heard = false;
     let last = '';
     for (let call = 0; call === 0 || performance.now() < ends; call += 1) {
       const reply = await courier.post({
-        url: this.#address(asker.cosigner, ask.route),
-        body: token,
+        ...message,
+        url: this.#address(asker.cosigner, message.route),
         timeoutMs: CALL_TIMEOUT_MS,
         ...(call === 0 && manner !== undefined ? { manner } : {}),
       });
@@ -125,8 +125,8 @@ export class Play {
         await this.#pause(REDELIVERY_PAUSE_MS);
         continue;
       }
-      const { requestId, stage } = ask;
-      const checked = checkAnswer(reply.status, reply.body, { requestId, stage, keys: target.answerKeys });
+      const { requestId } = ask;
+      const checked = this.#check(reply, ask, asker);
       if (!checked.ok) {
         this.#delivered('refused', reply);
         return this.complain(requestId, checked.problem);
@@ -140,6 +140,23 @@ export class Play {
     }
     if (heard) return { kind: 'undecided' };
     return this.complain(ask.requestId, `no answer in ${patience.totalMs / 1_000} s (${last})`);
+  }
+
+  /** Signed, or as it is where the co-signer was given no key: then it appends no `/v2` either. */
+  async #messageOf({ route, payload }: Ask, { cosigner: { key }, signer }: Asker) {
+    if (key !== undefined) return { route, body: await signToken(payload(signer), key) };
+    const headers = { 'content-type': 'application/json' };
+    return { route: route.replace(/^\/v2/, ''), body: payload(signer), headers };
+  }
+
+  #check(
+    { status, headers, body }: Reply & { kind: 'reply' },
+    { requestId, stage }: Ask,
+    { cosigner }: Asker,
+  ): Checked {
+    if (cosigner.key === undefined)
+      return checkPlainAnswer({ status, contentType: headers['content-type'], body }, { requestId, stage });
+    return checkAnswer(status, body, { requestId, stage, keys: this.theatre.target.answerKeys });
   }
 
   get virtualSigners(): readonly VirtualSigner[] {

@@ -31,7 +31,7 @@ interface ProgrammePart extends Part {
 export async function run(options: RunOptions): Promise<Summary> {
   const { target, seed, patience, signal } = options;
   const programme = programmeOf(options);
-  const courier = new Courier();
+  const courier = new Courier(target.trust);
   const tally = new Tally();
   const theatre: Theatre = { target, seed, courier, tally, patience, signal };
   // The report has the scenarios in the order they were named in.
@@ -78,7 +78,8 @@ function isPlayable({ cosigners, virtualSigners = [] }: Target, name: ScenarioNa
   const { stages, by }: Scenario = SCENARIOS[name];
   if (by === 'virtual-signer') return virtualSigners.length > 0;
   if (by === 'contract') return virtualSigners.some(({ contract }) => contract !== undefined);
-  return stages.every((stage) => cosigners.some(({ signers }) => signers[stage].length > 0));
+  const able = cosigners.filter(({ key }) => by === undefined || (by === 'key') === (key !== undefined));
+  return stages.every((stage) => able.some(({ signers }) => signers[stage].length > 0));
 }
 
 /** Each scenario once, then by weight, until there are as many asks as wanted; in seeded order. */

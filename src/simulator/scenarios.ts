@@ -1,20 +1,14 @@
 /** What co-signers do to a callback handler, on good days and bad ones. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { shortAmount } from './amount-text.js';
-import { type ConfigChange, configChange, configChangePayload } from './change-invention.js';
+import { approvalAsk, configAsk, signingAsk } from './asks.js';
+import { configChange } from './change-invention.js';
 import type { Manner } from './courier.js';
-import { BAD_SIGNATURES, type Forgery, GARBAGE } from './forgeries.js';
+import { BAD_SIGNATURES, type Forgery, GARBAGE, NO_QUESTIONS } from './forgeries.js';
 import { anyTransfer, burstTransfer, etherTransfer, otherDestination, retold } from './invention.js';
 import type { Ask, Asker, Play, Settled } from './play.js';
 import type { Stage } from './target.js';
 import { signToken } from './token.js';
-import {
-  approvalPayload,
-  type EtherTransfer,
-  signingPayload,
-  type Transfer,
-  unsignedBytes,
-} from './transaction.js';
+import { type EtherTransfer, unsignedBytes } from './transaction.js';
 import {
   contractMode,
   expired,
@@ -32,8 +26,8 @@ export interface Scenario {
   readonly weight: number;
   /** The signers it cannot do without. */
   readonly stages: readonly Stage[];
-  /** Whom it plays, where that is not a Fireblocks co-signer; it cannot do without one of them. */
-  readonly by?: 'virtual-signer' | 'contract';
+  /** Whom it cannot do without, where not any Fireblocks co-signer will do: one that signs (`key`), or speaks plain JSON. */
+  readonly by?: 'virtual-signer' | 'contract' | 'key' | 'json';
   /** Different asks in one play. */
   readonly asks: number;
   readonly play: (play: Play, part: Part) => Promise<void>;
@@ -94,6 +88,7 @@ export const SCENARIOS = {
     weight: 4,
     stages: ['signing'],
     asks: 1,
+    by: 'key',
     play: (play, { turn }) => forged(play, BAD_SIGNATURES, turn),
   },
   garbage: {
@@ -101,7 +96,16 @@ export const SCENARIOS = {
     weight: 4,
     stages: ['signing'],
     asks: 1,
+    by: 'key',
     play: (play, { turn }) => forged(play, GARBAGE, turn),
+  },
+  'plain-garbage': {
+    about: 'plain JSON: bodies that are no request',
+    weight: 4,
+    stages: ['signing'],
+    asks: 1,
+    by: 'json',
+    play: plainGarbage,
   },
   burst: {
     about: 'many alike at once, until a limit is full',
@@ -149,7 +153,10 @@ export type ScenarioName = keyof typeof SCENARIOS;
 /** Those that play a protocol. */
 export function scenariosOf(protocol: 'fireblocks' | 'iofinnet'): ScenarioName[] {
   const names = Object.keys(SCENARIOS) as ScenarioName[];
-  return names.filter((name) => 'by' in SCENARIOS[name] === (protocol === 'iofinnet'));
+  return names.filter((name) => {
+    const { by }: Scenario = SCENARIOS[name];
+    return (by === 'virtual-signer' || by === 'contract') === (protocol === 'iofinnet');
+  });
 }
 
 async function happy(play: Play): Promise<void> {
@@ -181,7 +188,9 @@ async function conflict(play: Play): Promise<void> {
   const first = await play.settle({ ask, asker });
   if (first.kind !== 'final') return;
   const other = await play.settle({ ask: contradiction(play, transfer), asker });
-  if (other.kind === 'final' && other.answer.action !== 'REJECT') {
+  // Where nobody vouches for who asks, what was refused binds no other content.
+  const isBound = asker.cosigner.key !== undefined || first.answer.action === 'APPROVE';
+  if (isBound && other.kind === 'final' && other.answer.action !== 'REJECT') {
     play.complain(
       ask.requestId,
       `other content under this id was answered ${other.answer.action}, not REJECT`,
@@ -226,10 +235,12 @@ async function burst(play: Play, { asks }: Part): Promise<void> {
 async function approvalThenSigning(play: Play): Promise<void> {
   const { random } = play;
   const transfer = etherTransfer(random);
-  const approval = await settleAs('approval', play, approvalAsk(transfer));
+  const approver = play.asker('approval');
+  if (approver === undefined) return;
+  const approval = await play.settle({ ask: approvalAsk(transfer), asker: approver });
   if (approval.kind !== 'final') return;
   const signing = await settleAs('signing', play, signingAsk(transfer));
-  const refused = approval.answer.action === 'REJECT';
+  const refused = approval.answer.action === 'REJECT' && approver.cosigner.key !== undefined;
   if (refused && signing.kind === 'final' && signing.answer.action !== 'REJECT') {
     play.complain(transfer.requestId, 'rejected at the approval stage, approved at signing');
   }
@@ -254,55 +265,30 @@ async function slow(play: Play): Promise<void> {
 /** Every forgery has its turn. */
 async function forged(play: Play, forgeries: readonly [Forgery, ...Forgery[]], turn: number): Promise<void> {
   const { random } = play;
-  const asker = play.asker('signing');
-  if (asker === undefined) return;
+  const asker = play.asker('signing', ({ key }) => key !== undefined);
+  const key = asker?.cosigner.key;
+  if (asker === undefined || key === undefined) return;
   const { name, route, make } = forgeries[turn % forgeries.length] ?? forgeries[0];
   const ask = signingAsk(etherTransfer(random));
-  const { key } = asker.cosigner;
   const payload = ask.payload(asker.signer);
   const token = await signToken(payload, key);
   const body = await make({ token, payload, key, strangerKey: strangerKey(), random });
   await play.beRefused(name, route ?? ask.route, { cosigner: asker.cosigner, body });
 }
 
+/** Every one has its turn. */
+async function plainGarbage(play: Play, { turn }: Part): Promise<void> {
+  const asker = play.asker('signing', ({ key }) => key === undefined);
+  if (asker === undefined) return;
+  const { name, route, make } = NO_QUESTIONS[turn % NO_QUESTIONS.length] ?? NO_QUESTIONS[0];
+  const payload = signingAsk(etherTransfer(play.random)).payload(asker.signer);
+  const body = make(payload, play.random);
+  await play.beRefused(name, route ?? '/tx_sign_request', { cosigner: asker.cosigner, body });
+}
+
 function settleAs(stage: Stage, play: Play, ask: Ask): Promise<Settled> {
   const asker: Asker | undefined = play.asker(stage);
   return asker === undefined ? Promise.resolve({ kind: 'void' }) : play.settle({ ask, asker });
-}
-
-export function signingAsk(transfer: EtherTransfer, bytes = unsignedBytes(transfer)): Ask {
-  return {
-    route: '/v2/tx_sign_request',
-    stage: 'signing',
-    requestId: transfer.requestId,
-    about: `sign ${inWords(transfer)}`,
-    payload: (signer) => signingPayload(transfer, signer, bytes),
-  };
-}
-
-function approvalAsk(transfer: Transfer): Ask {
-  return {
-    route: '/v2/tx_sign_request',
-    stage: 'approval',
-    requestId: transfer.requestId,
-    about: `approve ${inWords(transfer)}`,
-    payload: (signer) => approvalPayload(transfer, signer),
-  };
-}
-
-function configAsk(change: ConfigChange): Ask {
-  return {
-    route: '/v2/config_change_sign_request',
-    stage: 'approval',
-    requestId: change.requestId,
-    about: `change of the workspace: ${change.type}`,
-    payload: (signer) => configChangePayload(change, signer),
-  };
-}
-
-function inWords({ amount, asset, source, destination }: Transfer): string {
-  const place = destination.id === '' ? destination.address : `${destination.type} ${destination.id}`;
-  return `${shortAmount(amount, asset.decimals)} ${asset.id} from vault ${source} to ${place}`;
 }
 
 let stranger: KeyObject | undefined;

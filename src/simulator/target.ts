@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { CountersignError, messageOf } from '../core/errors.js';
+import { PIN, pinIn, type Trust } from './trust.js';
 
 export type Stage = 'approval' | 'signing';
 
@@ -11,7 +12,8 @@ export interface Cosigner {
   readonly name: string;
   /** The callback URL as it would be configured at the vendor: without the `/v2/…` suffix. */
   readonly url: string;
-  readonly key: KeyObject;
+  /** What it signs with; absent: it speaks plain JSON, and nothing proves who it is. */
+  readonly key?: KeyObject;
   /** Signer ids by the stage they serve. */
   readonly signers: Readonly<Record<Stage, readonly string[]>>;
 }
@@ -36,8 +38,10 @@ export interface Target {
   readonly virtualSigners?: readonly VirtualSigner[];
   /** Origins of the single replicas; empty when only the shared address is known. */
   readonly replicaOrigins: readonly string[];
-  /** An answer must verify with one of these. */
+  /** A signed answer must verify with one of these. */
   readonly answerKeys: readonly KeyObject[];
+  /** How servers that speak TLS are known; absent: as any program does. */
+  readonly trust?: Trust;
 }
 
 /** Only what the simulator needs of `up.json`; the rest is other tools' business. */
@@ -46,6 +50,7 @@ const upSchema = z.object({
     z.object({
       name: z.string(),
       protocol: z.string(),
+      mode: z.enum(['jwt', 'json']).default('jwt'),
       url: z.url(),
       /** Null where somebody's own configuration names public keys only. */
       privateKeyFile: z.string().nullable(),
@@ -65,6 +70,7 @@ const upSchema = z.object({
     }),
   ),
   answerPublicKeyFile: z.string().nullable(),
+  certificateFile: z.string().optional(),
   replicaUrls: z.array(z.url()).default([]),
 });
 
@@ -75,28 +81,32 @@ export function targetOfDirectory(directory: string): Target {
   const cosigners = up.cosigners
     .filter(({ protocol }) => protocol === 'fireblocks')
     .flatMap((entry): Cosigner[] => {
-      if (entry.privateKeyFile === null) return [];
+      const isSigning = entry.mode === 'jwt';
+      if (isSigning && (entry.privateKeyFile === null || up.answerPublicKeyFile === null)) return [];
       const signers = entry.signers ?? entry.signerIds.map((id) => ({ id, stages: ['signing' as Stage] }));
       const serving = (stage: Stage) =>
         signers.filter(({ stages }) => stages.includes(stage)).map(({ id }) => id);
-      const key = privateKeyOf(beside(directory, entry.privateKeyFile));
       const stages = { approval: serving('approval'), signing: serving('signing') };
-      return [{ name: entry.name, url: entry.url, key, signers: stages }];
+      const cosigner = { name: entry.name, url: entry.url, signers: stages };
+      if (!isSigning || entry.privateKeyFile === null) return [cosigner];
+      return [{ ...cosigner, key: privateKeyOf(beside(directory, entry.privateKeyFile)) }];
     });
   const virtualSigners = up.cosigners.flatMap((entry) => virtualSignerOf(entry, directory));
-  const isAsked = cosigners.length > 0 && up.answerPublicKeyFile !== null;
-  if (!isAsked && virtualSigners.length === 0) {
+  if (cosigners.length === 0 && virtualSigners.length === 0) {
     throw new CountersignError(
       'CONFIG_INVALID',
       `${file} names no co-signer that speaks the fireblocks protocol with its private key, or no key that answers verify with; name them with --url, --key, --signer and --answer-key`,
     );
   }
   return {
-    cosigners: isAsked ? cosigners : [],
+    cosigners,
     virtualSigners,
     replicaOrigins: up.replicaUrls.map((url) => new URL(url).origin),
     answerKeys:
       up.answerPublicKeyFile === null ? [] : [publicKeyOf(beside(directory, up.answerPublicKeyFile))],
+    ...(up.certificateFile !== undefined && {
+      trust: { kind: 'pin', pin: pinIn(readText(beside(directory, up.certificateFile))) },
+    }),
   };
 }
 
@@ -115,30 +125,53 @@ function virtualSignerOf(
 
 export interface HandMadeTarget {
   readonly url: string;
-  /** One co-signer for each private key. */
+  /** One co-signer for each private key; without any, one that speaks plain JSON. */
   readonly keyFiles: readonly string[];
   /** `ID` or `ID=approval,signing`; without stages a signer serves the signing stage, as in the configuration. */
   readonly signers: readonly string[];
   readonly answerKeyFiles: readonly string[];
+  readonly mode: 'jwt' | 'json';
+  /** Of an https URL: the pinned key, or the file of the only authority that counts. */
+  readonly pin?: string;
+  readonly caFile?: string;
 }
 
-export function targetByHand({ url, keyFiles, signers, answerKeyFiles }: HandMadeTarget): Target {
+export function targetByHand(named: HandMadeTarget): Target {
+  const { url, keyFiles, signers, answerKeyFiles, mode } = named;
   if (!URL.canParse(url)) throw new CountersignError('USAGE', `--url ${url} is not a URL`);
   const stages = signers.map(parseSigner);
   const serving = (stage: Stage) => stages.filter((signer) => signer.stages.has(stage)).map(({ id }) => id);
+  const stagesOf = { approval: serving('approval'), signing: serving('signing') };
+  const trust = trustOf(named);
+  if (mode === 'json') {
+    if (keyFiles.length + answerKeyFiles.length > 0)
+      throw new CountersignError(
+        'USAGE',
+        'with --mode json nothing is signed: leave --key and --answer-key out',
+      );
+    if (signers.length === 0) throw new CountersignError('USAGE', '--url needs --signer beside it');
+    const cosigner = { name: 'cosigner-1', url, signers: stagesOf };
+    return { cosigners: [cosigner], replicaOrigins: [], answerKeys: [], ...trust };
+  }
   const cosigners = keyFiles.map((file, index): Cosigner => {
     const name = `cosigner-${index + 1}`;
-    return {
-      name,
-      url,
-      key: privateKeyOf(file),
-      signers: { approval: serving('approval'), signing: serving('signing') },
-    };
+    return { name, url, key: privateKeyOf(file), signers: stagesOf };
   });
   if (cosigners.length === 0 || answerKeyFiles.length === 0 || signers.length === 0) {
     throw new CountersignError('USAGE', '--url needs --key, --signer and --answer-key beside it');
   }
-  return { cosigners, replicaOrigins: [], answerKeys: answerKeyFiles.map(publicKeyOf) };
+  return { cosigners, replicaOrigins: [], answerKeys: answerKeyFiles.map(publicKeyOf), ...trust };
+}
+
+function trustOf({ pin, caFile }: HandMadeTarget): Pick<Target, 'trust'> {
+  if (pin !== undefined && caFile !== undefined)
+    throw new CountersignError('USAGE', '--pin and --ca exclude one another, as at the vendor');
+  if (pin !== undefined) {
+    if (!PIN.test(pin))
+      throw new CountersignError('USAGE', '--pin must be sha256//…, as countersign keys pin prints it');
+    return { trust: { kind: 'pin', pin } };
+  }
+  return caFile === undefined ? {} : { trust: { kind: 'root', ca: readText(caFile) } };
 }
 
 function parseSigner(text: string): { readonly id: string; readonly stages: ReadonlySet<string> } {

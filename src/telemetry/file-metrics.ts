@@ -16,18 +16,20 @@ export interface KeyFile {
   readonly file: string;
 }
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+/** Each certificate of a PEM file. */
+export const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const CERTIFICATE_FIELD = /^(certificateFile|caFile|clientCaFile)$/;
 
 export class FileMetrics {
   #certificates: readonly CertificateFile[] = [];
   #keys: readonly KeyFile[] = [];
+  readonly #served = new Map<string, () => X509Certificate>();
 
   constructor(registry: Registry) {
     const registers = [registry];
     const expiry = new Gauge({
       name: 'countersign_certificate_expiry_timestamp_seconds',
-      help: 'When the certificates of a file end, read anew for each scrape; 0: it cannot be read. Of a chain the first to end counts, of several authorities the last.',
+      help: 'When the certificates of a file end, read anew for each scrape; 0: it cannot be read. Of a chain the first to end counts, of several authorities the last. With (served): of the one that is shown, which may not be the one in the file.',
       labelNames: ['certificate'],
       registers,
       collect: async () => {
@@ -36,6 +38,18 @@ export class FileMetrics {
             { certificate: field },
             (await endOf(file, /caFile$/i.test(field)).catch(() => 0)) / 1_000,
           );
+        for (const [name, certificate] of this.#served)
+          expiry.set({ certificate: `${name} (served)` }, certificate().validToDate.getTime() / 1_000);
+      },
+    });
+    const begin = new Gauge({
+      name: 'countersign_certificate_not_before_timestamp_seconds',
+      help: 'Since when the certificate that is served is valid: its age.',
+      labelNames: ['certificate'],
+      registers,
+      collect: () => {
+        for (const [name, certificate] of this.#served)
+          begin.set({ certificate: `${name} (served)` }, certificate().validFromDate.getTime() / 1_000);
       },
     });
     const modified = new Gauge({
@@ -48,6 +62,11 @@ export class FileMetrics {
         for (const [labels, writtenMs] of await oldestOf(this.#keys)) modified.set(labels, writtenMs / 1_000);
       },
     });
+  }
+
+  /** @param certificate what is shown now */
+  serves(name: string, certificate: () => X509Certificate): void {
+    this.#served.set(name, certificate);
   }
 
   expect(certificates: readonly CertificateFile[], keys: readonly KeyFile[]): void {

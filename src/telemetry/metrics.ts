@@ -5,30 +5,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { type Outcome, UNDECIDED } from '../core/decision.js';
-import type { Freeze, Received } from '../core/ports.js';
+import type { Freeze } from '../core/ports.js';
 import type { Request } from '../core/request.js';
+import type { RetrySchedule } from '../core/waiting.js';
 import { AuditMetrics } from './audit-metrics.js';
 import { ANSWER_BUCKETS, STEP_BUCKETS } from './buckets.js';
 import { ChangeMetrics } from './change-metrics.js';
+import { ChannelMetrics } from './channel-metrics.js';
 import { FileMetrics } from './file-metrics.js';
+import { KeyMetrics } from './key-metrics.js';
 import { LedgerMetrics } from './ledger-metrics.js';
 import { LimitMetrics } from './limit-metrics.js';
+import { RefusalMetrics } from './refusal-metrics.js';
+import { ReloadMetrics } from './reload-metrics.js';
+import { ReportMetrics } from './report-metrics.js';
 import { type Asker, RetryMetrics } from './retry-metrics.js';
 import type { Step } from './trail.js';
+import { VendorMetrics } from './vendor-metrics.js';
 
 /** What is looked up for a scrape may take no longer: a scrape must succeed when the ledger is down. */
 const REFRESH_MS = 1_500;
-
-/** Codes and reasons with which a message is refused. */
-const REFUSALS = [
-  ['UNAUTHENTICATED', ''],
-  ['UNAUTHENTICATED', 'TOKEN'],
-  ['UNAUTHENTICATED', 'HEADER'],
-  ['UNAUTHENTICATED', 'SIGNATURE'],
-  ['UNAUTHENTICATED', 'PAYLOAD'],
-  ['REQUEST_MALFORMED', ''],
-  ['BODY_TOO_LARGE', ''],
-] as const;
 
 const CONFLICTS = [
   'CONFLICT_CONTENT',
@@ -51,13 +47,25 @@ export interface AnsweredRequest {
   readonly seconds: number;
 }
 
+export interface ExpectedAsker extends Asker {
+  readonly path: string;
+  /** How long it goes on asking; undefined: it does not know "ask again". */
+  readonly retries: RetrySchedule | undefined;
+}
+
 export class Metrics {
   readonly registry = new Registry();
   readonly ledger = new LedgerMetrics(this.registry);
   readonly limits = new LimitMetrics(this.registry);
   readonly retries = new RetryMetrics(this.registry);
   readonly files = new FileMetrics(this.registry);
+  readonly keys = new KeyMetrics(this.registry);
   readonly audit = new AuditMetrics(this.registry);
+  readonly vendor = new VendorMetrics(this.registry);
+  readonly reports = new ReportMetrics(this.registry);
+  readonly channels = new ChannelMetrics(this.registry);
+  readonly reloads = new ReloadMetrics(this.registry);
+  readonly refusals = new RefusalMetrics(this.registry);
   readonly changes = new ChangeMetrics(this.registry);
 
   readonly #requests = new Counter({
@@ -94,17 +102,6 @@ export class Metrics {
     name: 'countersign_unsigned_votes_total',
     help: 'Votes that left without a signature: the contract mode of io.finnet has none, so nothing but TLS vouches for them.',
     labelNames: ['workspace', 'cosigner', 'answer'],
-    registers: [this.registry],
-  });
-  readonly #refused = new Counter({
-    name: 'countersign_refused_messages_total',
-    help: 'Messages that never became a request: bad signatures, malformed or oversized bodies. TOKEN: not even the form of a signed message; HEADER: one that no co-signer writes; SIGNATURE: no configured key; PAYLOAD: a known key, and no request.',
-    labelNames: ['path', 'code', 'reason'],
-    registers: [this.registry],
-  });
-  readonly #unknownPaths = new Counter({
-    name: 'countersign_unknown_paths_total',
-    help: 'Requests to a path that no co-signer is configured for.',
     registers: [this.registry],
   });
   readonly #duration = new Histogram({
@@ -186,9 +183,9 @@ export class Metrics {
   }
 
   /** Series that begin at zero, so that the first occurrence is an increase. */
-  expect(askers: readonly (Asker & { readonly path: string })[]): void {
-    for (const { workspace, cosigner, path } of askers) {
-      this.retries.expect({ workspace, cosigner });
+  expect(askers: readonly ExpectedAsker[]): void {
+    for (const { workspace, cosigner, path, retries } of askers) {
+      if (retries !== undefined) this.retries.expect({ workspace, cosigner }, retries);
       this.changes.expect(workspace);
       this.#duration.zero({ workspace, cosigner, path });
       for (const reason of CONFLICTS) this.#conflicts.inc({ workspace, cosigner, reason }, 0);
@@ -196,7 +193,7 @@ export class Metrics {
         this.#undecided.inc({ workspace, cosigner, reason }, 0);
         this.#faults.inc({ workspace, reason }, 0);
       }
-      for (const [code, reason] of REFUSALS) this.#refused.inc({ path, code, reason }, 0);
+      this.refusals.expect(path);
     }
   }
 
@@ -240,7 +237,7 @@ export class Metrics {
     if (request.unsigned !== undefined && request.unsigned.nonce === undefined)
       this.#unsignedVotes.inc({ workspace, cosigner, answer: effect });
     if (outcome.kind === 'undecided') {
-      this.retries.askedAgain({ workspace, cosigner }, askKey, outcome.reason);
+      this.retries.askedAgain(request, askKey, outcome);
       this.#undecided.inc({ workspace, cosigner, reason: outcome.reason });
       return;
     }
@@ -258,14 +255,6 @@ export class Metrics {
 
   stepTaken(step: Step, seconds: number): void {
     this.#steps.observe({ step }, seconds);
-  }
-
-  refused(path: string, { code, reason }: Pick<Received & { kind: 'refused' }, 'code' | 'reason'>): void {
-    this.#refused.inc({ path, code, reason: reason ?? '' });
-  }
-
-  pathUnknown(): void {
-    this.#unknownPaths.inc();
   }
 
   faulted(workspace: string, reason: string): void {

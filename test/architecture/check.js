@@ -18,7 +18,8 @@ const ALLOWED = {
   core: [],
   ...Object.fromEntries(SIDES.map((side) => [side, ['core']])),
   http: ['core', ...SIDES],
-  cli: ['core', 'http', 'simulator', ...SIDES, ''],
+  mirror: ['core', 'http', ...SIDES],
+  cli: ['core', 'http', 'simulator', 'mirror', ...SIDES, ''],
   simulator: ['core'],
   '': ['core', 'http', 'cli', 'simulator', ...SIDES],
 };
@@ -44,6 +45,8 @@ const OWNERS = [
 const PLACES = [
   { word: /\b[Ll]edger\.commit\(/, owners: /^(core\/decide\.ts$|ledger\/)/ },
   { word: /\bidentify\(/, owners: /^core\/(decide|fingerprint)\.ts$/ },
+  // A mirror cannot answer: it has no way to a private key, and asks no protocol to sign.
+  { word: /answer-keys|vote-keys|readPrivateKey|generate\.js|\.answer\(/, owners: /^(?!mirror\/)/ },
   { word: /\bprocess\.env\b/, owners: /^cli\/(serve|private-redis)\.ts$/ },
 ];
 

@@ -1,6 +1,6 @@
 /** Who may reach the replicas, whom they may reach, and how co-signers and Prometheus come to them. */
 import { describe, expect, test } from '@jest/globals';
-import { type Release, render } from './helm.js';
+import { type Release, render, valuesOf } from './helm.js';
 
 type Values = NonNullable<Release['values']>;
 
@@ -98,6 +98,21 @@ describe('the network policy', () => {
       { ipBlock: { cidr: '10.0.0.1/32' } },
       { ipBlock: { cidr: '10.0.0.2/32' } },
     ]);
+  });
+
+  test('lets out to the vendor, whatever the stores are, and takes its keys from Secrets', async () => {
+    const example = 'standalone';
+    const { config } = valuesOf({ example }) as { config: { workspaces: [object] } };
+    const [workspace] = config.workspaces;
+    const api = {
+      ...{ url: 'https://api.fireblocks.io', apiKeyFile: 'secrets/viewer/id', sweep: {} },
+      privateKeyFile: 'secrets/viewer/key.pem',
+    };
+    const values = { config: { workspaces: [{ ...workspace, api }] } };
+    expect(await stores(443, values, { example })).toBeUndefined();
+    expect(await stores(6379, values, { example })).toEqual([{ ipBlock: { cidr: '10.20.0.0/24' } }]);
+    const { volumes } = (await render({ example, values })).one('Deployment').spec.template.spec;
+    expect(JSON.stringify(volumes)).toContain('"name":"viewer"');
   });
 
   test('can be left to others', async () => {

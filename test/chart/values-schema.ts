@@ -45,6 +45,8 @@ const networkPolicy = z.strictObject({
   enabled: z.boolean(),
   balancers: objects,
   prometheus: objects,
+  webhooks: objects,
+  vendors: objects,
   stores: objects,
   dns: objects.min(1),
   extraEgress: objects,
@@ -59,12 +61,15 @@ const evaluation = z.strictObject({
   size: quantity,
 });
 
+const service = {
+  type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']),
+  port: z.int().min(1).max(65_535),
+  annotations: texts,
+};
+
 const edge = {
-  service: z.strictObject({
-    type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']),
-    port: z.int().min(1).max(65_535),
-    annotations: texts,
-  }),
+  service: z.strictObject(service),
+  webhooks: z.strictObject({ service: z.strictObject({ enabled: z.boolean(), ...service }) }),
   ingress: z.strictObject({
     enabled: z.boolean(),
     className: objectName,

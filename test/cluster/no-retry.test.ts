@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Cluster, startCluster } from '../support/cluster.js';
+import { outcomeOf } from '../support/command.js';
 import { approving, type Deployment, deliver, writeDeployment } from '../support/deployment.js';
 import { readJournal } from '../support/journal.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
@@ -54,6 +55,8 @@ describe('without retrySupported', () => {
     expect(seconds).toBeGreaterThan(23);
     expect(seconds).toBeLessThan(27);
     await redis.kill('SIGCONT');
+    const { stdout } = await outcomeOf(['status', '--config', deployment.configFile, '--json']);
+    expect(JSON.parse(stdout).workspaces[0].waiting).toMatchObject({ total: 0, asks: [] });
     expect(await ask('lost')).toBe('APPROVE');
     const decided = (await readJournal(deployment.configFile)).filter(({ type }) => type === 'decision');
     expect(decided).toHaveLength(2);

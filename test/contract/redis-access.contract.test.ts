@@ -92,6 +92,18 @@ describe('the user of the guide', () => {
     await ledger.unfreeze('f', []);
     await ledger.usage(charges);
     await ledger.lookup('a');
+    await ledger.waiting.post('r', [
+      {
+        askKey: 'a',
+        about: {
+          ...{ cosigner: 'c', kind: 'transaction', stage: 'signing', requestId: 'a' },
+          ...{ reason: 'DEADLINE', sentence: 's' },
+        },
+        deliveries: { firstMs: 1, lastMs: 1, count: 1 },
+      },
+    ]);
+    expect((await ledger.waiting.list()).asks).toHaveLength(1);
+    expect(await ledger.waiting.remove(['a'])).toEqual(['a']);
     await ledger.release({
       moneyKey: 'test:u',
       reason: 'cancelled',

@@ -184,6 +184,10 @@ describe('the systemd unit', () => {
     expect(setting('ExecStart')).toContain(`/opt/countersign/${program.bin.countersign} serve --config `);
   });
 
+  test('takes changed files when it is told to reload', () => {
+    expect(setting('ExecReload')).toBe('/bin/kill -HUP $MAINPID');
+  });
+
   test('runs as the user that sysusers makes', () => {
     expect(text('deploy/systemd/countersign.sysusers.conf')).toMatch(
       new RegExp(`^u ${setting('User')} - `, 'm'),

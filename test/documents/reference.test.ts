@@ -64,14 +64,14 @@ describe('the example configuration', () => {
   test('still loads with every optional section that it only shows as a comment', () => {
     const text = readFileSync(EXAMPLE, 'utf8');
     const uncommented = text.replace(
-      /^(\s*)# ((?: {2})?(?:audit|directory|checkpointKey|originals|tls|certificateFile|keyFile|clientCaFile|assetsFile|assetsSha256|prevouts|tracing):|- \{ file)/gm,
+      /^(\s*)# ((?: {2})?(?:audit|directory|checkpointKey|originals|tls|certificateFile|keyFile|clientCaFile|clientCertificates|minVersion|keepKey|networks|allowUnauthenticatedJson|assetsFile|assetsSha256|prevouts|tracing|webhooks|host|port|bodyLimit|path|workspaceIds|jwks|legacyKeyFile|otherSigners|url|api|apiKeyFile|privateKeyFile|caFile|timeout|requestsPerMinute|sweep|doctor):|- \{ file)/gm,
       '$1$2',
     );
     const fields = new Set<string>();
     collect(parse(uncommented), '', fields);
     // Of what does not go with a standalone Redis, and of a Bitcoin node, only comments beside the alternatives speak.
     const elsewhere =
-      /^(ledger\.(embedded|redis\.(sentinel|cluster)|durability\.witnesses)|locks)\b|\.prevouts\.bitcoinCore/;
+      /^(ledger\.(embedded|redis\.(sentinel|cluster)|durability\.witnesses)|locks)\b|\.prevouts\.bitcoinCore|\.jwks\.file$/;
     const others = new Set(fieldsOfOneProtocol('iofinnet'));
     const wanted = configFields()
       .map(({ path }) => path)

@@ -16,6 +16,7 @@ export interface Ended {
 export interface Command {
   readonly pid: number;
   readonly stdout: () => string;
+  readonly stderr: () => string;
   readonly ended: Promise<Ended>;
   readonly signal: (signal: NodeJS.Signals) => void;
   /** Resolves when standard output or standard error holds the text. */
@@ -47,6 +48,7 @@ export function countersign(args: readonly string[], env: NodeJS.ProcessEnv = pr
   return {
     pid,
     stdout: () => heard.stdout,
+    stderr: () => heard.stderr,
     ended,
     signal: (signal) => kill(pid, signal),
     async says(text) {

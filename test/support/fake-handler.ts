@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { compactVerify, SignJWT } from 'jose';
+import { parseJson } from '../../src/core/json.js';
 
 export type Character =
   | 'honest'
@@ -34,6 +35,7 @@ export type Character =
   | 'broken';
 
 export interface FakeHandler {
+  /** Of signed messages; with `/plain` at its end, of plain JSON. */
   readonly url: string;
   readonly answerKey: KeyObject;
   /** Payloads of the tokens it verified, in order. */
@@ -73,20 +75,26 @@ export async function startFakeHandler(
     const cut = character === 'resetting' && calls % 3 === 0;
     if (cut && calls % 2 === 0) return void request.socket.destroy();
     if (character === 'broken') return end(response, 500, 'sorry');
-    if (!/^\/v2\/(tx|config_change)_sign_request$/.test(request.url ?? '')) return end(response, 404, '');
+    const isPlain = /^\/plain\/(tx|config_change)_sign_request$/.test(request.url ?? '');
+    if (!isPlain && !/^\/v2\/(tx|config_change)_sign_request$/.test(request.url ?? ''))
+      return end(response, 404, '');
     const body = await readText(request);
     if (body === undefined) return end(response, 413, '');
-    const text = await authenticated(body.trim());
-    if (text === undefined) return end(response, 401, '');
+    const text = isPlain ? unambiguous(body) : await authenticated(body.trim());
+    if (text === undefined) return end(response, isPlain ? 400 : 401, '');
     const claims = parseObject(text);
     const requestId = claims?.requestId;
     if (claims === undefined || typeof requestId !== 'string') return end(response, 400, '');
     heard.push(claims);
     const answer = decide(claims, requestId);
     if (character === 'slow') await sleep(40);
-    const token = await new SignJWT(character === 'talkative' ? { ...answer, txId: claims.txId } : answer)
-      .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })
-      .sign(signingKey);
+    const said = character === 'talkative' ? { ...answer, txId: claims.txId } : answer;
+    if (isPlain) {
+      response.setHeader('content-type', character === 'trusting' ? 'text/html' : 'application/json');
+      if (cut) return void request.socket.destroy();
+      return end(response, 200, JSON.stringify(said));
+    }
+    const token = await new SignJWT(said).setProtectedHeader({ alg: 'RS256', typ: 'JWT' }).sign(signingKey);
     if (cut) return void request.socket.destroy();
     return end(response, 200, token);
   }
@@ -150,6 +158,11 @@ export async function startFakeHandler(
     approved,
     close: () => closed(server),
   };
+}
+
+/** JSON in which no member is written twice. */
+function unambiguous(text: string): string | undefined {
+  return parseJson(Buffer.from(text)).ok ? text : undefined;
 }
 
 async function readText(request: IncomingMessage): Promise<string | undefined> {

@@ -157,6 +157,10 @@ function defaultOf(schema: Schema, required: Field['required']): string {
 
 /** What to do about each metric; the rest is its own help text. */
 const METRIC_ADVICE: Readonly<Record<string, string>> = {
+  countersign_cosigner_unauthenticated:
+    '`CountersignCallersUnauthenticated`. Whoever calls from its networks is answered: prefer the options in which messages are signed.',
+  countersign_certificate_not_before_timestamp_seconds:
+    '`CountersignCertificateOld`: a certificate, and with `keepKey` its key, that nobody has renewed for two years.',
   countersign_requests_total:
     'Traffic by answer. A co-signer that falls silent has lost its handler or its network: `CountersignCosignerSilent`.',
   countersign_decisions_total:
@@ -171,7 +175,7 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
   countersign_unsigned_votes_total:
     '**Alert on any where the contract mode is not meant**: it is weaker than signed votes (docs/protocols/iofinnet.md).',
   countersign_refused_messages_total:
-    'After set-up it stands still. `SIGNATURE`: a key is not, or no longer, the configured one; `CountersignSignatureFailures` at a burst.',
+    'After set-up it stands still. `SIGNATURE`: a key is not the configured one; `KEY_EXPIRED`, `KEY_NOT_YET`: it is, but not now; `CountersignSignatureFailures` at a burst.',
   countersign_unknown_paths_total:
     'After set-up it stands still. A wrong callback URL, or a proxy that strips the path.',
   countersign_request_duration_seconds:
@@ -188,11 +192,16 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
   countersign_shadow_limit_exceeded_total:
     'Before a shadow rule is enforced: how often its limits would have refused.',
   countersign_retries_outstanding:
-    'What waits for the vendor’s next ask. Each replica knows the asks it was sent: the truth lies between `max` and `sum`.',
-  countersign_retry_oldest_seconds:
-    '`CountersignRetriesRunningOut` by `max` over replicas: at about 3,600 the vendor gives up.',
-  countersign_retries_given_up_total: 'Those transactions have failed. Several replicas may count one.',
-  countersign_retries_forgotten_total: 'Above 0 the two figures of retries are too low.',
+    'What waits for the vendor’s next ask, by `max` over replicas: each knows what all posted. `countersign status` lists them.',
+  countersign_retry_oldest_seconds: 'For dashboards, by `max` over replicas.',
+  countersign_retry_budget_ratio:
+    '`CountersignRetriesRunningOut` and `CountersignPolicyRetriesWaiting` below one half, by `min` over replicas. The schedule is `retries` of the co-signer.',
+  countersign_retry_budget_seconds: 'How soon somebody must have mended it, by `min` over replicas.',
+  countersign_retries_given_up_total:
+    '`CountersignRetriesGivenUp`: those transactions have failed. `sum` over replicas counts each once.',
+  countersign_retries_forgotten_total: 'Above 0 the figures of retries are too low.',
+  countersign_retry_board_failures_total:
+    'Rises while the ledger is away or fenced: `countersign status` then lacks the newest, and each replica’s figures are of its own asks.',
   countersign_ledger_duration_seconds:
     '`CountersignLedgerSlow` by the 99th percentile of `commit`: the disk of Redis.',
   countersign_ledger_errors_total: 'By `code`: `LEDGER_UNAVAILABLE` is network, password or TLS.',
@@ -226,6 +235,53 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '`CountersignCertificateExpiring`. A replica reads its certificate when it starts: restart it after a renewal.',
   countersign_key_file_modified_timestamp_seconds:
     '`CountersignKeyOld`. A copied file looks younger than its key.',
+  countersign_reloads_total:
+    'After a rotation every replica has counted one more `ok`. The log line `reloaded` names the files.',
+  countersign_key_valid_until_timestamp_seconds:
+    '`CountersignKeyEnding`, then `CountersignKeyEndsNow`. `countersign keys show --config FILE` lists them all.',
+  countersign_restart_needed:
+    '`CountersignRestartNeeded`. The log line `needs a restart` names the fields; during an upgrade it is 1 for a moment.',
+  countersign_reload_failed:
+    '`CountersignReloadFailed`. The log line `not reloaded` says why; the replica would not start anew.',
+  countersign_open_transactions:
+    'Only the replica that follows has it: `max` over replicas. Without webhooks or `api.sweep` nobody has.',
+  countersign_open_transaction_oldest_seconds:
+    'For dashboards. A stuck webhook or a stuck chain shows here first.',
+  countersign_unfinished_transactions:
+    '`CountersignTransactionsUnfinished`: `countersign status` lists the oldest.',
+  countersign_open_transactions_forgotten: 'Above 0 the figures of open transactions are too low.',
+  countersign_api_calls_total:
+    '`CountersignApiFailing` when no call of a purpose ends well. `key`, `permission`: see the API user.',
+  countersign_sweep_answers_total:
+    '`foreign` and `unreadable` never move charges; many of them are a fault of whatever answers.',
+  countersign_handler_check:
+    '`CountersignHandlerMissing` for `missing`, `other-url`, `other-key`; `CountersignHandlerUnknown` for the two others. `countersign doctor` names them.',
+  countersign_handler_check_timestamp_seconds:
+    'By the newest over all replicas; a failing check does not move it.',
+  countersign_workspace_policy_changed_total:
+    '`CountersignVendorPolicyChanged`. The log line `the workspace’s own policy changed under us` has the version.',
+  countersign_workspace_policy_changed_timestamp_seconds:
+    'For dashboards: since when requests come under other rules.',
+  countersign_reports_total:
+    'What became of transactions. `never-signed` gives charges back; a share that rises means that much is approved for nothing.',
+  countersign_released_transactions_total:
+    'Each is a `release` event of the journal. Of other transactions than these nothing is given back by itself.',
+  countersign_signed_without_approval_total:
+    '`CountersignSignedWithoutApproval` at the first one. The log line `signed without approval` names it.',
+  countersign_signed_by_others_total:
+    'As many as people sign by hand. More: somebody signs where Countersign should be asked.',
+  countersign_report_unknown_statuses_total:
+    '`CountersignWebhooksRefused`: the vendor has new words; see whether a newer version knows them.',
+  countersign_webhook_notifications_total:
+    '`CountersignWebhooksSilent` when none come, `CountersignWebhooksFailing` for `failed`. The log lines `report` and `notification not settled` have more.',
+  countersign_webhook_refused_total:
+    '`CountersignWebhooksRefused`, `CountersignWebhooksFailing`. `UNSIGNED` is what scanners send. The log line `notification refused` says why.',
+  countersign_webhook_unknown_paths_total:
+    'After set-up it stands still but for scanners. A wrong URL at the vendor, or a proxy that strips the path.',
+  countersign_webhook_keys_loaded_timestamp_seconds:
+    '0 for longer than a start takes: the log line `webhook keys are not loaded` says why.',
+  countersign_webhook_key_failures_total:
+    '`CountersignWebhooksFailing`: known keys go on being used, until the vendor rotates them.',
   countersign_audit_lines_total: 'Sum over the replicas; events that two of them exported count twice.',
   countersign_audit_behind_events:
     '`CountersignAuditLagging`: what is not exported is not trimmed either, and the ledger grows.',

@@ -15,8 +15,8 @@ The shape of the values is values.schema.json's business; here is what a schema 
 {{- if not .Values.image.repository -}}
 {{- fail "image.repository: is missing; deploy/Dockerfile builds the image" -}}
 {{- end -}}
-{{- range $name := list "http" "ops" -}}
-{{- $section := get $.Values.config $name -}}
+{{- $sections := pick .Values.config "http" "ops" "webhooks" -}}
+{{- range $name, $section := $sections -}}
 {{- $port := int $section.port -}}
 {{- if lt $port 1024 -}}
 {{- fail (printf "config.%s.port: %d needs a capability that the pods do not have, and 0 takes any port: choose one from 1024 on" $name $port) -}}
@@ -27,6 +27,14 @@ The shape of the values is values.schema.json's business; here is what a schema 
 {{- end -}}
 {{- if eq (int .Values.config.http.port) (int .Values.config.ops.port) -}}
 {{- fail "config.ops.port: must differ from config.http.port" -}}
+{{- end -}}
+{{- with .Values.config.webhooks -}}
+{{- if has (int .port) (list (int $.Values.config.http.port) (int $.Values.config.ops.port)) -}}
+{{- fail "config.webhooks.port: must differ from config.http.port and config.ops.port" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.webhooks.service.enabled (not .Values.config.webhooks) -}}
+{{- fail "webhooks.service: there is no port for it: the document has no section webhooks" -}}
 {{- end -}}
 {{- end -}}
 

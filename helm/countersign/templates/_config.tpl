@@ -148,13 +148,31 @@ which no route tells.
 {{/* Ports that replicas connect to outside the release, with their IPv4 addresses, or "any" where one has a name. */}}
 {{- define "countersign.egress" -}}
 {{- $own := printf "^%s-(redis|witness)-[0-9]+\\." (include "countersign.fullname" .) -}}
+{{- $vendors := include "countersign.vendorPaths" . -}}
 {{- $ports := dict -}}
 {{- range (include "countersign.addresses" . | fromJson).found -}}
 {{- $inside := or (regexMatch $own .host) (and $.Values.evaluation.redis (eq .path "config.ledger.redis.sentinel")) -}}
-{{- if not $inside -}}
+{{- if not (or $inside (regexMatch $vendors .path)) -}}
 {{- $host := ternary .host "any" (regexMatch `^\d+\.\d+\.\d+\.\d+$` .host) -}}
 {{- $_ := set $ports .port (append (default list (get $ports .port)) $host | uniq) -}}
 {{- end -}}
 {{- end -}}
 {{ $ports | toJson }}
+{{- end -}}
+
+{{/* Addresses of the document that are a vendor's and no store of ours. */}}
+{{- define "countersign.vendorPaths" -}}
+\.(jwks|api)\.url$
+{{- end -}}
+
+{{/* The ports of those: a JSON list. */}}
+{{- define "countersign.vendorPorts" -}}
+{{- $vendors := include "countersign.vendorPaths" . -}}
+{{- $ports := list -}}
+{{- range (include "countersign.addresses" . | fromJson).found -}}
+{{- if regexMatch $vendors .path -}}
+{{- $ports = append $ports .port -}}
+{{- end -}}
+{{- end -}}
+{{ $ports | uniq | toJson }}
 {{- end -}}

@@ -5,10 +5,11 @@ import type { Activation, Counter, Freeze, Proposal } from '../../core/ports.js'
 import type { Release } from '../../core/release.js';
 import type { SettlingReport } from '../../core/report.js';
 import type { TrimOrder } from '../../core/upkeep.js';
+import type { Sighting } from '../../core/waiting.js';
 import type { FillStep } from '../proposal.js';
 
 export type Request =
-  | { readonly method: 'init' | 'state' | 'check' | 'exportState' | 'kept' }
+  | { readonly method: 'init' | 'state' | 'check' | 'exportState' | 'kept' | 'listWaiting' }
   | { readonly method: 'commit'; readonly proposal: Proposal }
   | { readonly method: 'fill'; readonly step: FillStep }
   | { readonly method: 'activate'; readonly activation: Activation }
@@ -22,6 +23,8 @@ export type Request =
   | { readonly method: 'fateOf'; readonly moneyKey: string }
   | { readonly method: 'trim'; readonly order: TrimOrder }
   | { readonly method: 'transaction'; readonly moneyKey: string }
+  | { readonly method: 'postWaiting'; readonly replica: string; readonly sightings: readonly Sighting[] }
+  | { readonly method: 'removeWaiting'; readonly askKeys: readonly string[] }
   | { readonly method: 'lookup'; readonly askKey: string };
 
 export interface Call {

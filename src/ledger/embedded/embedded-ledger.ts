@@ -1,6 +1,7 @@
 /** The shared memory of one machine: a SQLite file that its processes share, behind the same port as Redis. */
 import { assert } from '../../core/errors.js';
 import type { Ledger } from '../../core/ports.js';
+import type { Board } from '../../core/waiting.js';
 import {
   checkProposal,
   checkRelease,
@@ -24,13 +25,14 @@ export interface EmbeddedLedgerSettings {
 const BUSY_TIMEOUT_MS = 5000;
 
 /** What a method of the store returns: the thread passes it on as it is. */
-type Outcome<Method extends Request['method']> = ReturnType<EmbeddedStore[Method]>;
+type Outcome<Method extends Request['method'] & keyof EmbeddedStore> = ReturnType<EmbeddedStore[Method]>;
 
 export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
   checkWorkspace(settings.workspace);
   const thread = new StoreThread({ busyTimeoutMs: BUSY_TIMEOUT_MS, ...settings });
-  const call = <Method extends Request['method']>(request: Request & { readonly method: Method }) =>
-    thread.call(request) as Promise<Outcome<Method>>;
+  const call = <Method extends Request['method'] & keyof EmbeddedStore>(
+    request: Request & { readonly method: Method },
+  ) => thread.call(request) as Promise<Outcome<Method>>;
   return {
     kind: 'embedded',
     init: () => call({ method: 'init' }),
@@ -68,6 +70,12 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
       trim: (order) => call({ method: 'trim', order }),
       // A file has one epoch.
       sweep: async () => 0,
+    },
+    waiting: {
+      post: async (replica, sightings) =>
+        void (await thread.call({ method: 'postWaiting', replica, sightings })),
+      list: () => thread.call({ method: 'listWaiting' }) as Promise<Board>,
+      remove: (askKeys) => thread.call({ method: 'removeWaiting', askKeys }) as Promise<readonly string[]>,
     },
     usage: (counters) => call({ method: 'usage', counters }),
     lookup: (askKey) => call({ method: 'lookup', askKey }),

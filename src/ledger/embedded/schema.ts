@@ -56,6 +56,14 @@ CREATE TABLE IF NOT EXISTS entries (
   workspace TEXT, counter TEXT, holder TEXT, at INTEGER NOT NULL, amount TEXT NOT NULL,
   PRIMARY KEY (workspace, counter, holder)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS boards (
+  workspace TEXT PRIMARY KEY, at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS waiting (
+  workspace TEXT, ask TEXT, replica TEXT, about TEXT NOT NULL,
+  first INTEGER NOT NULL, last INTEGER NOT NULL, deliveries INTEGER NOT NULL,
+  PRIMARY KEY (workspace, ask, replica)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entries_by_time ON entries (workspace, counter, at);
 `;
 

@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { CountersignError, messageOf } from '../../core/errors.js';
+import { list, post, remove } from './board.js';
 import type { Call, Reply } from './call.js';
 import { EmbeddedStore, type StoreSettings } from './store.js';
 
@@ -82,6 +83,12 @@ function perform(opened: EmbeddedStore, { request }: Call): unknown {
       return opened.kept();
     case 'trim':
       return opened.trim(request.order);
+    case 'postWaiting':
+      return post(opened, request.replica, request.sightings);
+    case 'listWaiting':
+      return list(opened);
+    case 'removeWaiting':
+      return remove(opened, request.askKeys);
     case 'lookup':
       return opened.lookup(request.askKey);
     case 'check':

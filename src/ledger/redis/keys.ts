@@ -7,6 +7,8 @@ import { checkWorkspace } from '../proposal.js';
 
 export interface Keys {
   readonly meta: string;
+  /** Hash: ask key → what waits, for people. Outside of the epochs: nothing is decided by it, and no recovery loads it. */
+  readonly waiting: string;
   /** Stream of events; an event's id is its sequence number. */
   readonly journal: string;
   /** Sorted set: sequence numbers of events that are not known to be on enough witnesses. */
@@ -57,6 +59,7 @@ export function keysOf(workspace: string, epochNumber: number): Keys {
   const epoch = `${ledger}:${epochNumber}`;
   return {
     meta: `${ledger}:meta`,
+    waiting: `${ledger}:waiting`,
     journal: `${epoch}:journal`,
     pending: `${epoch}:pending`,
     asks: `${epoch}:asks`,

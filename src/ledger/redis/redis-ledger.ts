@@ -2,8 +2,15 @@
 import { assert, CountersignError } from '../../core/errors.js';
 import type { Exports } from '../../core/export.js';
 import type { CommitObserver, RecoveryObserver } from '../../core/fence.js';
-import type { CommitReply, Counter, JournalEvent, Ledger, LedgerState, Proposal } from '../../core/ports.js';
-import type { SingleFlight } from '../../core/single-flight.js';
+import type {
+  CommitReply,
+  Counter,
+  JournalEvent,
+  Ledger,
+  LedgerState,
+  Proposal,
+  SingleFlight,
+} from '../../core/ports.js';
 import {
   decisionOf,
   eventOf,
@@ -28,6 +35,7 @@ import { SCRIPTS } from './scripts.js';
 import { readServer, serverProblems } from './server-check.js';
 import { type Answer, Session } from './session.js';
 import { createUpkeep } from './upkeep.js';
+import { createBoard } from './waiting.js';
 
 export interface RedisLedgerSettings {
   readonly workspace: string;
@@ -120,6 +128,7 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
       events: (after, limit) => events(session, after, limit),
     }),
     exports: createExports(session),
+    waiting: createBoard(session),
     usage: (counters) => usage(session, counters),
     async lookup(askKey) {
       const { fields } = await session.read(SCRIPTS.lookup, (keys) => ({

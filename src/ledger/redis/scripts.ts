@@ -42,6 +42,8 @@ const REPLY_CODES = [
   'BEHIND',
   'PENDING',
   'CARRIED',
+  // of what waits
+  'CLOSED',
   // every one
   'EPOCH',
   'MISSING',
@@ -99,6 +101,8 @@ export const SCRIPTS = {
   fate: script('fate', ['FOUND']),
   report: script('report', ['DONE', 'CHANGED', 'FENCED']),
   lookup: script('lookup', ['FOUND', 'NONE']),
+  board: script('board', ['DONE', 'CLOSED']),
+  listed: script('listed', ['FOUND']),
   pending: script('pending', ['EVENTS']),
   confirm: script('confirm', ['DONE']),
   kept: script('kept', ['KEPT']),

@@ -29,6 +29,11 @@ export class Claims {
     return new Claims(parsed.value, '');
   }
 
+  /** The members of an object, which stands in the message at this path. */
+  static of(members: JsonObject, path = ''): Claims {
+    return new Claims(members, path);
+  }
+
   /** The claim is there, whatever its value, null included. */
   has(name: string): boolean {
     return Object.hasOwn(this.members, name);

@@ -14,18 +14,16 @@ import type {
   UnauthenticatedReason,
 } from '../../core/ports.js';
 import type { Request } from '../../core/request.js';
+import { type ConnectionSettings, connectionCheck } from '../caller.js';
 import { answerClaims } from './answer.js';
 import { Claims, MalformedClaims } from './claims.js';
 import { readConfigChange } from './config-change.js';
+import { type Question, readRoute } from './routes.js';
 import { type FireblocksSigner, mayAsk, readStage, type StageReading } from './stage.js';
 import { readToken } from './token.js';
 import { readTransaction } from './transaction.js';
 
-const FIREBLOCKS = 'fireblocks';
-
-/** The co-signer appends these to the URL it is configured with. */
-const TRANSACTION_ROUTE = '/v2/tx_sign_request';
-const CONFIG_CHANGE_ROUTE = '/v2/config_change_sign_request';
+export const FIREBLOCKS = 'fireblocks';
 
 export interface FireblocksCosigner {
   /** Unique among the co-signers of one path. */
@@ -35,9 +33,14 @@ export interface FireblocksCosigner {
   readonly signers?: readonly FireblocksSigner[];
 }
 
+/** One that signs its messages, and may be held to connections of a certain kind besides. */
+export interface SigningCosigner extends FireblocksCosigner {
+  readonly connection?: ConnectionSettings;
+}
+
 export interface FireblocksOptions {
   /** All co-signers that share one path, of whatever workspace. */
-  readonly cosigners: readonly FireblocksCosigner[];
+  readonly cosigners: readonly SigningCosigner[];
   readonly cosignerKeys: CosignerKeys;
   readonly answerKeys: AnswerKeys;
 }
@@ -45,28 +48,36 @@ export interface FireblocksOptions {
 /** Throws CONFIG_INVALID when co-signers cannot be told apart. */
 export function fireblocksProtocol({ cosigners, cosignerKeys, answerKeys }: FireblocksOptions): Protocol {
   const byName = indexByName(cosigners);
+  const checks = new Map(
+    cosigners.map(({ name, connection = {} }) => [name, connectionCheck(connection)] as const),
+  );
 
-  async function receive({ route, body }: InboundMessage): Promise<Received> {
-    if (route !== TRANSACTION_ROUTE && route !== CONFIG_CHANGE_ROUTE) {
-      return {
-        kind: 'refused',
-        status: 404,
-        code: 'PATH_UNKNOWN',
-        problem: 'no message arrives at this path',
-      };
-    }
-    const token = readToken(body);
+  /** Why none of these may call so; undefined when one of them may. */
+  function strangeness(message: InboundMessage, names: Iterable<string>): string | undefined {
+    const problems = [...names].map((name) => checks.get(name)?.(message));
+    return problems.includes(undefined) ? undefined : problems[0];
+  }
+
+  async function receive(message: InboundMessage): Promise<Received> {
+    // Before any key is tried, for nobody knows yet whose key it will be.
+    const stranger = strangeness(message, byName.keys());
+    if (stranger !== undefined) return unauthenticated('CALLER', stranger);
+    const question = readRoute(message.route, 'jwt');
+    if (typeof question !== 'string') return question;
+    const token = readToken(message.body);
     if (!token.ok) return unauthenticated(token.reason, token.problem);
     const verified = await cosignerKeys.verify(token.jws);
     if (verified === undefined)
       return unauthenticated('SIGNATURE', 'no configured key verifies the signature');
+    if (verified.kind === 'outside-window') return unauthenticated(verified.reason, verified.problem);
     if (!startsObject(verified.payload))
       return unauthenticated('PAYLOAD', 'the signed payload is not a JSON object');
     try {
       const claims = Claims.parse(verified.payload);
       const asker = findAsker(byName, verified.cosigners, claims.id('signerId'));
-      const request = route === TRANSACTION_ROUTE ? readAsk(claims, asker) : readChange(claims, asker);
-      return { kind: 'request', request };
+      const elsewhere = strangeness(message, [asker.cosigner.name]);
+      if (elsewhere !== undefined) return unauthenticated('CALLER', elsewhere);
+      return { kind: 'request', request: readQuestion(question, claims, asker) };
     } catch (error) {
       if (!(error instanceof MalformedClaims)) throw error;
       return { kind: 'refused', status: 400, code: 'REQUEST_MALFORMED', problem: error.message };
@@ -84,11 +95,16 @@ export function fireblocksProtocol({ cosigners, cosignerKeys, answerKeys }: Fire
   };
 }
 
-interface Asker {
+export interface Asker {
   readonly cosigner: FireblocksCosigner;
   readonly signer: string | undefined;
   /** False: the key belongs to co-signers of several workspaces, and the signer to none of them. */
   readonly certain: boolean;
+}
+
+/** Throws MalformedClaims. */
+export function readQuestion(question: Question, claims: Claims, asker: Asker): Request {
+  return question === 'transaction' ? readAsk(claims, asker) : readChange(claims, asker);
 }
 
 function readAsk(claims: Claims, asker: Asker): Request {

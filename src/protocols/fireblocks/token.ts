@@ -19,7 +19,7 @@ const REFUSED_MEMBERS = ['crit', 'b64', 'zip', 'enc', 'cty', 'jwk', 'jku', 'x5u'
 
 /** The token in a body, or why there is none. White space around it is tolerated, everything else is not. */
 export function readToken(body: Uint8Array): Token {
-  const jws = trim(body).toString('latin1');
+  const jws = trimmed(body).toString('latin1');
   const segments = jws.split('.', 4);
   const [header, payload, signature] = segments;
   if (segments.length !== 3 || !header || !payload || !signature) {
@@ -32,8 +32,8 @@ export function readToken(body: Uint8Array): Token {
   return problem === undefined ? { ok: true, jws } : { ok: false, reason: 'HEADER', problem };
 }
 
-/** Byte by byte: a pattern for blanks at the end takes quadratic time on a body full of them. */
-function trim(body: Uint8Array): Buffer {
+/** Without ASCII white space around it. Byte by byte: a pattern for blanks at the end takes quadratic time on a body full of them. */
+export function trimmed(body: Uint8Array): Buffer {
   let start = 0;
   let end = body.length;
   while (start < end && isBlank(body[start])) start += 1;

@@ -1,7 +1,8 @@
 /** A transaction's claims → what it says it does. Source: Fireblocks, "Approve transactions", callback reference. */
-import type { Destination, Intent, RawTransaction } from '../../core/request.js';
+import type { Destination, Intent, RawTransaction, VendorRules } from '../../core/request.js';
 import type { Claims } from './claims.js';
 import { type StageEvidence, stageEvidence } from './stage.js';
+import { readVendorRules } from './vendor-rules.js';
 import { kindOf } from './vocabulary.js';
 
 const MAX_DESTINATIONS = 500;
@@ -18,6 +19,7 @@ export interface TransactionClaims {
   readonly txId: string;
   readonly intent: Intent;
   readonly rawTransactions: readonly RawTransaction[];
+  readonly vendorRules?: VendorRules;
   readonly evidence: StageEvidence;
 }
 
@@ -28,10 +30,12 @@ export function readTransaction(claims: Claims): TransactionClaims {
   const paysByBytes = rawTransactions.length > 0 && !MESSAGE_OPERATIONS.includes(operation);
   const destinations =
     entries.length > 0 || paysByBytes ? entries.map(readDestination) : readTopLevelDestination(claims);
+  const vendorRules = readVendorRules(entries);
   return {
     txId: claims.requiredId('txId'),
     intent: readIntent(claims, operation, destinations),
     rawTransactions,
+    ...(vendorRules && { vendorRules }),
     evidence: stageEvidence(claims, entries, { operation, rawCount: rawTransactions.length }),
   };
 }

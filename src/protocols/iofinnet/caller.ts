@@ -4,8 +4,8 @@
  * signed one day, their keys are configured, and then a signature is demanded.
  */
 import { createHash } from 'node:crypto';
-import { BlockList, isIP } from 'node:net';
 import type { InboundMessage } from '../../core/ports.js';
+import { connectionCheck } from '../caller.js';
 
 export interface CallerSettings {
   /** CIDR. */
@@ -19,29 +19,10 @@ export interface CallerSettings {
 /** Says why a message is no Virtual Signer's; undefined when it may be one. */
 export type CallerCheck = (message: InboundMessage) => string | undefined;
 
-export function callerCheck({ networks, clientCertificates, verify }: CallerSettings): CallerCheck {
-  const allowed = new BlockList();
-  for (const network of networks) {
-    const [address = '', bits] = network.split('/');
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    allowed.addSubnet(address, bits === undefined ? (family === 'ipv6' ? 128 : 32) : Number(bits), family);
-  }
-  return (message) => {
-    if (!isAllowed(allowed, message.address)) return 'the request comes from a network that is not listed';
-    if (clientCertificates !== undefined) {
-      const shown = message.certificateSha256();
-      if (shown === undefined || !clientCertificates.includes(shown))
-        return 'the connection shows no listed client certificate';
-    }
-    return verify === undefined ? undefined : signatureProblem(message, verify);
-  };
-}
-
-function isAllowed(allowed: BlockList, address: string): boolean {
-  // An IPv4 caller of an IPv6 socket.
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
-  const family = isIP(plain);
-  return family !== 0 && allowed.check(plain, family === 6 ? 'ipv6' : 'ipv4');
+export function callerCheck({ verify, ...connection }: CallerSettings): CallerCheck {
+  const strangeness = connectionCheck(connection);
+  return (message) =>
+    strangeness(message) ?? (verify === undefined ? undefined : signatureProblem(message, verify));
 }
 
 const PARAMETER = /(\w+)="([^"]*)"/g;

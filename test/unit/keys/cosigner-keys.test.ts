@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
+import type { Vouched } from '../../../src/core/keys.js';
 import { type CosignerKeyObjects, cosignerKeyRing } from '../../../src/keys/cosigner-keys.js';
 import { type KeyPair, rs256, rsaPair, token } from '../../support/cosigner.js';
 import { errorOf } from '../../support/errors.js';
@@ -15,6 +16,10 @@ function cosigner(
   return { name, workspace: 'main', publicKeys, ...more };
 }
 
+function payloadText(vouched: Vouched | undefined): string | undefined {
+  return vouched?.kind === 'verified' ? Buffer.from(vouched.payload).toString() : undefined;
+}
+
 describe('a ring of several co-signers with several keys', () => {
   const ring = cosignerKeyRing([cosigner('a', [first, second]), cosigner('b', [third])]);
 
@@ -26,8 +31,8 @@ describe('a ring of several co-signers with several keys', () => {
     }));
     const ask = async ({ cosigners, text, jws }: (typeof messages)[number]) => {
       const verified = await ring.verify(jws);
-      expect(verified?.cosigners).toEqual(cosigners);
-      expect(Buffer.from(verified?.payload ?? []).toString()).toBe(text);
+      expect(verified).toEqual({ kind: 'verified', cosigners, payload: expect.any(Uint8Array) });
+      expect(payloadText(verified)).toBe(text);
     };
     for (const message of messages) await ask(message);
     await Promise.all([...messages, ...messages].map(ask));
@@ -89,7 +94,7 @@ describe('a key of two co-signers', () => {
       cosigner('a', [first], list('x')),
       cosigner('b', [first], { ...test2, ...list('y') }),
     ]);
-    expect((await ring.verify(token('{}', first.privateKey)))?.cosigners).toEqual(['a', 'b']);
+    expect(await ring.verify(token('{}', first.privateKey))).toMatchObject({ cosigners: ['a', 'b'] });
   });
 
   test('listed twice for one co-signer is refused', () => {
@@ -112,4 +117,69 @@ test('more keys than a stranger may make us try are refused', () => {
   expect(() => cosignerKeyRing([cosigner('a', keys)])).toThrow(
     '65 co-signer keys share a path; at most 64 may',
   );
+});
+
+describe('keys with a time', () => {
+  const YEAR_2026 = Date.parse('2026-01-01T00:00:00Z');
+  const YEAR_2027 = Date.parse('2027-01-01T00:00:00Z');
+  let nowMs = 0;
+  const ring = cosignerKeyRing(
+    [
+      {
+        name: 'a',
+        workspace: 'main',
+        publicKeys: [
+          { key: first.publicKey, file: 'old.pem', notAfter: YEAR_2027 },
+          { key: second.publicKey, file: 'new.pem', notBefore: YEAR_2026 },
+        ],
+      },
+    ],
+    () => nowMs,
+  );
+  const outcomes = async () => {
+    const vouched = await Promise.all(
+      [first, second, stranger].map(({ privateKey }) => ring.verify(token('{}', privateKey))),
+    );
+    return vouched.map((each) => (each?.kind === 'outside-window' ? each.reason : each?.kind));
+  };
+
+  test.each<readonly [string, number, readonly (string | undefined)[]]>([
+    ['before the overlap', YEAR_2026 - 1, ['verified', 'KEY_NOT_YET', undefined]],
+    ['from its first moment', YEAR_2026, ['verified', 'verified', undefined]],
+    ['to its last', YEAR_2027 - 1, ['verified', 'verified', undefined]],
+    ['and after it', YEAR_2027, ['KEY_EXPIRED', 'verified', undefined]],
+  ])('%s', async (_, atMs, expected) => {
+    nowMs = atMs;
+    expect(await outcomes()).toEqual(expected);
+    expect(await outcomes()).toEqual(expected);
+  });
+
+  test('whoever is on call is told which key it was, and when its time is', async () => {
+    nowMs = YEAR_2026 - 1;
+    expect(await ring.verify(token('{}', second.privateKey))).toEqual({
+      kind: 'outside-window',
+      reason: 'KEY_NOT_YET',
+      problem:
+        'no key that is valid now verifies the signature; new.pem does, and is valid only from 2026-01-01T00:00:00.000Z on (notBefore)',
+    });
+    nowMs = YEAR_2027;
+    expect(await ring.verify(token('{}', first.privateKey))).toMatchObject({
+      problem:
+        'no key that is valid now verifies the signature; old.pem does, and is valid only until 2027-01-01T00:00:00.000Z (notAfter)',
+    });
+  });
+
+  test('one machine of two workspaces has one time', () => {
+    const keyOf = (notAfter?: number) => ({
+      publicKeys: [{ key: first.publicKey, file: 'k.pem', notAfter }],
+    });
+    const both = (one?: number, other?: number) => [
+      { name: 'a', workspace: 'main', signers: ['x'], ...keyOf(one) },
+      { name: 'b', workspace: 'test', signers: ['y'], ...keyOf(other) },
+    ];
+    expect(() => cosignerKeyRing(both(5, 5))).not.toThrow();
+    expect(() => cosignerKeyRing(both(5, undefined))).toThrow(
+      'key file k.pem: co-signers "a" and "b" share it, and it is one machine\'s key: give it the same notBefore and notAfter in both',
+    );
+  });
 });

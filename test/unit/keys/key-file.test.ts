@@ -47,7 +47,7 @@ function problem(path: string, load: (path: string) => unknown): { code: string;
 }
 
 const asCosigner = (path: string) =>
-  loadCosignerKeys([{ name: 'a', workspace: 'w', publicKeyFiles: [path] }]);
+  loadCosignerKeys([{ name: 'a', workspace: 'w', publicKeyFiles: [{ file: path }] }]);
 const asRs256Answer = (path: string) =>
   loadAnswerKeys([{ cosigner: 'a', answerKey: { file: path, algorithm: 'RS256' } }]);
 const asEs256Answer = (path: string) =>

@@ -7,7 +7,7 @@ import type { Cosigner, Target } from '../../../src/simulator/target.js';
 import { type Character, type FakeHandler, startFakeHandler } from '../../support/fake-handler.js';
 
 const KEYS = [0, 1].map(() => generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey);
-const ALL = scenariosOf('fireblocks');
+const ALL = scenariosOf('fireblocks').filter((name) => name !== 'plain-garbage');
 
 let handler: FakeHandler | undefined;
 
@@ -172,5 +172,41 @@ describe('a run against a handler that misbehaves', () => {
     });
     expect(summary.violations).toBe(2);
     expect(summary.violationSamples[0]?.problem).toMatch(/^no answer in 0.25 s \(.*connect ECONNREFUSED/);
+  });
+});
+
+describe('a co-signer that was given no key', () => {
+  async function playPlainly(character: Character, changes: Partial<RunOptions> = {}) {
+    handler = await startFakeHandler(character, { cosignerKeys: [], room: 30 });
+    const signers = { signing: ['signer-0'], approval: ['approver-0'] };
+    const target = {
+      ...{ replicaOrigins: [], answerKeys: [] },
+      cosigners: [{ name: 'plain', url: `${handler.url}/plain`, signers }],
+    };
+    return playAgainst(character, { target, scenarios: scenariosOf('fireblocks'), ...changes });
+  }
+
+  it('plays what needs no key, and finds nothing wrong with an honest handler', async () => {
+    const summary = await playPlainly('honest');
+    expect(summary.violationSamples).toEqual([]);
+    const played = summary.scenarios.map(({ scenario }) => scenario);
+    expect(played).toEqual(
+      scenariosOf('fireblocks').filter((name) => name !== 'bad-signature' && name !== 'garbage'),
+    );
+    expect(total(summary, 'APPROVE')).toBeGreaterThanOrEqual(30);
+    expect(total(summary, 'refused')).toBeGreaterThanOrEqual(1);
+  });
+
+  it.each<[Character, string]>([
+    ['talkative', 'there is a claim "txId"'],
+    ['confused', 'requestId is not the one that was asked'],
+    ['shy', 'action "IGNORE" means nothing at the signing stage'],
+    ['trusting', 'the content type is not application/json'],
+    ['gullible', 'other content under this id was answered APPROVE, not REJECT'],
+    ['forgetful', 'two deliveries of one ask were answered'],
+    ['broken', 'the status is 500, not 200'],
+  ])('notices a handler that is %s', async (character, problem) => {
+    const summary = await playPlainly(character, { requests: 60 });
+    expect(summary.violationSamples.map((violation) => violation.problem).join('\n')).toContain(problem);
   });
 });

@@ -252,7 +252,6 @@ describe('answered 401', () => {
 test.each([
   '',
   '/',
-  '/tx_sign_request',
   '/v2/tx_sign_request/',
   '/v2/tx_sign_request?x=1',
   '/V2/tx_sign_request',

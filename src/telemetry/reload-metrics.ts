@@ -1,0 +1,52 @@
+/** What Prometheus sees of files that are taken while a replica runs. */
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+export class ReloadMetrics {
+  readonly #reloads: Counter<'part' | 'result'>;
+  readonly #failed: Gauge<'part'>;
+  readonly #restart: Gauge;
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    this.#reloads = new Counter({
+      name: 'countersign_reloads_total',
+      help: 'Changed files that this replica took while it ran (ok), and those that it refused (failed), by what they are for.',
+      labelNames: ['part', 'result'],
+      registers,
+    });
+    this.#failed = new Gauge({
+      name: 'countersign_reload_failed',
+      help: '1 while files are there that this replica refuses to take; what was in force before is still.',
+      labelNames: ['part'],
+      registers,
+    });
+    this.#restart = new Gauge({
+      name: 'countersign_restart_needed',
+      help: '1 while the configuration document differs from what this replica runs with in fields that only a restart takes.',
+      registers,
+    });
+  }
+
+  /** Series that begin at zero, so that the first failure is an increase. */
+  expect(part: string): void {
+    for (const result of ['ok', 'failed']) this.#reloads.inc({ part, result }, 0);
+    this.#failed.set({ part }, 0);
+  }
+
+  taken(part: string): void {
+    this.#reloads.inc({ part, result: 'ok' });
+  }
+
+  failed(part: string): void {
+    this.#reloads.inc({ part, result: 'failed' });
+    this.#failed.set({ part }, 1);
+  }
+
+  restartNeeded(isNeeded: boolean): void {
+    this.#restart.set(isNeeded ? 1 : 0);
+  }
+
+  mended(part: string): void {
+    this.#failed.set({ part }, 0);
+  }
+}

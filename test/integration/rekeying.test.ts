@@ -1,0 +1,308 @@
+/** Keys, signers and networks that change under a running replica: the real program, told by SIGHUP or finding out itself. */
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { parse, stringify } from 'yaml';
+import { activatePolicyFile } from '../../src/cli/activate.js';
+import { withLedger } from '../../src/cli/ledger.js';
+import { loadConfig } from '../../src/config/load.js';
+import { type Command, countersign } from '../support/command.js';
+import { type KeyPair, rsaPair, token, verifies } from '../support/cosigner.js';
+import {
+  APPROVER,
+  approving,
+  type Deployment,
+  deliver,
+  eventually,
+  type Reply,
+  writeDeployment,
+} from '../support/deployment.js';
+import { DOCUMENTED_PUBLIC_KEY } from '../support/documented-example.js';
+import { approvalClaims } from '../support/fireblocks-handler.js';
+import { metricFamilies } from '../support/prometheus.js';
+import { type RedisServer, startRedis } from '../support/redis-server.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'countersign-rekeying-'));
+let redis: RedisServer;
+let deployment: Deployment;
+let replica: Command;
+let http = '';
+let ops = '';
+/** The document as it was, for after each test. */
+let original = '';
+
+beforeAll(async () => {
+  redis = await startRedis();
+  deployment = writeDeployment(dir, {
+    ledger: { kind: 'redis', redis: { url: redis.url } },
+    policy: approving(),
+    deadline: '10s',
+  });
+  const { configFile, operatorKeyFile: privateKeyFile } = deployment;
+  const config = loadConfig(configFile);
+  await withLedger({ config: configFile }, async (ledger, workspace) => {
+    await ledger.init();
+    await activatePolicyFile({ config, workspace, ledger, privateKeyFile, startEmpty: [] });
+  });
+  original = readFileSync(configFile, 'utf8');
+  replica = countersign(['serve', '--config', configFile]);
+  await replica.says('replica listens');
+  const listens = lines().find(({ msg }) => msg === 'replica listens');
+  http = `http://127.0.0.1:${listens?.http}`;
+  ops = `http://127.0.0.1:${listens?.ops}`;
+});
+
+afterAll(async () => {
+  replica?.signal('SIGTERM');
+  await replica?.ended;
+  await redis?.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** Everything as it was. */
+async function mended(): Promise<void> {
+  writeFileSync(deployment.configFile, original);
+  writeKey('own-cosigner.pub.pem', deployment.cosigner.publicKey);
+  writeKey('own-answer.pem', deployment.answer.privateKey);
+  await told('reloaded');
+}
+
+afterEach(mended);
+
+type Line = Readonly<Record<string, unknown>>;
+
+function lines(): readonly Line[] {
+  return replica
+    .stdout()
+    .split('\n')
+    .flatMap((line) => (line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line) as Line] : []));
+}
+
+/** What the replica says after it was told to look. */
+async function told(expected: 'reloaded' | 'not reloaded'): Promise<Line> {
+  const before = lines().length;
+  replica.signal('SIGHUP');
+  return eventually(`${expected}, but ${JSON.stringify(lines().slice(before))}`, () =>
+    lines()
+      .slice(before)
+      .find(({ msg }) => String(msg).startsWith(expected)),
+  );
+}
+
+interface CosignerDocument {
+  publicKeys: object[];
+  answerKey: object;
+  answerKeys?: object[];
+  signers: object[];
+  retrySupported?: boolean;
+}
+
+function edit(change: (cosigner: CosignerDocument, all: { drain: string }) => void): void {
+  const document = parse(original);
+  change(document.workspaces[0].cosigners[0], document);
+  writeFileSync(deployment.configFile, stringify(document));
+}
+
+function writeKey(name: string, key: KeyObject | string): { readonly file: string } {
+  const pem =
+    typeof key === 'string'
+      ? key
+      : key.type === 'private'
+        ? key.export({ type: 'pkcs8', format: 'pem' })
+        : key.export({ type: 'spki', format: 'pem' });
+  writeFileSync(join(dir, 'keys', name), pem, { mode: 0o600 });
+  return { file: `keys/${name}` };
+}
+
+let asked = 0;
+function ask({ privateKey }: KeyPair, claims: object = {}): Promise<Reply> {
+  asked += 1;
+  const requestId = `ask-${asked}`;
+  return deliver(
+    http,
+    token(approvalClaims({ txId: requestId, requestId, signerId: APPROVER, ...claims }), privateKey),
+  );
+}
+
+async function figure(
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<number | undefined> {
+  const text = await (await fetch(`${ops}/metrics`)).text();
+  const samples = [...metricFamilies(text).values()].flatMap((family) => family.samples);
+  return samples.find(
+    (sample) =>
+      sample.name === name &&
+      Object.entries(labels).every(([label, value]) => sample.labels[label] === value),
+  )?.value;
+}
+
+const PATH = { path: '/own' };
+const inAYear = () => new Date(Date.now() + 365 * 86_400_000).toISOString();
+const aMinuteAgo = () => new Date(Date.now() - 60_000).toISOString();
+
+test('a co-signer’s next key is taken beside the old one, and then instead of it', async () => {
+  const next = rsaPair();
+  expect((await ask(next)).status).toBe(401);
+  edit((cosigner) => cosigner.publicKeys.push(writeKey('next.pub.pem', next.publicKey)));
+  await told('reloaded');
+  expect([(await ask(next)).status, (await ask(deployment.cosigner)).status]).toEqual([200, 200]);
+  edit((cosigner) => {
+    cosigner.publicKeys = [writeKey('next.pub.pem', next.publicKey)];
+  });
+  await told('reloaded');
+  expect([(await ask(next)).status, (await ask(deployment.cosigner)).status]).toEqual([200, 401]);
+});
+
+test('a key outside its time verifies nothing, and whoever is on call sees that it would have', async () => {
+  const next = rsaPair();
+  const refused = (reason: string) => figure('countersign_refused_messages_total', { ...PATH, reason });
+  const until = inAYear();
+  edit((cosigner) => {
+    cosigner.publicKeys = [
+      { ...cosigner.publicKeys[0], notAfter: aMinuteAgo() },
+      { ...writeKey('next.pub.pem', next.publicKey), notBefore: until },
+    ];
+  });
+  await told('reloaded');
+  const reply = await ask(deployment.cosigner);
+  expect({ status: reply.status, body: reply.body }).toEqual({ status: 401, body: 'unauthorized\n' });
+  expect((await ask(next)).status).toBe(401);
+  expect([await refused('KEY_EXPIRED'), await refused('KEY_NOT_YET')]).toEqual([1, 1]);
+  const problems = await eventually('two lines', () => {
+    const since = lines().findLastIndex(({ msg }) => msg === 'reloaded');
+    const refusals = lines()
+      .slice(since)
+      .filter(({ msg }) => msg === 'message refused');
+    return refusals.length === 2 ? refusals : undefined;
+  });
+  expect(problems.map(({ problem }) => String(problem).replaceAll(`${dir}/`, ''))).toEqual([
+    expect.stringMatching(/; keys\/own-cosigner\.pub\.pem does, and is valid only until .* \(notAfter\)$/),
+    expect.stringMatching(/; keys\/next\.pub\.pem does, and is valid only from .* on \(notBefore\)$/),
+  ]);
+  const { msg } = lines().find(({ msg: text }) => String(text).includes('none of its public keys')) ?? {};
+  expect(msg).toBe(
+    `co-signer "own": none of its public keys is valid now, and its requests are refused until ${until}`,
+  );
+  const validUntil = await figure('countersign_key_valid_until_timestamp_seconds', { use: 'cosigner' });
+  expect((validUntil ?? 0) * 1_000).toBeLessThan(Date.now());
+});
+
+test('an answer key that is replaced in its file signs from then on; so does one for a signer, or for a time', async () => {
+  const [replaced, own] = [rsaPair(), generateKeyPairSync('ec', { namedCurve: 'P-256' })];
+  writeKey('own-answer.pem', replaced.privateKey);
+  await told('reloaded');
+  expect(verifies((await ask(deployment.cosigner)).body, replaced.publicKey)).toBe(true);
+  const entry = { ...writeKey('own.pem', own.privateKey), algorithm: 'ES256' };
+  const until = inAYear();
+  edit((cosigner) => {
+    cosigner.answerKeys = [{ ...entry, signers: [APPROVER], notBefore: aMinuteAgo(), notAfter: until }];
+  });
+  await told('reloaded');
+  expect(verifies((await ask(deployment.cosigner)).body, own.publicKey)).toBe(true);
+  expect(await figure('countersign_key_valid_until_timestamp_seconds', { use: 'answer' })).toBe(
+    Date.parse(until) / 1_000,
+  );
+  edit((cosigner) => {
+    cosigner.answerKeys = [{ ...entry, notBefore: inAYear() }];
+  });
+  await told('reloaded');
+  expect(verifies((await ask(deployment.cosigner)).body, replaced.publicKey)).toBe(true);
+  expect(await figure('countersign_key_valid_until_timestamp_seconds', { use: 'answer' })).toBe(Infinity);
+});
+
+test('who may ask is taken too', async () => {
+  edit((cosigner) => {
+    cosigner.signers = [{ id: 'another', stages: ['approval'] }];
+  });
+  await told('reloaded');
+  expect((await ask(deployment.cosigner)).body).toMatch(/\./);
+  const undecided = await eventually('its line', () => lines().find(({ msg }) => msg === 'undecided'));
+  expect(undecided.reason).toBe('SIGNER_NOT_LISTED');
+});
+
+test('a request that is being decided when the keys go is answered by the key that its co-signer knows', async () => {
+  const [nextAnswer, nextCosigner] = [rsaPair(), rsaPair()];
+  process.kill(redis.pid, 'SIGSTOP');
+  try {
+    const waiting = ask(deployment.cosigner);
+    await eventually('it is being decided', async () =>
+      (await figure('countersign_requests_in_flight')) === 1 ? true : undefined,
+    );
+    writeKey('own-answer.pem', nextAnswer.privateKey);
+    writeKey('own-cosigner.pub.pem', nextCosigner.publicKey);
+    await told('reloaded');
+    expect((await ask(deployment.cosigner)).status).toBe(401);
+    process.kill(redis.pid, 'SIGCONT');
+    const reply = await waiting;
+    expect(verifies(reply.body, deployment.answer.publicKey)).toBe(true);
+    const next = await ask(nextCosigner);
+    expect(verifies(next.body, nextAnswer.publicKey)).toBe(true);
+  } finally {
+    process.kill(redis.pid, 'SIGCONT');
+  }
+}, 60_000);
+
+test.each<readonly [string, () => unknown, RegExp]>([
+  [
+    'a published key',
+    () => writeKey('own-cosigner.pub.pem', DOCUMENTED_PUBLIC_KEY),
+    /own-cosigner\.pub\.pem: its private half is published in the Fireblocks documentation/,
+  ],
+  [
+    'an answer key of a size that no co-signer accepts',
+    () => writeKey('own-answer.pem', rsaPair(3072).privateKey),
+    /own-answer\.pem: its key is RSA 3072 bit, and co-signers accept exactly 2048$/,
+  ],
+  ['half a key', () => writeKey('own-answer.pem', '-----BEGIN PRIVATE KEY-----\nMIIE'), /own-answer\.pem: /],
+  ['no key', () => rmSync(join(dir, 'keys/own-answer.pem')), /own-answer\.pem: there is no such file$/],
+  ['no document', () => writeFileSync(deployment.configFile, 'http: ['), /own-config\.yaml:1: /],
+  [
+    'a key that the document names and nobody has brought',
+    () => edit((cosigner) => cosigner.publicKeys.push({ file: 'keys/none.pub.pem' })),
+    /none\.pub\.pem: there is no such file$/,
+  ],
+])('%s is refused with the reason, and what was in force stays so', async (_, harm, problem) => {
+  harm();
+  const line = await told('not reloaded');
+  expect(line).toMatchObject({
+    level: 'error',
+    part: 'configuration',
+    problem: expect.stringMatching(problem),
+  });
+  expect(await figure('countersign_reload_failed', { part: 'configuration' })).toBe(1);
+  const reply = await ask(deployment.cosigner);
+  expect(verifies(reply.body, deployment.answer.publicKey)).toBe(true);
+  await mended();
+  expect(await figure('countersign_reload_failed', { part: 'configuration' })).toBe(0);
+});
+
+test('what only a restart can take is named, and does not keep keys from being taken', async () => {
+  const next = rsaPair();
+  edit((cosigner, all) => {
+    all.drain = '7s';
+    cosigner.retrySupported = false;
+    cosigner.publicKeys.push(writeKey('next.pub.pem', next.publicKey));
+  });
+  await told('reloaded');
+  expect((await ask(next)).status).toBe(200);
+  expect(await figure('countersign_restart_needed')).toBe(1);
+  expect(lines().findLast(({ msg }) => String(msg).endsWith('needs a restart'))).toMatchObject({
+    fields: ['drain', 'workspaces[0].cosigners[0].retrySupported'],
+  });
+  writeFileSync(deployment.configFile, original);
+  await told('reloaded');
+  expect(await figure('countersign_restart_needed')).toBe(0);
+});
+
+test('a replica finds out by itself', async () => {
+  const next = rsaPair();
+  edit((cosigner) => cosigner.publicKeys.push(writeKey('next.pub.pem', next.publicKey)));
+  await eventually(
+    'the key is taken',
+    async () => ((await ask(next)).status === 200 ? true : undefined),
+    30_000,
+  );
+}, 60_000);
