@@ -1,17 +1,25 @@
 /** Work that one of the replicas does for as long as it lives, and another one when it is gone. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { SingleFlight } from './core/ports.js';
+import type { SingleFlight } from './core/single-flight.js';
 
 export interface ElectedWork {
   readonly name: string;
   readonly alone: SingleFlight;
-  /** Ends soon when its signal aborts. Harmless when two replicas do it. */
+  /** One term of it: ends soon when its signal aborts, and is called again. Harmless when two replicas do it. */
   readonly work: (signal: AbortSignal) => Promise<void>;
   /** It is begun anew after a while. */
   readonly failed: (error: unknown) => void;
+  /** Another replica does it, or nobody: what this one told of it is old. */
+  readonly left: () => void;
+  readonly termMs?: number;
   readonly standbyMs?: number;
 }
 
+/**
+ * Then it is asked anew who does it: whoever began while most of the lock nodes were away holds no lock, and would go on
+ * beside the one that does.
+ */
+const TERM_MS = 30_000;
 const STANDBY_MS = 5_000;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
@@ -32,21 +40,36 @@ export class Elected {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { name, alone, work, failed, standbyMs = STANDBY_MS } = this.settings;
+    const { failed, left, standbyMs = STANDBY_MS } = this.settings;
     let retryMs = FIRST_RETRY_MS;
     while (!signal.aborted) {
-      const startedAt = performance.now();
       try {
-        await alone.run(name, (lost) => work(AbortSignal.any([signal, lost])));
+        const isOver = await this.#term(signal);
+        retryMs = FIRST_RETRY_MS;
+        if (isOver) continue;
+        left();
         await rest(standbyMs, signal);
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) break;
+        left();
         failed(error);
-        if (performance.now() - startedAt > LONGEST_RETRY_MS) retryMs = FIRST_RETRY_MS;
         await rest(retryMs, signal);
         retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS);
       }
     }
+    left();
+  }
+
+  /** False: another one does it. */
+  async #term(signal: AbortSignal): Promise<boolean> {
+    const { name, alone, work, termMs = TERM_MS } = this.settings;
+    let isOver = false;
+    await alone.run(name, async (lost) => {
+      const term = AbortSignal.timeout(termMs);
+      await work(AbortSignal.any([signal, lost, term]));
+      isOver = term.aborted;
+    });
+    return isOver;
   }
 }
 

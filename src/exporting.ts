@@ -7,7 +7,8 @@ import type { Original } from './audit/original.js';
 import { Originals } from './audit/originals.js';
 import type { Config } from './config/schema.js';
 import { messageOf } from './core/errors.js';
-import type { Ledger, SingleFlight } from './core/ports.js';
+import type { Ledger } from './core/ports.js';
+import type { SingleFlight } from './core/single-flight.js';
 import { invalid, kindOf, readPrivateKeyFile, readPublicKeyFile } from './keys/key-file.js';
 import type { Metrics } from './telemetry/metrics.js';
 

@@ -26,8 +26,6 @@ export interface FollowSettings {
 
 export interface FollowObserver {
   followed(figures: OpenFigures): void;
-  /** Another replica follows, or none: the figures of this one are old from now on. */
-  left(): void;
 }
 
 const PAGE_EVENTS = 500;
@@ -59,8 +57,6 @@ export class Follower {
       }
     } catch (error) {
       if (!signal.aborted) throw error;
-    } finally {
-      observer.left();
     }
   }
 

@@ -1,7 +1,7 @@
 /** Whether every API user of a workspace still asks this handler: once for the command, again and again for replicas. */
 import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
-import type { Config, FireblocksConfig, WorkspaceConfig } from './config/schema.js';
+import type { Config, FireblocksConfig } from './config/schema.js';
 import { errorCodeOf, messageOf } from './core/errors.js';
 import { inOrderFor, stateAt } from './core/key-window.js';
 import { rest } from './elected.js';
@@ -35,9 +35,10 @@ export async function findHandlers(
 
 /** What the vendor should have. Throws FILE_UNREADABLE or KEY_INVALID. */
 export function expectedHandlers(
-  { cosigners }: Pick<WorkspaceConfig, 'cosigners'>,
-  { http }: Pick<Config, 'http'>,
+  workspace: string,
+  { workspaces, http }: Pick<Config, 'workspaces' | 'http'>,
 ): HandlerCheck {
+  const { cosigners = [] } = workspaces.find(({ name }) => name === workspace) ?? {};
   const own = cosigners.flatMap((cosigner) => (cosigner.protocol === 'fireblocks' ? [cosigner] : []));
   return {
     expected: own.map(expectedOf),
@@ -82,40 +83,53 @@ function publicHalfOf({ file, algorithm }: SigningConfig['answerKey']): string {
 /** By these somebody else is asked, or nobody. */
 export const GRAVE: ReadonlySet<HandlerResult> = new Set(['missing', 'other-url', 'other-key']);
 
-export interface HandlerWatch {
+export interface HandlerWatchSettings {
   readonly workspace: string;
   readonly api: Pick<FireblocksApi, 'cosigners' | 'users'>;
   /** Anew for each check: keys may have been replaced. */
   readonly expected: () => HandlerCheck;
   readonly everyMs: number;
-  readonly metrics: Pick<VendorMetrics, 'handlersChecked' | 'handlersLeft'>;
+  readonly metrics: Pick<VendorMetrics, 'handlersChecked'>;
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>;
 }
 
-/** Until the signal aborts. A check that fails leaves the figures as they were, and is made again. */
-export async function watchHandlers(watch: HandlerWatch, signal: AbortSignal): Promise<void> {
-  const { workspace, api, expected, everyMs, metrics, logger } = watch;
-  let told: ReadonlySet<string> = new Set();
-  let isFailing = false;
-  try {
+export class HandlerWatch {
+  #told: ReadonlySet<string> = new Set();
+  #isFailing = false;
+  /** On the clock of `performance.now()`. */
+  #nextAt = 0;
+
+  constructor(private readonly settings: HandlerWatchSettings) {}
+
+  /** Until the signal aborts. A check that fails leaves the figures as they were, and is made again. */
+  async watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      let restMs = everyMs;
-      try {
-        const findings = await findHandlers(api, expected(), signal);
-        metrics.handlersChecked(workspace, countsOf(findings));
-        told = tell(findings, told, { workspace, logger });
-        isFailing = false;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (!isFailing)
-          logger.warn({ workspace, problem: messageOf(error) }, 'callback handlers could not be checked');
-        isFailing = true;
-        if (error instanceof ApiError) restMs = Math.max(restMs, error.retryAfterMs ?? 0);
-      }
-      await rest(restMs, signal);
+      await rest(Math.max(0, this.#nextAt - performance.now()), signal);
+      if (!signal.aborted) await this.#check(signal);
     }
-  } finally {
-    metrics.handlersLeft(workspace, HANDLER_RESULTS);
+  }
+
+  /** Another replica has checked meanwhile, or nobody: the next check is at once. */
+  left(): void {
+    this.#nextAt = 0;
+  }
+
+  async #check(signal: AbortSignal): Promise<void> {
+    const { workspace, api, expected, everyMs, metrics, logger } = this.settings;
+    let restMs = everyMs;
+    try {
+      const findings = await findHandlers(api, expected(), signal);
+      metrics.handlersChecked(workspace, countsOf(findings));
+      this.#told = tell(findings, this.#told, { workspace, logger });
+      this.#isFailing = false;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!this.#isFailing)
+        logger.warn({ workspace, problem: messageOf(error) }, 'callback handlers could not be checked');
+      this.#isFailing = true;
+      if (error instanceof ApiError) restMs = Math.max(restMs, error.retryAfterMs ?? 0);
+    }
+    this.#nextAt = performance.now() + restMs;
   }
 }
 
@@ -129,7 +143,7 @@ function countsOf(findings: readonly HandlerFinding[]): Readonly<Record<string, 
 function tell(
   findings: readonly HandlerFinding[],
   told: ReadonlySet<string>,
-  { workspace, logger }: Pick<HandlerWatch, 'workspace' | 'logger'>,
+  { workspace, logger }: Pick<HandlerWatchSettings, 'workspace' | 'logger'>,
 ): ReadonlySet<string> {
   const wrong = findings.filter(({ result }) => result !== 'ok' && result !== 'unchecked');
   const nameOf = ({ result, cosigner, user }: HandlerFinding) => `${result} ${cosigner} ${user}`;

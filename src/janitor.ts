@@ -4,7 +4,8 @@
  */
 import type { Logger } from 'pino';
 import { messageOf } from './core/errors.js';
-import type { Clock, Ledger, SingleFlight } from './core/ports.js';
+import type { Clock, Ledger } from './core/ports.js';
+import type { SingleFlight } from './core/single-flight.js';
 import type { TrimOrder, UpkeepObserver, UpkeepRun } from './core/upkeep.js';
 import type { Metrics } from './telemetry/metrics.js';
 

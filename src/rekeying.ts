@@ -52,6 +52,11 @@ export class Rekeying {
     this.#told = parts.warnings;
   }
 
+  /** The configuration as it is in force. */
+  get inForce(): Config {
+    return this.running;
+  }
+
   /** The document and the key files it names, as they are in force. */
   part(configFile: string): ReloadedPart {
     return {

@@ -48,9 +48,11 @@ interface Watched {
   readonly part: ReloadedPart;
   /** What was last taken; undefined before the first look. */
   taken: Contents | undefined;
-  /** Looks in a row that found something which could not be taken. */
-  failures: number;
-  /** What was told of it; undefined while nobody was. */
+  /** Why it could not be taken at the last look; undefined when it could. */
+  problem: string | undefined;
+  /** Looks in a row that met this problem. */
+  looks: number;
+  /** The problem that was told last; undefined while all is well. */
   told: string | undefined;
 }
 
@@ -69,7 +71,7 @@ export class Reloading {
 
   add(part: ReloadedPart): void {
     this.settings.metrics.expect(part.name);
-    this.#watched.push({ part, taken: undefined, failures: 0, told: undefined });
+    this.#watched.push({ part, taken: undefined, problem: undefined, looks: 0, told: undefined });
   }
 
   /**
@@ -105,10 +107,10 @@ export class Reloading {
   }
 
   async #look(watched: Watched, why: 'poll' | 'asked'): Promise<void> {
-    const { part, taken, failures } = watched;
+    const { part, taken, problem } = watched;
     try {
-      // What failed is tried again even when nothing changed: a file may be missing that only the new document names.
-      const isDue = why === 'asked' || failures > 0;
+      // What failed is tried again even when all is as it was: somebody may have put the old files back.
+      const isDue = why === 'asked' || problem !== undefined;
       if (!isDue && taken !== undefined && changesOf(taken, await contentsOf(part.files())).length === 0)
         return;
       watched.taken = await this.#take(part);
@@ -137,7 +139,7 @@ export class Reloading {
 
   #succeeded(watched: Watched, before: Contents | undefined, why: 'poll' | 'asked'): void {
     const { part, taken, told } = watched;
-    watched.failures = 0;
+    watched.problem = undefined;
     watched.told = undefined;
     const { logger, metrics } = this.settings;
     metrics.mended(part.name);
@@ -148,9 +150,9 @@ export class Reloading {
 
   #failed(watched: Watched, problem: string, why: 'poll' | 'asked'): void {
     const { part } = watched;
-    watched.failures += 1;
-    if (why === 'poll' && watched.failures < PATIENCE_LOOKS) return;
-    if (why === 'poll' && watched.told === problem) return;
+    watched.looks = problem === watched.problem ? watched.looks + 1 : 1;
+    watched.problem = problem;
+    if (why === 'poll' && (watched.looks < PATIENCE_LOOKS || watched.told === problem)) return;
     watched.told = problem;
     const { logger, metrics } = this.settings;
     metrics.failed(part.name);

@@ -9,7 +9,8 @@ import { assert, CountersignError, errorCodeOf } from './core/errors.js';
 import type { CompiledPolicy } from './core/policy/compile.js';
 import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
-import type { Chains, Ledger, SingleFlight } from './core/ports.js';
+import type { Chains, Ledger } from './core/ports.js';
+import type { SingleFlight } from './core/single-flight.js';
 import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
 import { startExporting, startKeeping } from './exporting.js';
 import { Answering, type Outlets, observerOf } from './http/answering.js';
@@ -27,7 +28,7 @@ import { createLocks, singleFlight } from './locks/locks.js';
 import { Rekeying } from './rekeying.js';
 import { type Settler, settlerOf } from './settling.js';
 import { Metrics } from './telemetry/metrics.js';
-import { startVendor } from './vendor.js';
+import { openVendor } from './vendor.js';
 import { shareWaiting } from './waiting.js';
 import { recoveryObserver, watch } from './watching.js';
 import { openWebhooks, type Webhooks } from './webhooks.js';
@@ -91,7 +92,7 @@ export function composeReplica(
     ...(webhooks?.checks ?? []),
   ]);
   watch(metrics, { config, workspaces, readiness });
-  const vendor = startVendor(config, workspaces, { metrics, logger, alone });
+  const vendor = openVendor(config, workspaces, { metrics, logger, alone, inForce: () => rekeying.inForce });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const keeping = startKeeping(config.audit, { metrics, logger });
   const janitors = workspaces.map(({ name, ledger, ports: { clock } }) =>
@@ -112,6 +113,8 @@ export function composeReplica(
     ...(keeping.keep && { keep: keeping.keep }),
     noted: vendor.noted,
   });
+  const rekeying = new Rekeying(config, { answering, metrics, logger, chainsOf: chainsByName, warnings });
+  vendor.start();
   const sharing = workspaces.map(({ name: workspace, ledger }) =>
     shareWaiting({ workspace, ledger, retries: metrics.retries }),
   );
@@ -120,7 +123,7 @@ export function composeReplica(
     logger,
     metrics,
     answering,
-    rekeying: new Rekeying(config, { answering, metrics, logger, chainsOf: chainsByName, warnings }),
+    rekeying,
     readiness,
     ...(webhooks && { webhooks }),
     async close() {

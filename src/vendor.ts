@@ -5,13 +5,15 @@
 import type { Logger } from 'pino';
 import type { ApiConfig, Config, WorkspaceConfig } from './config/schema.js';
 import { messageOf } from './core/errors.js';
-import type { Clock, Ledger, SingleFlight } from './core/ports.js';
+import type { Clock, Ledger } from './core/ports.js';
 import type { Request } from './core/request.js';
+import type { SingleFlight } from './core/single-flight.js';
 import { Drift } from './drift.js';
 import { Elected } from './elected.js';
 import { Follower, followingLog } from './following.js';
-import { expectedHandlers, watchHandlers } from './handler-checking.js';
+import { expectedHandlers, HandlerWatch } from './handler-checking.js';
 import { API_PROBLEMS, type FireblocksApi } from './protocols/fireblocks/api.js';
+import { HANDLER_RESULTS } from './protocols/fireblocks/handlers.js';
 import type { Settler } from './settling.js';
 import { SWEEP_RESULTS, Sweep, type SweepObserver } from './sweeping.js';
 import type { Metrics } from './telemetry/metrics.js';
@@ -29,16 +31,19 @@ export interface VendorParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly alone: SingleFlight;
+  /** The configuration with the keys that are in force. */
+  readonly inForce: () => Config;
 }
 
 export interface Vendor {
   /** Told of every authentic request. Never throws. */
   noted(request: Request): void;
+  start(): void;
   stop(): Promise<void>;
 }
 
 /** Throws FILE_UNREADABLE or KEY_INVALID. */
-export function startVendor(
+export function openVendor(
   config: Config,
   workspaces: readonly VendorWorkspace[],
   parts: VendorParts,
@@ -52,13 +57,15 @@ export function startVendor(
   const jobs = config.workspaces.flatMap((settings) => {
     const workspace = workspaces.find(({ name }) => name === settings.name);
     if (workspace === undefined) return [];
-    return [follower(settings, workspace, parts), handlerWatch(settings, config, parts)].filter(
+    return [follower(settings, workspace, parts), handlerWatch(settings, parts)].filter(
       (job) => job !== undefined,
     );
   });
-  for (const job of jobs) job.start();
   return {
     noted: (request) => drifts.get(request.workspace)?.noted(request),
+    start() {
+      for (const job of jobs) job.start();
+    },
     stop: async () => void (await Promise.all(jobs.map((job) => job.stop()))),
   };
 }
@@ -95,33 +102,34 @@ function follower(
         log.followed();
         metrics.vendor.followed(name, figures);
       },
-      left: () => metrics.vendor.left(name),
     },
   });
   return new Elected({
     ...{ name: `follow:${name}`, alone, failed: log.failed },
+    left: () => metrics.vendor.left(name),
     work: (signal) => follower.follow(signal),
   });
 }
 
 function handlerWatch(
-  settings: WorkspaceConfig,
-  config: Config,
-  { metrics, logger, alone }: VendorParts,
+  { name, api }: WorkspaceConfig,
+  { metrics, logger, alone, inForce }: VendorParts,
 ): Elected | undefined {
-  const { name, api } = settings;
   if (api?.doctor?.every === undefined) return undefined;
-  const everyMs = api.doctor.every;
-  const watch = {
-    ...{ workspace: name, everyMs, logger, metrics: metrics.vendor },
+  const watch = new HandlerWatch({
+    ...{ workspace: name, everyMs: api.doctor.every, logger, metrics: metrics.vendor },
     api: opened(name, 'doctor', { api, credentials: doctorCredentials(api), metrics, logger }),
-    expected: () => expectedHandlers(settings, config),
-  };
+    expected: () => expectedHandlers(name, inForce()),
+  });
   return new Elected({
     ...{ name: `doctor:${name}`, alone },
     failed: (error) =>
       logger.error({ workspace: name, problem: messageOf(error) }, 'callback handlers are not checked'),
-    work: (signal) => watchHandlers(watch, signal),
+    left() {
+      watch.left();
+      metrics.vendor.handlersLeft(name, HANDLER_RESULTS);
+    },
+    work: (signal) => watch.watch(signal),
   });
 }
 

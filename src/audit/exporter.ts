@@ -9,7 +9,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { CountersignError } from '../core/errors.js';
 import type { ExportMark, ExportState } from '../core/export.js';
-import type { Ledger, SingleFlight } from '../core/ports.js';
+import type { Ledger } from '../core/ports.js';
+import type { SingleFlight } from '../core/single-flight.js';
 import { BEGINNING, eventLine, hashOf, type Position } from './line.js';
 import type { Found, Sink } from './sink.js';
 

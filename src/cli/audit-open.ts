@@ -93,9 +93,15 @@ async function originalIn(
   const original = await shown.open(key);
   if (typeof original === 'string') return original;
   const requestSignedBy = await signerOf(original.request.body, signers);
-  if (original.protocol === 'fireblocks' && signers.length > 0 && requestSignedBy === undefined)
+  const isSigned = original.protocol === 'fireblocks' && !isPlain(original.request.route);
+  if (isSigned && signers.length > 0 && requestSignedBy === undefined)
     return `none of the keys given has signed the message of request ${JSON.stringify(original.requestId)}`;
   return { original, requestSignedBy, answerSignedBy: await signerOf(original.answer.body, signers) };
+}
+
+/** A message of mode json: nothing in it says who asked, and nothing in the answer who answered. */
+function isPlain(route: string): boolean {
+  return !route.startsWith('/v2/');
 }
 
 /** Of a compact JWS; other messages carry no signature that this command knows. */
@@ -114,7 +120,10 @@ async function signerOf(body: string, signers: readonly KeyFile[]): Promise<stri
 function pageOf({ original, requestSignedBy, answerSignedBy }: Signed): string {
   const { at, workspace, cosigner, requestId, sequence, request, answer } = original;
   const event = sequence === undefined ? 'undecided' : `event ${sequence}`;
-  const by = (file: string | undefined) => (file === undefined ? '' : `, signed with the key of ${file}`);
+  const unsigned =
+    original.protocol === 'fireblocks' && isPlain(request.route) ? ', in plain JSON, which nobody signs' : '';
+  const by = (file: string | undefined) =>
+    file === undefined ? unsigned : `, signed with the key of ${file}`;
   return [
     `${at}  ${workspace}  ${cosigner}  ${printable(requestId)}  ${event}`,
     `asked     ${printable(request.route)} from ${printable(request.address)}${by(requestSignedBy)}`,

@@ -144,7 +144,7 @@ async function vendorChecks(
       },
     ];
   try {
-    const expected = expectedHandlers(workspace, config);
+    const expected = expectedHandlers(name, config);
     const { api: client, warnings } = openVendorApi(api, given ?? doctorCredentials(api));
     const findings = await findHandlers(client, expected, AbortSignal.timeout(PATIENCE_MS));
     return [

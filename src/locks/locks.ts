@@ -8,7 +8,7 @@
  */
 import Redlock, { type RedlockClient, type RedlockLock } from 'redlock';
 import { assert, CountersignError } from '../core/errors.js';
-import type { SingleFlight } from '../core/ports.js';
+import type { SingleFlight } from '../core/single-flight.js';
 import { connectNode, type LockNode, type LockNodeSettings } from './lock-node.js';
 
 export interface Locks {

@@ -47,9 +47,9 @@ async function play(scenario: string, requests: number, ...more: readonly string
 const ringing = async (): Promise<readonly string[]> =>
   (await prometheus.alerts()).map(({ labels, state }) => `${labels.alertname} ${state}`).sort();
 
-/** Series that this run has no occasion for: there are no witnesses, no export and no certificates in it. */
+/** Series that this run has no occasion for: there are no witnesses, no export and no certificates in it, and nothing waits yet. */
 const NO_OCCASION =
-  /witness|recover|audit|certificate|retries_given_up|shadow|ledger_problem|ledger_errors|limit_near/;
+  /retry_budget_seconds|witness|recover|audit|certificate|retries_given_up|shadow|ledger_problem|ledger_errors|limit_near/;
 
 test('all replicas are scraped, and nothing rings while all is well', async () => {
   await play('happy,duplicate,approval-then-signing', 240, '--rate', '12');
@@ -100,6 +100,13 @@ test('when Redis hangs, the right alerts ring', async () => {
     'max(workspace_cosigner_cause:countersign_retry_oldest_seconds:max)',
   );
   expect(oldest?.values[0]?.[1]).toBeGreaterThan(30);
+  const [budget] = await prometheus.query(
+    'min(workspace_cosigner_cause:countersign_retry_budget_seconds:min)',
+  );
+  expect(budget?.values[0]?.[1]).toBeGreaterThan(0);
+  expect(budget?.values[0]?.[1]).toBeLessThan(57 * 60);
+  const [share] = await prometheus.query('min(workspace_cosigner_cause:countersign_retry_budget_ratio:min)');
+  expect(share?.values[0]?.[1]).toBeLessThan(1);
 
   kill(redis, 'SIGCONT');
   await waiting;

@@ -144,6 +144,6 @@ test('helm test asks through the Services, with our own image', async () => {
   const scripts = pod.spec.containers.map(({ command }: { command: string[] }) => command.at(-1));
   expect(scripts[0]).toContain('fetch("http://cs-countersign-ops:9090/readyz")');
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the script has a template of its own
-  expect(scripts[1]).toContain('fetch(`http://cs-countersign:80${path}/v2/tx_sign_request`');
-  expect(scripts[1]).toContain('of ["/fireblocks"]');
+  expect(scripts[1]).toContain('fetch(`http://cs-countersign:80${path}`');
+  expect(scripts[1]).toContain('of [{"path":"/fireblocks/v2/tx_sign_request","statuses":[401]}]');
 });

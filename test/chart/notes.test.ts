@@ -1,6 +1,6 @@
 /** NOTES.txt says what is unsafe in these values, and nothing that is not so. */
 import { describe, expect, test } from '@jest/globals';
-import { notes, type Release } from './helm.js';
+import { notes, type Release, render } from './helm.js';
 
 type Values = NonNullable<Release['values']>;
 
@@ -51,6 +51,17 @@ function withCosigner(change: object): Values {
     config: {
       workspaces: [{ name: 'main', policyFile: 'policy.yaml', cosigners: [{ ...COSIGNER, ...change }] }],
     },
+  };
+}
+
+const PLAIN = {
+  ...{ name: 'plain', protocol: 'fireblocks', path: '/plain', mode: 'json', signers: [{ id: 'one' }] },
+  ...{ allowUnauthenticatedJson: true, networks: ['10.1.0.0/16'] },
+};
+
+function ofCosigner(cosigner: object, http: object = {}): Values {
+  return {
+    config: { http, workspaces: [{ name: 'main', policyFile: 'policy.yaml', cosigners: [cosigner] }] },
   };
 }
 
@@ -173,4 +184,66 @@ test('the way to the first answer', async () => {
     values: { activation: { operatorKey: { secretName: 'a' } } },
   });
   expect(activated).not.toContain('countersign policy activate');
+});
+
+describe('plain JSON', () => {
+  const unauthenticated =
+    'CALLERS ARE NOT AUTHENTICATED: co-signer plain speaks plain JSON (mode: json), so whoever calls from its networks, or shows a listed certificate, is answered as if they were it.';
+  const ofController =
+    'Co-signer plain has networks, and requests come from the Ingress or Gateway controller: name it in config.http.trustedProxies.';
+
+  test('is shouted about, and its networks are not those of the controller', async () => {
+    expect(await warnings(ofCosigner(PLAIN))).toEqual([unauthenticated, ofController]);
+    expect(await warnings(ofCosigner(PLAIN, { trustedProxies: ['10.2.0.0/16'] }))).toEqual([unauthenticated]);
+  });
+
+  test('behind a Service that hides who calls', async () => {
+    const service = { type: 'LoadBalancer', externalTrafficPolicy: '' };
+    const exposed = { ...ofCosigner(PLAIN), ingress: { enabled: false }, service };
+    const hidden =
+      "Co-signer plain has networks, and nodes put their own address in place of the caller's: set service.externalTrafficPolicy: Local, or name a balancer that reports it in config.http.trustedProxies.";
+    expect(await warnings(exposed)).toContain(hidden);
+    const local = { ...exposed, service: { ...service, externalTrafficPolicy: 'Local' } };
+    expect(await warnings(local)).not.toContain(hidden);
+    const { one } = await render({ example: 'standalone', values: local });
+    expect(one('Service', 'cs-countersign').spec.externalTrafficPolicy).toBe('Local');
+  });
+
+  test('with client certificates behind a controller that ends TLS', async () => {
+    const tls = {
+      ...{ certificateFile: 'secrets/tls/tls.crt', keyFile: 'secrets/tls/tls.key' },
+      clientCaFile: 'secrets/tls/ca.crt',
+    };
+    const { networks: _networks, ...certified } = { ...PLAIN, clientCertificates: ['ab'.repeat(32)] };
+    expect(await warnings(ofCosigner(certified, { tls }))).toContain(
+      'Co-signer plain lists client certificates, and replicas see those of the Ingress or Gateway controller, if any: with a controller that ends TLS it is refused.',
+    );
+  });
+
+  test('what co-signers append, and what helm test asks, is without /v2', async () => {
+    const text = await notes({ example: 'standalone', values: ofCosigner(PLAIN) });
+    expect(text).toContain('https://callback.example/plain   (they append /tx_sign_request)');
+    const { one } = await render({ example: 'standalone', values: ofCosigner(PLAIN) });
+    const script = JSON.stringify(one('Pod', 'cs-countersign-test'));
+    expect(script).toContain('/plain/tx_sign_request');
+    expect(script).not.toContain('/v2/');
+  });
+});
+
+test('a certificate from a Secret stands in a folder that Kubernetes renews in place', async () => {
+  const tls = { certificateFile: 'secrets/callback-tls/tls.crt', keyFile: 'secrets/callback-tls/tls.key' };
+  const { one } = await render({ example: 'standalone', values: { config: { http: { tls } } } });
+  const { volumes, containers } = one('Deployment').spec.template.spec;
+  const { projected } = volumes.find(({ name }: { readonly name: string }) => name === 'documents');
+  expect(projected.sources).toContainEqual({
+    secret: {
+      name: 'callback-tls',
+      items: ['tls.crt', 'tls.key'].map((key) => ({ key, path: `secrets/callback-tls/${key}` })),
+    },
+  });
+  const mounts = containers[0].volumeMounts.filter(
+    ({ name }: { readonly name: string }) => name === 'documents',
+  );
+  // A single file would stay what it was when the pod started.
+  expect(mounts).toEqual([{ name: 'documents', mountPath: '/etc/countersign', readOnly: true }]);
 });

@@ -68,7 +68,7 @@ const service = {
 };
 
 const edge = {
-  service: z.strictObject(service),
+  service: z.strictObject({ ...service, externalTrafficPolicy: z.enum(['', 'Local', 'Cluster']) }),
   webhooks: z.strictObject({ service: z.strictObject({ enabled: z.boolean(), ...service }) }),
   ingress: z.strictObject({
     enabled: z.boolean(),

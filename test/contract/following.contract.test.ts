@@ -24,7 +24,6 @@ async function followed(
       followed(now) {
         figures = now;
       },
-      left: () => undefined,
     },
     sweep: {
       afterMs: 3_600_000,

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import pino from 'pino';
 import type { CountersignError } from '../../src/core/errors.js';
-import type { SingleFlight } from '../../src/core/ports.js';
+import type { SingleFlight } from '../../src/core/single-flight.js';
 import type { UpkeepObserver, UpkeepRun } from '../../src/core/upkeep.js';
 import { Janitor, type JanitorSettings, upkeepObserver } from '../../src/janitor.js';
 import { createLocks, singleFlight } from '../../src/locks/locks.js';

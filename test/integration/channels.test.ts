@@ -16,6 +16,7 @@ import { Agent, request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { parse, stringify } from 'yaml';
 import { authority, type Certified, certificate } from '../support/certificates.js';
 import { APPROVER, type ChannelReplica, HOST, question, startChannelReplica } from '../support/channels.js';
 import { MAIN } from '../support/cluster.js';
@@ -102,8 +103,19 @@ beforeAll(async () => {
   unlisted = certificate(dir, clients, 'DNS:unlisted.example.com');
   type(SELF, commandsWith('-newkey rsa:2048'));
   [pin] = (await pinsOf(join(SELF, 'callback.pem'))).pins;
+  type(
+    SELF,
+    'openssl genrsa -out recipient.pem 3072 && openssl rsa -in recipient.pem -pubout -out recipient.pub.pem',
+  );
+  type(SELF, 'openssl genpkey -algorithm ed25519 -out checkpoint.pem');
   self = await startChannelReplica(SELF, {
     policy: POLICY,
+    more: {
+      audit: {
+        checkpointKey: { file: 'checkpoint.pem' },
+        originals: { directory: 'originals', recipientKeyFile: 'recipient.pub.pem' },
+      },
+    },
     tls: {
       ...{ certificateFile: 'callback.pem', keyFile: 'callback.key' },
       ...{ clientCaFile: clients.certificate, clientCertificates: 'optional' },
@@ -300,12 +312,20 @@ describe('what is answered without being asked of the ledger', () => {
     ['a body above the limit', '/pinned/tx_sign_request', () => ' '.repeat(65_537), () => [], 413],
   ];
 
+  let events = 0;
+  beforeAll(async () => {
+    events = await self.events();
+  });
+
   test.each(cases)('%s', async (_, path, body, options, status) => {
-    const [events, paths] = [await self.events(), await self.metric('countersign_unknown_paths_total')];
+    const paths = await self.metric('countersign_unknown_paths_total');
     const reply = await curl(`${self.origin}${path}`, body(), ...options(), ...pinning());
     expect(reply).toMatchObject({ code: 0, status, contentType: 'text/plain;' });
-    expect(await self.events()).toBe(events);
     expect(await self.metric('countersign_unknown_paths_total')).toBe(paths + (status === 404 ? 1 : 0));
+  });
+
+  test('none of it left anything in the ledger', async () => {
+    expect(await self.events()).toBe(events);
   });
 
   test('a client certificate of an authority that is not ours counts as none', async () => {
@@ -418,6 +438,44 @@ describe('in plain JSON', () => {
   });
 });
 
+test('an original in plain JSON is shown as one that nobody signed', async () => {
+  const key = ['--key', join(SELF, 'recipient.pem'), '--public-key', join(SELF, 'keys/cosigner.pub.pem')];
+  const shown = (id: string) =>
+    outcomeOf(['audit', 'open', join(SELF, 'originals'), ...key, '--request', id]);
+  const plainly = await shown('two');
+  expect(plainly).toMatchObject({ code: 0 });
+  expect(plainly.stdout).toContain(
+    'asked     /tx_sign_request from 127.0.0.1, in plain JSON, which nobody signs\n',
+  );
+  expect(plainly.stdout).toContain('answered  200, in plain JSON, which nobody signs\n');
+  expect((await shown('four')).stdout).toContain('cosigner.pub.pem\n');
+});
+
+test('networks that change are taken while the replica runs; another mode takes a restart, and the log names it', async () => {
+  const document = readFileSync(self.configFile, 'utf8');
+  const change = (edit: (cosigners: Record<string, unknown>[]) => void) => {
+    const config = parse(document);
+    edit(config.workspaces[0].cosigners);
+    writeFileSync(self.configFile, stringify(config));
+  };
+  const status = async () =>
+    (await curl(`${self.origin}/pinned/tx_sign_request`, plain('two'), ...pinning())).status;
+  change(([pinned = {}]) => Object.assign(pinned, { networks: NOWHERE }));
+  await self.reload('"msg":"reloaded"');
+  expect(await status()).toBe(401);
+  change(([pinned = {}]) => {
+    for (const name of ['networks', 'allowUnauthenticatedJson']) delete pinned[name];
+    const answerKey = { file: 'keys/answer.pem', algorithm: 'RS256' };
+    Object.assign(pinned, { mode: 'jwt', publicKeys: [{ file: 'keys/cosigner.pub.pem' }], answerKey });
+  });
+  await self.reload('needs a restart');
+  // As it was before: nothing of another mode is taken.
+  expect(await status()).toBe(401);
+  writeFileSync(self.configFile, document);
+  await self.reload('"msg":"reloaded"');
+  expect(await status()).toBe(200);
+}, 30_000);
+
 /** Goes on asking over one connection, and others, until it is stopped. */
 function traffic(replica: ChannelReplica) {
   const port = Number(replica.origin.split(':').at(-1));
@@ -445,7 +503,10 @@ function traffic(replica: ChannelReplica) {
   };
   const asking = Promise.all([ask(kept, 'kept'), ask(false, 'new')]);
   return {
+    /** After a few more calls by each. */
     async stop() {
+      const enough = outcomes.length + 10;
+      while (outcomes.length < enough) await new Promise((resolve) => setTimeout(resolve, 20));
       going = false;
       await asking;
       kept.destroy();
@@ -466,12 +527,11 @@ describe('a certificate that is renewed while the replica runs', () => {
     const before = served();
     const asked = traffic(self);
     type(SELF, commandsWith('-key callback.key'));
-    await self.reload('"part":"http.tls"');
+    await self.reload('"msg":"reloaded"');
     expect(plainAnswer(await curl(url(), plain('renewed'), ...pinning()))).toEqual(approval('renewed'));
     const { outcomes, connections } = await asked.stop();
     expect(served()).not.toBe(before);
     expect(`${served()}\n`).toBe(readFileSync(join(SELF, 'callback.pem'), 'utf8'));
-    expect(outcomes.length).toBeGreaterThan(10);
     expect(new Set(outcomes)).toEqual(new Set(['200']));
     expect(connections).toBe(1);
     expect(await failed()).toBe(0);
@@ -490,7 +550,7 @@ describe('a certificate that is renewed while the replica runs', () => {
     expect(served()).toBe(before);
     expect(plainAnswer(await curl(url(), plain('kept'), ...pinning()))).toEqual(approval('kept'));
     for (const file of files) copyFileSync(`${file}.kept`, file);
-    await self.reload('"reloaded"');
+    await self.reload('"msg":"reloaded"');
     expect(await failed()).toBe(0);
   }, 30_000);
 
@@ -510,7 +570,7 @@ describe('a certificate that is renewed while the replica runs', () => {
     await self.reload('ended on');
     expect(served()).toBe(before);
     copyFileSync(`${file}.kept`, file);
-    await self.reload('"reloaded"');
+    await self.reload('"msg":"reloaded"');
   }, 40_000);
 
   test('its age and its end are metrics: of the file, and of what is served', async () => {

@@ -4,8 +4,9 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { parse, stringify } from 'yaml';
 import { type Command, countersign, outcomeOf } from '../support/command.js';
-import { rsaPair, token } from '../support/cosigner.js';
+import { payloadOf, rsaPair, token } from '../support/cosigner.js';
 import { type Deployment, deliver, EMBEDDED, writeDeployment } from '../support/deployment.js';
 import { startReplica } from '../support/replica.js';
 
@@ -168,6 +169,38 @@ test('IGNORE where a signature is asked for is nonsense, whatever we say', async
   expect(differences).toMatchObject([
     { class: 'nonsense', stage: 'signing', handler: { problem: expect.stringContaining('IGNORE') } },
   ]);
+}, 60_000);
+
+test('where nothing is signed a copy is compared all the same, whatever address it comes from', async () => {
+  const config = parse(readFileSync(deployment.configFile, 'utf8'));
+  config.workspaces[0].cosigners.push({
+    ...{
+      name: 'plain',
+      protocol: 'fireblocks',
+      path: '/plain',
+      mode: 'json',
+      allowUnauthenticatedJson: true,
+    },
+    ...{ networks: ['10.9.9.9'], signers: [{ id: 'approver', stages: ['approval'] }] },
+  });
+  writeFileSync(deployment.configFile, stringify(config));
+  const plain = (id: string, asset: string, reply: string) =>
+    JSON.stringify({
+      path: '/plain/tx_sign_request',
+      request: payloadOf(request(id, asset)),
+      answer: reply,
+    });
+  const { differences, summary } = await replay([
+    plain('a', 'DOGE', JSON.stringify({ action: 'REJECT', requestId: 'a' })),
+    plain('b', 'DOGE', JSON.stringify({ action: 'APPROVE', requestId: 'b' })),
+    plain('c', 'DOGE', answer('c', 'REJECT')),
+    copy('d', 'DOGE', answer('d', 'REJECT')),
+  ]);
+  expect(differences).toMatchObject([
+    { class: 'stricter', requestId: 'b', cosigner: 'plain' },
+    { class: 'nonsense', requestId: 'c', handler: { problem: 'its answer is no JSON object' } },
+  ]);
+  expect(summary.classes.same).toBe(2);
 }, 60_000);
 
 test('limits drift apart where answers differ, and the report says so', async () => {

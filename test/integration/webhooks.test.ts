@@ -1,14 +1,23 @@
 /** The port of notifications: who gets what answer, when things are away, slow, too many or renewed, and how it closes. */
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as tlsConnect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 import { authority, certificate } from '../support/certificates.js';
+import { freePorts, startCluster } from '../support/cluster.js';
 import { outcomeOf } from '../support/command.js';
-import { approving, deliver, eventually, problemsOf } from '../support/deployment.js';
+import {
+  approving,
+  deliver,
+  EMBEDDED,
+  eventually,
+  problemsOf,
+  writeDeployment,
+} from '../support/deployment.js';
 import {
   HOOK_PATH,
   notify,
@@ -25,6 +34,7 @@ import {
   outgoing,
   signatureOf,
   vendorKey,
+  WORKSPACE_ID,
 } from '../support/webhook-vendor.js';
 
 const POLICY = approving({ many: "{ sum: count, max: '1000', window: lifetime }" });
@@ -329,6 +339,29 @@ test('it serves TLS by itself', async () => {
     await bed.stop();
   }
 }, 60_000);
+
+test('of a cluster on one machine the first replica has the port of the configuration', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'countersign-webhooks-up-'));
+  const vendor = vendorKey('vendor-1');
+  const port = await freePorts(1);
+  const { configFile } = writeDeployment(dir, { ledger: EMBEDDED, policy: POLICY });
+  const config = parse(readFileSync(configFile, 'utf8'));
+  config.webhooks = { host: '127.0.0.1', port };
+  const webhooks = { path: HOOK_PATH, workspaceIds: [WORKSPACE_ID], jwks: { file: 'jwks.json' } };
+  Object.assign(config.workspaces[0], { webhooks });
+  writeFileSync(configFile, stringify(config));
+  writeFileSync(join(dir, 'jwks.json'), keySet(vendor));
+  const cluster = await startCluster({ configFile, replicas: 2 });
+  try {
+    expect(await notify({ hooks: `http://127.0.0.1:${port}${HOOK_PATH}` }, completed('a'), vendor)).toBe(
+      '200 ok',
+    );
+    await cluster.stop();
+  } finally {
+    await cluster.discard();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}, 90_000);
 
 function conversation(port: number, host: string, text: string): Promise<string> {
   return new Promise((resolve, reject) => {

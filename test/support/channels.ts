@@ -27,7 +27,7 @@ export interface ChannelReplica {
   /** The value of one series; 0 when it is not there. */
   readonly metric: (series: string) => Promise<number>;
   readonly events: () => Promise<number>;
-  /** Takes changed files now, and waits until the log says what came of it. */
+  /** Takes changed files now. Rejects when the log says something else of it. */
   readonly reload: (says: string) => Promise<void>;
   readonly stop: () => Promise<void>;
 }
@@ -37,12 +37,14 @@ export interface ChannelSettings {
   /** Members of each co-signer beside what all have; the name is its path too. */
   readonly cosigners: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly policy: string;
+  /** Further sections of the document. */
+  readonly more?: Readonly<Record<string, unknown>>;
 }
 
 const SIGNERS = [{ id: APPROVER, stages: ['approval', 'signing'] }];
 
 /** Writes keys and configuration into the folder, and makes the ledger. */
-export async function writeChannels(dir: string, { tls, cosigners, policy }: ChannelSettings) {
+export async function writeChannels(dir: string, { tls, cosigners, policy, more }: ChannelSettings) {
   const keys = join(dir, 'keys');
   mkdirSync(keys, { recursive: true });
   const [cosigner, answer] = [rsaPair(), rsaPair()];
@@ -64,19 +66,20 @@ export async function writeChannels(dir: string, { tls, cosigners, policy }: Cha
       {
         name: 'main',
         policyFile: 'policy.yaml',
-        cosigners: Object.entries(cosigners).map(([name, more]) => ({
+        cosigners: Object.entries(cosigners).map(([name, own]) => ({
           ...{ name, protocol: 'fireblocks', path: `/${name}`, signers: SIGNERS },
-          ...(more.mode === 'json'
+          ...(own.mode === 'json'
             ? { allowUnauthenticatedJson: true }
             : {
                 publicKeys: [{ file: 'keys/cosigner.pub.pem' }],
                 answerKey: { file: 'keys/answer.pem', algorithm: 'RS256' },
               }),
-          ...more,
+          ...own,
         })),
       },
     ],
     operators: [{ name: 'operator', publicKeyFile: 'keys/operator.pub.pem' }],
+    ...more,
   };
   writeFileSync(configFile, stringify(config));
   await withLedger({ config: configFile }, async (ledger, workspace, loaded) => {
@@ -107,18 +110,16 @@ export async function startChannelReplica(dir: string, settings: ChannelSettings
     },
     events: () => withLedger({ config: configFile }, async (ledger) => (await ledger.state()).sequence),
     async reload(says) {
-      const before = lines().length;
+      const before = lines().length - 1;
       command.signal('SIGHUP');
       const endsAt = performance.now() + 20_000;
-      while (
-        !lines()
-          .slice(before - 1)
-          .join('\n')
-          .includes(says)
-      ) {
-        if (performance.now() > endsAt) throw new Error(`it never said ${says}:\n${command.stdout()}`);
+      const heard = () => lines().slice(before).join('\n');
+      // The last of the parts: a look that somebody asked for tells of each.
+      while (!/"part":"http\.tls".*\n/.test(heard())) {
+        if (performance.now() > endsAt) throw new Error(`it took nothing:\n${command.stdout()}`);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
+      if (!heard().includes(says)) throw new Error(`it did not say ${says}, but:\n${heard()}`);
     },
     async stop() {
       command.signal('SIGTERM');

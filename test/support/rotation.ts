@@ -81,7 +81,7 @@ interface Running {
 /** A co-signer stops using a key before its time is over, and begins after it has begun. */
 const MARGIN_MS = 500;
 /** Replicas look every five seconds. */
-const NOTICE_MS = 8_500;
+const NOTICE_MS = 10_000;
 const HANGUPS = 10;
 
 export async function rotateUnderLoad(options: RotationOptions): Promise<Rotation> {
@@ -117,7 +117,7 @@ export async function rotateUnderLoad(options: RotationOptions): Promise<Rotatio
       vendor.plan = { nextAccepted, answersSwitch, oldRefused };
       say('The document with both keys, and their times, is swapped in.');
       folder.swap((document, keys) => withBothKeys(document, vendor.plan, keys), vendor);
-      await sleep(nextAccepted - MARGIN_MS - Date.now());
+      await allTook(replicas, nextAccepted);
       const tooEarly = await load.probe(vendor.cosigner.next);
       say('The next co-signer key begins; then the next answer key; then the old co-signer key ends.');
       await sleep(oldRefused + MARGIN_MS - Date.now());
@@ -168,6 +168,14 @@ async function startReplica(configFile: string): Promise<Running> {
     ops: `http://127.0.0.1:${ops}`,
     process,
   };
+}
+
+/** Rejects when one of them has not by that instant: then nothing that follows would show anything. */
+async function allTook(replicas: readonly Running[], byMs: number): Promise<void> {
+  while (!(await reloadsOf(replicas)).every((count) => count > 0)) {
+    if (Date.now() > byMs) throw new Error('a replica has not taken the document before the next key begins');
+    await sleep(100);
+  }
 }
 
 async function reloadsOf(replicas: readonly Running[]): Promise<readonly number[]> {

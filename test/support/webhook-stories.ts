@@ -76,7 +76,7 @@ export function readStories(folder: string): readonly Story[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith('.yaml'))
     .map((file) => {
-      const read = storySchema.safeParse(parse(readFileSync(join(folder, file), 'utf8')));
+      const read = storySchema.safeParse(parse(readFileSync(join(folder, file), 'utf8'), { merge: true }));
       if (!read.success) throw new Error(`${file}: ${read.error.message}`);
       return { ...read.data, file };
     });

@@ -135,6 +135,18 @@ test('what is refused leaves the old one in force, is told once, and is forgotte
   expect(await reloads()).toEqual({ 'keys ok': 1, 'keys failed': 1 });
 });
 
+test('the alarm ends when the old files are put back, byte for byte', async () => {
+  const { reloading, errors, failed } = setting();
+  const part = sentences('keys', write('a', 'One.'));
+  reloading.add(part);
+  reloading.start();
+  await eventually('the first look', () => (part.taken === 'One.' ? true : undefined));
+  write('a', 'Tw');
+  await eventually('the alarm', () => (errors().length > 0 ? true : undefined));
+  write('a', 'One.');
+  await eventually('no alarm', async () => ((await failed()).keys === 0 ? true : undefined));
+});
+
 test('a state that lasts for a look or two calls nobody: a key whose certificate is still on its way', async () => {
   const { reloading, errors, lines, reloads } = setting({ pollMs: 60_000 });
   const part = sentences('tls', write('key', 'Key one.'), write('certificate', 'For key one.'));
@@ -183,7 +195,7 @@ test('files that are being written are not taken', async () => {
 });
 
 test('a document that names another file is looked at by its new names from then on', async () => {
-  const { reloading } = setting();
+  const { reloading, lines } = setting();
   const other = write('other', 'Other.');
   const document = write('document', 'a');
   write('a', 'One.');
@@ -201,8 +213,34 @@ test('a document that names another file is looked at by its new names from then
   await eventually('the first look', () => (taken === 'One.' ? true : undefined));
   writeFileSync(document, 'other');
   await eventually('the other file', () => (taken === 'Other.' ? true : undefined));
+  await sleep(200);
+  expect(lines.map(({ msg }) => msg)).toEqual(['reloaded']);
   writeFileSync(other, 'Changed.');
   await eventually('its change', () => (taken === 'Changed.' ? true : undefined));
+});
+
+test('what only a new document names is waited for, although nothing that is in force changes when it comes', async () => {
+  const { reloading, errors, failed } = setting();
+  const document = write('document', 'a');
+  write('a', 'One.');
+  let named = 'a';
+  let taken = '';
+  reloading.add({
+    name: 'configuration',
+    files: () => [document, join(dir, named)],
+    reload: async () => {
+      const next = readFileSync(document, 'utf8');
+      taken = readFileSync(join(dir, next), 'utf8');
+      named = next;
+    },
+  });
+  reloading.start();
+  await eventually('the first look', () => (taken === 'One.' ? true : undefined));
+  writeFileSync(document, 'late');
+  await eventually('the alarm', () => (errors().length > 0 ? true : undefined));
+  write('late', 'Late.');
+  await eventually('it is taken', () => (taken === 'Late.' ? true : undefined));
+  await eventually('no alarm', async () => ((await failed()).configuration === 0 ? true : undefined));
 });
 
 test('a file that is missing when its document names it is taken when it comes', async () => {

@@ -145,6 +145,25 @@ which no route tells.
 {{ $paths | uniq | toJson }}
 {{- end -}}
 
+{{/* What co-signers append to the path that they are configured with, by how they speak. */}}
+{{- define "countersign.transactionRoute" -}}
+{{ ternary "/tx_sign_request" "/v2/tx_sign_request" (eq (default "jwt" .mode) "json") }}
+{{- end -}}
+
+{{/* Where Fireblocks co-signers ask about transactions, each with what a stranger may be told: a JSON list. */}}
+{{- define "countersign.transactionPaths" -}}
+{{- $paths := list -}}
+{{- range .Values.config.workspaces -}}
+{{- range .cosigners -}}
+{{- if eq .protocol "fireblocks" -}}
+{{- $statuses := ternary (list 400 401) (list 401) (eq (default "jwt" .mode) "json") -}}
+{{- $paths = append $paths (dict "path" (printf "%s%s" .path (include "countersign.transactionRoute" .)) "statuses" $statuses) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{ $paths | uniq | toJson }}
+{{- end -}}
+
 {{/* Ports that replicas connect to outside the release, with their IPv4 addresses, or "any" where one has a name. */}}
 {{- define "countersign.egress" -}}
 {{- $own := printf "^%s-(redis|witness)-[0-9]+\\." (include "countersign.fullname" .) -}}

@@ -27,8 +27,25 @@
 {{- with .Values.activation.operatorKey.secretName -}}
 {{- $say = append $say (printf "An operator's private key is in the Secret %s: whoever can read it, or start pods here, can change what is approved." .) -}}
 {{- end -}}
+{{- $unseen := "" -}}
+{{- if not .Values.config.http.trustedProxies -}}
+{{- if or .Values.ingress.enabled .Values.httpRoute.enabled -}}
+{{- $unseen = "requests come from the Ingress or Gateway controller: name it in config.http.trustedProxies" -}}
+{{- else if and (ne .Values.service.type "ClusterIP") (ne .Values.service.externalTrafficPolicy "Local") -}}
+{{- $unseen = "nodes put their own address in place of the caller's: set service.externalTrafficPolicy: Local, or name a balancer that reports it in config.http.trustedProxies" -}}
+{{- end -}}
+{{- end -}}
 {{- range .Values.config.workspaces -}}
 {{- range .cosigners -}}
+{{- if and (eq .protocol "fireblocks") (eq (default "jwt" .mode) "json") -}}
+{{- $say = append $say (printf "CALLERS ARE NOT AUTHENTICATED: co-signer %s speaks plain JSON (mode: json), so whoever calls from its networks, or shows a listed certificate, is answered as if they were it." .name) -}}
+{{- end -}}
+{{- if and .networks $unseen -}}
+{{- $say = append $say (printf "Co-signer %s has networks, and %s." .name $unseen) -}}
+{{- end -}}
+{{- if and .clientCertificates (or $.Values.ingress.enabled $.Values.httpRoute.enabled) -}}
+{{- $say = append $say (printf "Co-signer %s lists client certificates, and replicas see those of the Ingress or Gateway controller, if any: with a controller that ends TLS it is refused." .name) -}}
+{{- end -}}
 {{- if and (eq .protocol "fireblocks") (not .signers) -}}
 {{- $say = append $say (printf "Co-signer %s lists no signers: any of its API users may ask for signatures." .name) -}}
 {{- end -}}

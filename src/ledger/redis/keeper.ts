@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CountersignError, type ErrorCode, messageOf } from '../../core/errors.js';
 import type { LedgerProblem, Recovery, RecoveryObserver, Witnesses, WitnessState } from '../../core/fence.js';
-import type { SingleFlight } from '../../core/ports.js';
+import type { SingleFlight } from '../../core/single-flight.js';
 import type { RecoveryPrimary } from '../witness/ports.js';
 import { appendToMajority, majorityOf } from '../witness/quorum.js';
 import { type RecoveryCause, type RecoveryResult, recover } from '../witness/recovery.js';

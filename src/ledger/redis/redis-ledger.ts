@@ -2,15 +2,8 @@
 import { assert, CountersignError } from '../../core/errors.js';
 import type { Exports } from '../../core/export.js';
 import type { CommitObserver, RecoveryObserver } from '../../core/fence.js';
-import type {
-  CommitReply,
-  Counter,
-  JournalEvent,
-  Ledger,
-  LedgerState,
-  Proposal,
-  SingleFlight,
-} from '../../core/ports.js';
+import type { CommitReply, Counter, JournalEvent, Ledger, LedgerState, Proposal } from '../../core/ports.js';
+import type { SingleFlight } from '../../core/single-flight.js';
 import {
   decisionOf,
   eventOf,

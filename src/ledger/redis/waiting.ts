@@ -29,13 +29,19 @@ export function createBoard(session: Session): WaitingBoard {
       }
     },
     async list() {
-      const { fields } = await session.read(SCRIPTS.listed, ({ meta, waiting }) => ({
-        keys: [meta, waiting],
-        args: [],
-      }));
       const found = new Map<string, string>();
-      for (let index = 0; index < fields.length; index += 2)
-        found.set(fields[index] ?? '', fields[index + 1] ?? '');
+      let cursor = '0';
+      do {
+        const from = cursor;
+        const { fields } = await session.read(SCRIPTS.listed, ({ meta, waiting }) => ({
+          keys: [meta, waiting],
+          args: [from, String(CHUNK)],
+        }));
+        const [next = '0', ...texts] = fields;
+        for (let index = 0; index < texts.length; index += 2)
+          found.set(texts[index] ?? '', texts[index + 1] ?? '');
+        cursor = next;
+      } while (cursor !== '0');
       const postedAt = found.get('');
       found.delete('');
       return {

@@ -28,8 +28,9 @@ export type ReadReport =
   /** `problem` names a field and what was expected, never a value. */
   | { readonly kind: 'malformed'; readonly problem: string };
 
-const MAX_WORD_LENGTH = 64;
-const MAX_HASH_LENGTH = 512;
+const MAX_WORD_LENGTH = 128;
+/** As long as the ledger keeps. */
+const MAX_HASH_LENGTH = 256;
 
 /** Never throws for bad input. */
 export function readReport(

@@ -1,4 +1,5 @@
 /** When certificates end and how old key files are: read from the files themselves, for each scrape. */
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -112,5 +113,20 @@ test('certificates are found wherever the configuration names them', () => {
     { field: 'http.tls.clientCaFile', file: '/c' },
     { field: 'ledger.redis.tls.caFile', file: '/d' },
     { field: 'ledger.durability.witnesses.0.tls.caFile', file: '/e' },
+  ]);
+});
+
+test('of what is served, its end and its beginning, which may not be those of the file', async () => {
+  const registry = new Registry();
+  const metrics = new FileMetrics(registry);
+  metrics.expect([{ field: 'http.tls.certificateFile', file: write('next.pem', LATER) }], []);
+  metrics.serves('http.tls', () => new X509Certificate(SOONER));
+  expect(await valuesOf(registry, EXPIRY)).toEqual([
+    ['http.tls.certificateFile', LATER_SECONDS],
+    ['http.tls (served)', SOONER_SECONDS],
+  ]);
+  const begin = new X509Certificate(SOONER).validFromDate.getTime() / 1_000;
+  expect(await valuesOf(registry, 'countersign_certificate_not_before_timestamp_seconds')).toEqual([
+    ['http.tls (served)', begin],
   ]);
 });

@@ -112,6 +112,11 @@ describe('a co-signer in plain JSON', () => {
     });
   });
 
+  test('is heard from its network only, whatever is asked there', async () => {
+    for (const route of ['/tx_sign_request', '/v2/tx_sign_request', '/x'])
+      expect(await plainly(signingClaims(), { address: '10.8.1.1', route })).toMatchObject(STRANGER);
+  });
+
   test('is answered with the bare object', async () => {
     const request = requestIn(await plainly(signingClaims()));
     const decision: Decision = {
