@@ -118,6 +118,13 @@ describe('addresses', () => {
     expect(effectOf(rule({ addresses: [BOB] }), 'reject', change)).toBe('reject');
   });
 
+  test('of a list that was cut, or cannot be read, no single one is approved either', () => {
+    for (const addresses of ['{"ETH":', { ETH: ALICE, BTC: 'x'.repeat(2000) }]) {
+      expect(effectOf(rule({ 'addresses.ETH': ALICE }), 'approve', exchange(addresses))).toBe('ignore');
+      expect(effectOf(rule({ 'addresses.ETH': BOB }), 'reject', exchange(addresses))).toBe('reject');
+    }
+  });
+
   test('a member whose path two have is of neither', () => {
     const twice = asked({
       type: 'SET_NETWORK_ID_POLICY',
