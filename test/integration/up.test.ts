@@ -138,6 +138,7 @@ describe('a configuration of your own', () => {
       {
         name: 'own',
         protocol: 'fireblocks',
+        mode: 'jwt',
         url: `${http}/own`,
         privateKeyFile: null,
         signerIds: ['approver'],
