@@ -2,7 +2,7 @@
  * The vendor's own examples, from the folder named by COUNTERSIGN_VECTORS; without it, messages of the same form that
  * this file signs itself. The documentation's key is trusted here and nowhere else: the loaders refuse it.
  */
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -48,6 +48,7 @@ describe('the documentation example', () => {
   test('is verified with the key it names, and says what its payload says', async () => {
     const claims = JSON.parse(payloadOf(example.request));
     const [destination] = claims.destinations;
+    const { actionInfo } = destination;
     expect(await receive(example.request)).toEqual({
       kind: 'request',
       request: {
@@ -85,6 +86,13 @@ describe('the documentation example', () => {
           bytes: raw.rawTx,
           digest: raw.payload,
         })),
+        ...(actionInfo && {
+          vendorRules: {
+            snapshot: String(actionInfo.rulesSnapshotId),
+            rule: String(actionInfo.capturedRuleNum),
+            ruleSha256: createHash('sha256').update(actionInfo.capturedRule).digest('hex').slice(0, 16),
+          },
+        }),
       },
     });
   });

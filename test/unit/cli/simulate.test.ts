@@ -37,7 +37,7 @@ describe('a command line that is wrong', () => {
   const cases: readonly (readonly [string, string])[] = [
     [
       '--scenario happy,sad',
-      "error: option '--scenario <names>' argument 'happy,sad' is invalid. There is no scenario \"sad\"; there are happy, duplicate, conflict, approval-then-signing, config-change, slow, bad-signature, garbage, burst, vote, vote-by-all, vote-conflict, nonce-reuse, never-approved, expired, muddle, contract.",
+      "error: option '--scenario <names>' argument 'happy,sad' is invalid. There is no scenario \"sad\"; there are happy, duplicate, conflict, approval-then-signing, config-change, slow, bad-signature, garbage, plain-garbage, burst, vote, vote-by-all, vote-conflict, nonce-reuse, never-approved, expired, muddle, contract.",
     ],
     [
       '--requests 0',
