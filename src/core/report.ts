@@ -2,7 +2,7 @@
  * Reports: what a vendor says became of a transaction, by webhook or when asked. They arrive late, twice, in any order, or
  * never; so a report is merged into what is known already, and what was once seen to be signed stays signed.
  */
-import type { Holding } from './release.js';
+import type { Holding, ReleaseReason } from './release.js';
 
 /**
  * What the vendor's status means for charges.
@@ -22,6 +22,8 @@ export interface Report {
   readonly protocol: string;
   readonly txId: string;
   readonly fate: Fate;
+  /** What `never-signed` is called when charges are given back for it; absent: `failed`. */
+  readonly reason?: ReleaseReason;
   /** The vendor's words, upper case. */
   readonly status: string;
   readonly subStatus?: string;

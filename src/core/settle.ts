@@ -5,7 +5,7 @@
  */
 import { errorCodeOf } from './errors.js';
 import type { Ledger } from './ports.js';
-import type { Holding, ReleaseReason } from './release.js';
+import type { Holding } from './release.js';
 import type { Report, Reported, Settlement } from './report.js';
 
 export interface SettleSettings {
@@ -31,28 +31,19 @@ export async function settle(
 
 async function giveBack(
   ledger: Pick<Ledger, 'release'>,
-  { moneyKey }: Report,
+  { moneyKey, reason = 'failed' }: Report,
   { known, sequence, approval }: Reported,
 ): Promise<readonly Holding[]> {
   if (known.fate !== 'never-signed' || !approval.approved || approval.released) return [];
   const authority = { kind: 'report', sequence } as const;
   try {
-    const released = await ledger.release({ moneyKey, reason: reasonOf(known.status), authority });
+    const released = await ledger.release({ moneyKey, reason, authority });
     return released.repeated ? [] : released.given;
   } catch (error) {
     // Too much is known about it, or a report that came in between says that a signature may exist: charges stay.
     if (errorCodeOf(error) === 'RELEASE_REFUSED') return [];
     throw error;
   }
-}
-
-function reasonOf(status: string): ReleaseReason {
-  const reasons: Readonly<Record<string, ReleaseReason>> = {
-    CANCELLED: 'cancelled',
-    REJECTED: 'rejected',
-    BLOCKED: 'blocked',
-  };
-  return reasons[status] ?? 'failed';
 }
 
 function alarmOf({ known, approval }: Reported): Settlement['alarm'] {

@@ -23,7 +23,9 @@ onEachLedger('what reports say', (given) => {
 
   test('what was never signed gives its charges back, once, and is signed no more', async () => {
     await commit('t', { charges: [hour] });
-    const said = report('t', 'never-signed', { status: 'CANCELLED', subStatus: 'CANCELLED_BY_USER' });
+    const said = report('t', 'never-signed', {
+      ...{ reason: 'cancelled', status: 'CANCELLED', subStatus: 'CANCELLED_BY_USER' },
+    });
     expect(await settled(said)).toMatchObject({
       fate: 'never-signed',
       changed: true,

@@ -9,6 +9,7 @@
  */
 import { moneyKeyOf } from '../../core/fingerprint.js';
 import { isList, isObject, type JsonObject } from '../../core/json.js';
+import type { ReleaseReason } from '../../core/release.js';
 import type { Fate, Report } from '../../core/report.js';
 import { JsonNumber } from '../../core/request.js';
 import { Claims, MalformedClaims } from './claims.js';
@@ -65,6 +66,7 @@ function read(claims: Claims, source: Report['source'], notification: string | u
     protocol: 'fireblocks',
     txId,
     fate: fate ?? 'pending',
+    ...(fate === 'never-signed' && { reason: ENDINGS.get(status) ?? 'failed' }),
     status,
     ...(subStatus === undefined ? {} : { subStatus }),
     ...(txHash === undefined ? {} : { txHash }),
@@ -117,6 +119,13 @@ const STATUSES: ReadonlyMap<string, Fate | 'ended'> = new Map([
   ['BLOCKED', 'ended'],
   ['FAILED', 'ended'],
   ['TIMEOUT', 'failed'],
+]);
+
+/** What those that ended unsigned are called when their charges are given back; the rest has failed. */
+const ENDINGS: ReadonlyMap<string, ReleaseReason> = new Map([
+  ['CANCELLED', 'cancelled'],
+  ['REJECTED', 'rejected'],
+  ['BLOCKED', 'blocked'],
 ]);
 
 /**

@@ -27,6 +27,17 @@ function fateOf(overrides: object) {
   return result.kind === 'report' ? result.report.fate : result.kind;
 }
 
+test.each([
+  ['CANCELLED', {}, 'cancelled'],
+  ['REJECTED', {}, 'rejected'],
+  ['BLOCKED', { subStatus: 'BLOCKED_BY_POLICY' }, 'blocked'],
+  ['FAILED', { subStatus: 'AUTHORIZATION_FAILED' }, 'failed'],
+  ['COMPLETED', {}, undefined],
+])('the end of %s %j is called %p where charges are given back', (status, more, reason) => {
+  const result = read({ status, ...more });
+  expect(result.kind === 'report' ? result.report.reason : result.kind).toBe(reason);
+});
+
 test('a report says what became of a transaction, and leaves out what was not said', () => {
   expect(read({ txHash: '0xabc', subStatus: 'confirmed', signedBy: ['u-1'] }, 'n-1')).toEqual({
     kind: 'report',
