@@ -14,6 +14,7 @@ const DECISION_REASONS = {
   LIMIT_EXCEEDED: 'a limit has no room for it',
   AMOUNT_UNKNOWN: 'a limit must be charged and the amount is not known',
   CHARGES_TOO_MANY: 'it would be charged to more counters than one decision can hold',
+  DESTINATIONS_TOO_MANY: 'it pays more destinations than any rule looks at',
   FROZEN: 'a freeze covers it',
   CONFLICT_CONTENT: 'the same request id came with other content before',
   CONFLICT_TRANSACTION: 'the same transaction came with other content before',

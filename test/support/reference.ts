@@ -371,6 +371,8 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
     'A limit counts something that the request does not show, often `usd` of an asset without a price. Limit it in its own units.',
   CHARGES_TOO_MANY:
     'More destinations than the limits of the rule can count one by one. Use fewer `per: destination` limits.',
+  DESTINATIONS_TOO_MANY:
+    'More than 256 destinations are unknown to every rule, limit and cooling-off. Pay them in several transactions.',
   FROZEN: 'A freeze that rejects is in force: `countersign status`.',
   CONFLICT_CONTENT: '**Investigate**: one id, two contents. What was decided first stands.',
   CONFLICT_TRANSACTION:
