@@ -384,6 +384,7 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
   VAULT_UNKNOWN:
     'The message does not show the whole new vault. Let people vote on it, or compare a captured message with the page of the protocol.',
   DEVICE_SUFFICES: 'Raise the threshold, or give no device that much weight.',
+  THRESHOLD_UNREACHABLE: 'Lower the threshold, or add devices: nobody could sign with such a vault any more.',
   COOLING_OFF:
     'Intended by `coolingOff` of the policy: the destination was whitelisted here a short while ago. Once its time has passed the transaction can be made anew.',
   REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',
