@@ -48,9 +48,16 @@ function sharedKeyOf(request: Request): string {
 /**
  * Nobody vouches for who asks: the content is part of the ask, so that a refusal binds nothing else, and money is counted
  * by it too. Of all contents of one id at most one is approved: see {@link approvalFact}.
+ *
+ * All that a verdict can rest on belongs to it, the worth in dollars and whether there is an end too: or a stranger could
+ * have an operation refused that he shows without its end, or charged with the worth that he makes up.
  */
 function identifyUnsigned(request: Request): AskIdentity {
-  const fingerprint = hash([request.kind, request.requestId, ...contentOf(request)]);
+  const hasEnd = request.unsigned?.expiresAtMs === undefined ? 'endless' : 'ends';
+  const fingerprint = hash([
+    ...[request.kind, request.requestId, hasEnd],
+    ...[worthOf(request), ...contentOf(request)],
+  ]);
   const askKey = key(request.protocol, request.requestId, fingerprint);
   const moves = request.kind === 'transaction' || request.kind === 'sign';
   return { ...NOTHING_BOUND, askKey, moneyKey: moves ? askKey : undefined, fingerprint };
@@ -171,6 +178,11 @@ function contentOf(request: Request): Canonical[] {
     default:
       return unreachable(request);
   }
+}
+
+/** Of a signed request it may differ between deliveries. */
+function worthOf(request: Request): Canonical {
+  return request.kind === 'transaction' ? request.intent.destinations.map(({ usd }) => amountOf(usd)) : null;
 }
 
 function intentOf(intent: Intent): Canonical[] {

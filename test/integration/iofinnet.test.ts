@@ -12,11 +12,13 @@ import { type RunningReplica, startReplica } from '../support/replica.js';
 import { legacyTransfer, nonceHeaders, vaultCreation, voteIn } from '../support/virtual-signer.js';
 
 const PAYEE = '0x1111111111111111111111111111111111111111';
+const DOLLAR_PAYEE = '0x4444444444444444444444444444444444444444';
 const CONTRACT = '0xdac17f958d2ee523a2206206994597c13d831ec7';
 
 const POLICY = `version: 1
 limits:
   ether: { sum: native, max: '10', window: { rolling: 24h }, per: [asset] }
+  dollars: { sum: usd, max: '500', window: { rolling: 24h } }
 rules:
   - name: abstain
     match: { kind: transaction, stage: approval, asset: [ETH], amount: { min: '5' } }
@@ -28,6 +30,11 @@ rules:
     effect: approve
   - name: no-verify
     match: { kind: transaction, operation: [TRANSFER], asset: [ETH], destination: { address: '0x2222222222222222222222222222222222222222' } }
+    effect: approve
+  - name: pay-in-dollars
+    match: { kind: transaction, asset: [ETH], destination: { address: '${DOLLAR_PAYEE}' } }
+    limits: [dollars]
+    verify: if-present
     effect: approve
   - name: vaults
     match: { kind: keygen, vault: { threshold: { min: '2' }, device: [device0, device1, device2] } }
@@ -99,8 +106,16 @@ describe('an operation', () => {
     ['that a rule leaves to others', { amountOriginal: '7' }, 'abstain'],
     ['without an amount', { amountOriginal: null }, 'abstain'],
     ['without bytes where the rule needs them', { receivingAddress: `0x${'2'.repeat(40)}` }, 'rejected'],
-    ['that signs what a dApp asked for', { metadata: { signerInputV1: '{}' } }, 'rejected'],
+    ['that signs what a dApp asked for', { metadata: { signerInputV1: '{}' } }, 'abstain'],
     ['with call data', { metadata: { contractData: '0xa9059cbb' } }, 'abstain'],
+    ['with call data in another form', { metadata: { contractData: { data: '0x' } } }, 'abstain'],
+    ['within the dollars', { receivingAddress: DOLLAR_PAYEE, amountUsd: '100' }, 'approved'],
+    ['of unknown worth', { receivingAddress: DOLLAR_PAYEE, amountUsd: null }, 'rejected'],
+    [
+      'that a dApp asked for, where no operation is named',
+      { receivingAddress: DOLLAR_PAYEE, amountUsd: '1', metadata: { signerInputV1: { to: 'x' } } },
+      'abstain',
+    ],
     ['without an end', { expiresAt: 'soon' }, 'rejected'],
     ['of an unknown type', { __typename: 'OperationSomethingNew_v4' }, 'abstain'],
     ['of the current generation', { __typename: 'OperationTransferOut_v3' }, 'abstain'],
@@ -223,6 +238,26 @@ describe('what a stranger can do on a network that is allowed', () => {
     );
     expect(await vote({ __typename: 'OperationSign', id }, { digits })).toBe('rejected');
     expect(await vote(legacyTransfer({ id, amountOriginal: '0.1' }), { digits })).toBe('approved');
+  });
+
+  test.each<[string, object]>([
+    ['its end', { expiresAt: undefined }],
+    ['its worth', { amountUsd: undefined }],
+    ['its true worth', { amountUsd: '1000000' }],
+  ])(
+    'an operation that he shows without %s is refused, and approved all the same when it is asked about',
+    async (_, change) => {
+      const body = legacyTransfer({ id: operationId(), receivingAddress: DOLLAR_PAYEE, amountUsd: '1' });
+      expect(await vote({ ...body, ...change })).toBe('rejected');
+      expect(await vote(body)).toBe('approved');
+    },
+  );
+
+  test('an operation that he makes cheap is not approved at its true worth', async () => {
+    const body = legacyTransfer({ id: operationId(), receivingAddress: DOLLAR_PAYEE, amountUsd: '1' });
+    expect(await vote(body)).toBe('approved');
+    expect(await vote({ ...body, amountUsd: '100' })).toBe('no vote: 409');
+    expect(await vote({ ...body, amountUsd: '1.00' }, { by: 1 })).toBe('approved');
   });
 
   test('an id that was approved is not approved with other content', async () => {
