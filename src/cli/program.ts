@@ -23,7 +23,8 @@ import { unfreezeCommand } from './unfreeze.js';
 import { upCommand } from './up.js';
 import { verifyTxCommand } from './verify-tx.js';
 
-export async function run(argv: readonly string[]): Promise<void> {
+/** All commands; a faulty command line is thrown as a CommanderError when it is parsed. */
+export function countersignProgram(): Command {
   const program = new Command('countersign')
     .description('The approval cluster for MPC co-signers.')
     .version(VERSION)
@@ -49,8 +50,12 @@ export async function run(argv: readonly string[]): Promise<void> {
     .addCommand(verifyTxCommand())
     .addCommand(assetsCommand());
   for (const command of [program, ...descendants(program)]) command.exitOverride();
+  return program;
+}
+
+export async function run(argv: readonly string[]): Promise<void> {
   try {
-    await program.parseAsync([...argv]);
+    await countersignProgram().parseAsync([...argv]);
   } catch (error) {
     // Servers and connections that the command had opened must not keep a failed one alive.
     process.exit(report(error));
@@ -61,7 +66,8 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-function descendants(command: Command): readonly Command[] {
+/** A command's commands, and theirs. */
+export function descendants(command: Command): readonly Command[] {
   return command.commands.flatMap((child) => [child, ...descendants(child)]);
 }
 
