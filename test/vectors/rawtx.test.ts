@@ -199,7 +199,7 @@ vectors('Ethereum', () => {
     const { selectors } = read('evm-selectors.json');
     for (const { selector, signature } of selectors)
       expect(KNOWN_FUNCTIONS.get(selector)?.signature).toBe(signature);
-    const listed = selectors.map(({ signature }) => signature);
+    const listed = (selectors as readonly { signature: string }[]).map(({ signature }) => signature);
     const others = [...KNOWN_FUNCTIONS.values()].map(({ signature }) => signature);
     expect(others.filter((signature) => !listed.includes(signature))).toEqual([
       // The second function of EIP-3009.
