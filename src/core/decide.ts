@@ -228,7 +228,8 @@ async function bindNonce(
     journal: nonceJournalText(request, nonce),
   };
   const bound = await ledger.commit(nonceProposal, observer);
-  return bound.kind === 'decided' || bound.kind === 'retry' ? reply : bound;
+  const isFree = bound.kind === 'retry' && reply.decision.effect !== 'approve';
+  return bound.kind === 'decided' || isFree ? reply : bound;
 }
 
 const NONCE_GIVEN: Opinion = {

@@ -13,11 +13,13 @@ import { legacyTransfer, nonceHeaders, vaultCreation, voteIn } from '../support/
 
 const PAYEE = '0x1111111111111111111111111111111111111111';
 const DOLLAR_PAYEE = '0x4444444444444444444444444444444444444444';
+const USDC = '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48';
 const CONTRACT = '0xdac17f958d2ee523a2206206994597c13d831ec7';
 
 const POLICY = `version: 1
 limits:
   ether: { sum: native, max: '10', window: { rolling: 24h }, per: [asset] }
+  tokens: { sum: native, max: '10', window: { rolling: 24h }, per: [asset] }
   dollars: { sum: usd, max: '500', window: { rolling: 24h } }
 rules:
   - name: abstain
@@ -39,6 +41,10 @@ rules:
   - name: vaults
     match: { kind: keygen, vault: { threshold: { min: '2' }, device: [device0, device1, device2] } }
     effect: approve
+  - name: permits
+    match: { kind: sign, contract: [{ address: '${USDC}' }], destination: { address: '${PAYEE}' } }
+    limits: [tokens]
+    effect: approve
   - name: messages
     match: { kind: sign, operation: [application/x-eip712+json], contract: [{ address: '${CONTRACT}' }] }
     effect: approve
@@ -47,7 +53,11 @@ rules:
     effect: approve
 verification:
   defaults:
-    typedData: [{ chainId: 1, verifyingContract: '${CONTRACT}', primaryTypes: [Mail] }]
+    typedData:
+      - { chainId: 1, verifyingContract: '${CONTRACT}', primaryTypes: [Mail] }
+      - { chainId: 1, verifyingContract: '${USDC}', primaryTypes: [Permit] }
+    contracts: [{ chainId: 1, to: '${USDC}', selectors: ['permit(address,address,uint256,uint256,uint8,bytes32,bytes32)'] }]
+    approveSpenders: ['${PAYEE}', '${DOLLAR_PAYEE}']
 `;
 
 const dir = mkdtempSync(join(tmpdir(), 'countersign-iofinnet-'));
@@ -160,6 +170,22 @@ const MAIL = {
   message: { contents: 'hello' },
 };
 
+/** EIP-2612: 6 USDC, unless it says otherwise. */
+function permit(change: object = {}): string {
+  const [address, uint256] = ['address', 'uint256'].map((type) => (name: string) => ({ name, type }));
+  const named = [
+    address?.('owner'),
+    address?.('spender'),
+    uint256?.('value'),
+    uint256?.('nonce'),
+    uint256?.('deadline'),
+  ];
+  return JSON.stringify({
+    ...{ types: { Permit: named }, primaryType: 'Permit', domain: { chainId: 1, verifyingContract: USDC } },
+    message: { owner: USDC, spender: PAYEE, value: '6000000', nonce: 0, deadline: 1, ...change },
+  });
+}
+
 describe('data to be signed', () => {
   const signing = (signingData: object, source = 'vaultaaa0000000000000001') => ({
     __typename: 'OperationSign',
@@ -182,6 +208,19 @@ describe('data to be signed', () => {
     [
       'typed data of another type',
       { data: JSON.stringify({ ...MAIL, primaryType: 'Permit' }), contentType: EIP712 },
+      'rejected',
+    ],
+    ['a permit', { data: permit(), contentType: EIP712 }, 'approved'],
+    ['another one, for which its limit has no room', { data: permit(), contentType: EIP712 }, 'rejected'],
+    ['one within the limit', { data: permit({ value: '4000000' }), contentType: EIP712 }, 'approved'],
+    [
+      'one for whom no rule names',
+      { data: permit({ spender: DOLLAR_PAYEE, value: 0 }), contentType: EIP712 },
+      'rejected',
+    ],
+    [
+      'one for a stranger',
+      { data: permit({ spender: CONTRACT, value: 0 }), contentType: EIP712 },
       'rejected',
     ],
     ['hex', { data: '68656c6c6f', contentType: 'application/octet-stream+hex' }, 'rejected'],
