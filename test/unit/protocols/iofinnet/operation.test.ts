@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { parseBody } from '../../../../src/protocols/iofinnet/body.js';
 import { type OperationSettings, readOperation } from '../../../../src/protocols/iofinnet/operation.js';
 import { ETHER } from '../../../support/iofinnet-deployment.js';
-import { legacyTransfer, ORGANISATION } from '../../../support/virtual-signer.js';
+import { legacyTransfer, ORGANISATION, vaultCreation } from '../../../support/virtual-signer.js';
 
 const SETTINGS: OperationSettings = {
   ...{ organisation: ORGANISATION, assets: { [ETHER]: 'ETH' }, amounts: 'decimal' },
@@ -162,4 +162,56 @@ test.each<[object, boolean]>([
   [{ rDetails: { status: 'PENDING' } }, false],
 ])('an operation with %j is open for votes: %s', (change, isOpen) => {
   expect(read(legacyTransfer({ transactionRequestStatus: undefined, ...change })).voting).toBe(isOpen);
+});
+
+/** Of a vault: its new threshold and the ids of its new devices. */
+function vaultIn(body: object) {
+  const { subject } = read(body);
+  if (subject.kind !== 'keygen' && subject.kind !== 'reshare') throw new Error('it is no vault');
+  const { kind, threshold, devices } = subject;
+  return { kind, threshold, devices: devices?.map(({ id, weight }) => `${id} ${weight}`) };
+}
+
+describe('a vault', () => {
+  const { details } = vaultCreation();
+
+  test('is made of the devices that both of its lists name', () => {
+    const expected = { kind: 'keygen', threshold: '2', devices: ['device0 1', 'device1 1', 'device2 1'] };
+    expect(vaultIn(vaultCreation())).toEqual(expected);
+    const { vault } = details;
+    const backwards = { ...vault.details, signers: vault.details.signers.toReversed() };
+    expect(
+      vaultIn(vaultCreation({ details: { ...details, vault: { ...vault, details: backwards } } })),
+    ).toEqual(expected);
+  });
+
+  test.each<[string, (signers: readonly { device: object }[]) => readonly object[]]>([
+    ['lacks one', (signers) => signers.slice(1)],
+    ['has one more', (signers) => [...signers, { device: { id: 'device3' } }]],
+    ['has one twice', (signers) => [...signers, ...signers.slice(0, 1)]],
+    [
+      'has another UUID',
+      (signers) => signers.map(({ device }) => ({ device: { ...device, uuid: 'other' } })),
+    ],
+  ])('of nobody knows which devices, when the second list %s', (_, change) => {
+    const { vault } = details;
+    const other = { ...vault.details, signers: change(vault.details.signers) };
+    expect(
+      vaultIn(vaultCreation({ details: { ...details, vault: { ...vault, details: other } } })).devices,
+    ).toBe(undefined);
+  });
+
+  test('that is reshared in the current generation may still show its old devices', () => {
+    const body = vaultCreation({ __typename: 'OperationReshare_v3', rDetails: { newThreshold: 3 } });
+    expect(vaultIn(body)).toEqual({ kind: 'reshare', threshold: '3', devices: undefined });
+  });
+
+  test('that is reshared in the older one has its new devices, and not the original ones', () => {
+    const signer = (id: string) => ({ id: 's', weight: 1, device: { id } });
+    const body = { __typename: 'ReshareRequest', id: 'a', newThreshold: 2, originalThreshold: 9 };
+    expect(vaultIn({ ...body, newSigners: [signer('n')], originalSigners: [signer('o')] })).toEqual({
+      ...{ kind: 'reshare', threshold: '2', devices: ['n 1'] },
+    });
+    expect(vaultIn({ ...body, originalSigners: [signer('o')] }).devices).toBeUndefined();
+  });
 });
