@@ -51,7 +51,7 @@ function sharedKeyOf(request: Request): string {
  */
 function identifyUnsigned(request: Request): AskIdentity {
   const fingerprint = hash([request.kind, request.requestId, ...contentOf(request)]);
-  const askKey = key(request.protocol, request.requestId, fingerprint);
+  const askKey = contentMoneyKeyOf(request.protocol, request.requestId, fingerprint);
   const moves = request.kind === 'transaction' || request.kind === 'sign';
   return { ...NOTHING_BOUND, askKey, moneyKey: moves ? askKey : undefined, fingerprint };
 }
@@ -59,11 +59,21 @@ function identifyUnsigned(request: Request): AskIdentity {
 /** What an approval of an unsigned request makes the ledger remember: this id has this content, and no other. */
 export function approvalFact({ protocol, requestId }: Request, { fingerprint }: AskIdentity): LedgerFact {
   return {
-    key: `approved:${key(protocol, requestId)}`,
+    key: approvedContentKey(protocol, requestId),
     value: fingerprint,
     reason: 'CONFLICT_CONTENT',
     sentence: `Rejected: ${REASONS.CONFLICT_CONTENT}.`,
   };
+}
+
+/** The fact that says which content of an unsigned request was approved: its fingerprint. */
+export function approvedContentKey(protocol: string, requestId: string): string {
+  return `approved:${key(protocol, requestId)}`;
+}
+
+/** What an unsigned request of this content is counted under. */
+export function contentMoneyKeyOf(protocol: string, requestId: string, fingerprint: string): string {
+  return key(protocol, requestId, fingerprint);
 }
 
 /** A nonce as something to decide once: which content it gets a signed approval for. */
