@@ -131,7 +131,7 @@ async function find(
     throw new CountersignError(
       'RELEASE_REFUSED',
       first === undefined
-        ? `nothing was decided about transaction ${txId} in this workspace, or it was trimmed since: it holds nothing that could be given back`
+        ? `nothing was decided about transaction ${txId} in this workspace, no operation of that id was approved, or it was trimmed since: it holds nothing that could be given back`
         : `transaction ${txId} is known under two protocols`,
     );
   }

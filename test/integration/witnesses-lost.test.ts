@@ -6,7 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { parse, stringify } from 'yaml';
 import { withLedger } from '../../src/cli/ledger.js';
+import { loadConfig } from '../../src/config/load.js';
 import { generateKeyFiles } from '../../src/keys/generate.js';
+import { createLocks } from '../../src/locks/locks.js';
+import { lockNodes } from '../../src/replica.js';
 import { type Cluster, startCluster } from '../support/cluster.js';
 import { countersign, outcomeOf } from '../support/command.js';
 import {
@@ -115,6 +118,27 @@ test('while a majority holds the log it is refused, and nothing changes', async 
   const given = await outcomeOf(['ledger', 'import', join(dir, 'audit'), '--config', deployment.configFile]);
   expect(given).toMatchObject({ code: 2, stderr: expect.stringContaining('countersign ledger activate') });
 });
+
+test('a blank witness gets the log by a command, unless a replica is recovering the ledger meanwhile', async () => {
+  const initWitness = () => outcomeOf(['ledger', 'init-witness', '--config', deployment.configFile]);
+  const promised = await fieldOf(1, 'promised');
+  await disk(0).command('FLUSHALL');
+  const locks = createLocks({ nodes: lockNodes(loadConfig(deployment.configFile)) });
+  try {
+    const held = await locks.hold('recovery:main', {}, initWitness);
+    expect(held).toMatchObject({ kind: 'done', value: { code: 1, stdout: '' } });
+    expect(held).toMatchObject({
+      value: { stderr: expect.stringContaining('a replica is recovering the ledger at this moment') },
+    });
+  } finally {
+    locks.close();
+  }
+  expect([await fieldOf(0, 'ledger'), await fieldOf(1, 'promised')]).toEqual([null, promised]);
+  const done = await initWitness();
+  expect(done).toMatchObject({ code: 0, stderr: '' });
+  expect(done.stdout).toMatch(/^Recovered the ledger in epoch \d+, .*: witness 1 votes again\.$/m);
+  expect([await ask('a'), await fieldOf(0, 'promised')]).toEqual(['APPROVE', await fieldOf(1, 'promised')]);
+}, 60_000);
 
 describe('two disks, and the server', () => {
   test('the operator is told what to type, and shown what is left', async () => {
