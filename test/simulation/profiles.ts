@@ -46,7 +46,9 @@ const RETENTION_STEPS = 80;
 
 function asked(chance: Chance, others: number): Pick<Course, 'questions' | 'reports'> {
   const chosen = questions(chance, others);
-  return { questions: chosen, reports: reportsOf(chance, chosen) };
+  const reports = reportsOf(chance, chosen);
+  // Of few transactions much is told at the same time.
+  return { questions: chosen, reports: chance.happens(0.5) ? reports.slice(0, 4) : reports };
 }
 
 /** What is rare enough without anything else going on. */
