@@ -76,7 +76,6 @@ describe('the modelled witness', () => {
     }
     const steps = ['seal', 'stage', 'install'].flatMap((name) => [`${name} true`, `${name} false`]);
     const others = [
-      'trim 0',
       'trim 1',
       'trim 2',
       'trim undefined',
