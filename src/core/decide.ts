@@ -142,7 +142,7 @@ async function propose(
   const { verdict } = evaluation;
   const seen = { versions: rules.versions, policyVersion: rules.policy.version, nowMs };
   const effects = examination.kind === 'agrees' ? examination.effects.facts : [];
-  const approval = request.unsigned === undefined ? batchFacts(request) : [approvalFact(request, ask)];
+  const approval = request.unsigned === undefined ? batchFacts(request) : [approvalFact(request)];
   const proposal: Proposal = {
     ...seen,
     ask,

@@ -49,25 +49,37 @@ function sharedKeyOf(request: Request): string {
  * Nobody vouches for who asks: the content is part of the ask, so that a refusal binds nothing else, and money is counted
  * by it too. Of all contents of one id at most one is approved: see {@link approvalFact}.
  *
- * All that a verdict can rest on belongs to it, the worth in dollars and whether there is an end too: or a stranger could
- * have an operation refused that he shows without its end, or charged with the worth that he makes up.
+ * Whatever else a verdict can rest on is part of the ask: the worth in dollars, and whether there is an end. Or a stranger
+ * could have an operation refused by leaving its end out, or charged with a worth that he makes up. A vendor may value it
+ * anew for each signer: it is the same content all the same, and the same money, so the highest worth is what is charged.
  */
 function identifyUnsigned(request: Request): AskIdentity {
-  const hasEnd = request.unsigned?.expiresAtMs === undefined ? 'endless' : 'ends';
+  const { protocol, requestId, kind, unsigned } = request;
+  const content = unsignedContent(request);
   const fingerprint = hash([
-    ...[request.kind, request.requestId, hasEnd],
-    ...[worthOf(request), ...contentOf(request)],
+    content,
+    unsigned?.expiresAtMs === undefined ? 'endless' : 'ends',
+    worthOf(request),
   ]);
-  const askKey = key(request.protocol, request.requestId, fingerprint);
-  const moves = request.kind === 'transaction' || request.kind === 'sign';
-  return { ...NOTHING_BOUND, askKey, moneyKey: moves ? askKey : undefined, fingerprint };
+  const moves = kind === 'transaction' || kind === 'sign';
+  return {
+    ...NOTHING_BOUND,
+    askKey: key(protocol, requestId, fingerprint),
+    moneyKey: moves ? key(protocol, requestId, content) : undefined,
+    fingerprint,
+  };
+}
+
+function unsignedContent(request: Request): string {
+  return hash([request.kind, request.requestId, ...contentOf(request)]);
 }
 
 /** What an approval of an unsigned request makes the ledger remember: this id has this content, and no other. */
-export function approvalFact({ protocol, requestId }: Request, { fingerprint }: AskIdentity): LedgerFact {
+export function approvalFact(request: Request): LedgerFact {
+  const { protocol, requestId } = request;
   return {
     key: `approved:${key(protocol, requestId)}`,
-    value: fingerprint,
+    value: unsignedContent(request),
     reason: 'CONFLICT_CONTENT',
     sentence: `Rejected: ${REASONS.CONFLICT_CONTENT}.`,
   };

@@ -143,7 +143,8 @@ export class Answering {
       case 'batch':
         return this.#answerBatch(endpoint, received, way);
       case 'request': {
-        const { request } = received;
+        const { request, key } = received;
+        if (key !== undefined) this.parts.metrics.keys.verified(request, key);
         const outcome = await this.#decide(request, startedAt, trail);
         const answered = outcome.kind === 'decided' || this.parts.timing(request).retrySupported;
         const answer = answered

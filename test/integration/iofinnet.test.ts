@@ -292,11 +292,18 @@ describe('what a stranger can do on a network that is allowed', () => {
     },
   );
 
-  test('an operation that he makes cheap is not approved at its true worth', async () => {
+  test('an operation that he makes cheap is judged, and charged, at its true worth', async () => {
     const body = legacyTransfer({ id: operationId(), receivingAddress: DOLLAR_PAYEE, amountUsd: '1' });
+    const used = () => replica.metric('countersign_limit_used_ratio');
+    expect(await vote({ ...body, id: operationId() })).toBe('approved');
+    const before = await used();
     expect(await vote(body)).toBe('approved');
-    expect(await vote({ ...body, amountUsd: '100' })).toBe('no vote: 409');
-    expect(await vote({ ...body, amountUsd: '1.00' }, { by: 1 })).toBe('approved');
+    expect(await vote({ ...body, amountUsd: '501' })).toBe('rejected');
+    expect(await vote({ ...body, amountUsd: '20' })).toBe('approved');
+    // Valued a little lower for the next signer: still the same operation.
+    expect(await vote({ ...body, amountUsd: '19.5' }, { by: 1 })).toBe('approved');
+    expect(await vote({ ...body, amountUsd: '20.00' })).toBe('approved');
+    expect((await used()) - before).toBeCloseTo(20 / 500, 6);
   });
 
   test('an id that was approved is not approved with other content', async () => {
