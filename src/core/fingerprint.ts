@@ -65,7 +65,7 @@ function identifyUnsigned(request: Request): AskIdentity {
   return {
     ...NOTHING_BOUND,
     askKey: key(protocol, requestId, fingerprint),
-    moneyKey: moves ? key(protocol, requestId, content) : undefined,
+    moneyKey: moves ? contentMoneyKeyOf(protocol, requestId, content) : undefined,
     fingerprint,
   };
 }
@@ -78,11 +78,21 @@ function unsignedContent(request: Request): string {
 export function approvalFact(request: Request): LedgerFact {
   const { protocol, requestId } = request;
   return {
-    key: `approved:${key(protocol, requestId)}`,
+    key: approvedContentKey(protocol, requestId),
     value: unsignedContent(request),
     reason: 'CONFLICT_CONTENT',
     sentence: `Rejected: ${REASONS.CONFLICT_CONTENT}.`,
   };
+}
+
+/** The fact that says which content of an unsigned request was approved. */
+export function approvedContentKey(protocol: string, requestId: string): string {
+  return `approved:${key(protocol, requestId)}`;
+}
+
+/** What an unsigned request of this content is counted under. */
+export function contentMoneyKeyOf(protocol: string, requestId: string, content: string): string {
+  return key(protocol, requestId, content);
 }
 
 /** A nonce as something to decide once: which content it gets a signed approval for. */

@@ -297,6 +297,8 @@ export interface Ledger extends Releases, Reports, Boards {
   usage(counters: readonly Counter[]): Promise<readonly string[]>;
   /** The standing decision of an ask, for people; no part of deciding. */
   lookup(askKey: string): Promise<Decision | undefined>;
+  /** The value of a fact that an approval made the ledger remember, for people; no part of deciding. */
+  remembered(fact: string): Promise<string | undefined>;
   /** What is kept, and forgetting what is older than the retention. */
   readonly upkeep: Upkeep;
   /** Absent when the store cannot come back with less than it acknowledged, or recovers by itself. */

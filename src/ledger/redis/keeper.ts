@@ -43,6 +43,9 @@ const FIRST_EPOCH = 1;
 /** After a recovery that came to nothing, up to this long: two that disturb one another go out of step. */
 const LONGEST_PAUSE_MS = 300;
 
+/** Replicas find out again and again that they cannot recover: in between it is the operator's turn. */
+const SALVAGE_TURN_MS = 10_000;
+
 /** A server that forgets faster than a recovery can follow is not worth waiting for. */
 const ATTEMPTS = 3;
 
@@ -215,8 +218,14 @@ class Keeper implements Guard, Witnesses {
   async salvage(order: SalvageOrder): Promise<Recovery> {
     // Recoveries are counted from one, so no ledger was ever in an epoch as high as this.
     const leastEpoch = Math.floor(Date.now() / 1000);
-    const work = () => salvage(this.#salvagePorts(), order, leastEpoch);
-    const recovery = await this.#observed(() => this.#alone(work));
+    const endsAt = performance.now() + SALVAGE_TURN_MS;
+    const recovery = await this.#observed(async () => {
+      for (;;) {
+        const result = await this.#alone(() => salvage(this.#salvagePorts(), order, leastEpoch));
+        if (result !== 'busy' || performance.now() > endsAt) return result;
+        await pause(Math.random() * LONGEST_PAUSE_MS);
+      }
+    });
     if (recovery !== undefined) return recovery;
     throw new CountersignError(
       'CONCURRENT_CHANGE',
