@@ -23,6 +23,7 @@ const DECISION_REASONS = {
   EXPIRY_UNKNOWN: 'it does not say until when it may be approved',
   VAULT_UNKNOWN: 'the threshold of the vault, or the weight of its devices, is not known',
   DEVICE_SUFFICES: 'one device alone would reach the threshold of the vault',
+  THRESHOLD_UNREACHABLE: 'all devices together would not reach the threshold of the vault',
   COOLING_OFF: 'a destination was whitelisted here too recently',
   REJECTED_BEFORE: 'the same transaction was rejected at another stage or by another signer',
   RELEASED_BEFORE: 'the charges of the same transaction were released: it must not be signed any more',

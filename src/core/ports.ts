@@ -145,6 +145,10 @@ export interface AskIdentity {
   /** A request id is bound to one transaction, at whatever stage; absent for requests without a transaction. */
   readonly binding: { readonly requestKey: string; readonly txId: string } | undefined;
   readonly fingerprint: string;
+  /**
+   * What all questions about the transaction have in common: refused once, it is refused for good. Absent where nobody
+   * vouches for who asks: several tellings of one transaction are then decided each by itself, and its money is still counted once.
+   */
   readonly coreFingerprint: string | undefined;
   /** Base units at a fixed scale: a later ask may be for less than was approved, never for more. */
   readonly amount: string | undefined;
