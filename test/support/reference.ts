@@ -373,6 +373,8 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
     'A limit counts something that the request does not show, often `usd` of an asset without a price. Limit it in its own units.',
   CHARGES_TOO_MANY:
     'More destinations than the limits of the rule can count one by one. Use fewer `per: destination` limits.',
+  DESTINATIONS_TOO_MANY:
+    'More than 256 destinations are unknown to every rule, limit and cooling-off. Pay them in several transactions.',
   FROZEN: 'A freeze that rejects is in force: `countersign status`.',
   CONFLICT_CONTENT: '**Investigate**: one id, two contents. What was decided first stands.',
   CONFLICT_TRANSACTION:
@@ -384,6 +386,7 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
   VAULT_UNKNOWN:
     'The message does not show the whole new vault. Let people vote on it, or compare a captured message with the page of the protocol.',
   DEVICE_SUFFICES: 'Raise the threshold, or give no device that much weight.',
+  THRESHOLD_UNREACHABLE: 'Lower the threshold, or add devices: nobody could sign with such a vault any more.',
   COOLING_OFF:
     'Intended by `coolingOff` of the policy: the destination was whitelisted here a short while ago. Once its time has passed the transaction can be made anew.',
   REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',
