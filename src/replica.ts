@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { createChains, filePrevouts, loadAssets, type PrevoutSource, rpcPrevouts } from './chains/index.js';
-import { configWarnings, readText } from './config/load.js';
-import type { Config, RedisConfig, WorkspaceConfig } from './config/schema.js';
+import { configWarnings } from './config/load.js';
+import type { Config, WorkspaceConfig } from './config/schema.js';
 import type { DecisionPorts } from './core/decide.js';
 import { assert, CountersignError, errorCodeOf } from './core/errors.js';
 import type { CompiledPolicy } from './core/policy/compile.js';
@@ -11,22 +11,18 @@ import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
 import type { Chains, Ledger } from './core/ports.js';
 import type { SingleFlight } from './core/single-flight.js';
-import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
+import { endpointsOf, knownKeys, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
 import { startExporting, startKeeping } from './exporting.js';
 import { Answering, type Outlets, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
 import { Janitor, type JanitorSettings, upkeepObserver } from './janitor.js';
 import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
-import {
-  type LedgerSettings,
-  type NodeConnection,
-  openLedger,
-  type RedisConnection,
-} from './ledger/index.js';
+import { openLedger } from './ledger/index.js';
 import { observed } from './ledger/observed.js';
 import { createLocks, singleFlight } from './locks/locks.js';
 import { Rekeying } from './rekeying.js';
 import { type Settler, settlerOf } from './settling.js';
+import { ledgerSettings, lockNodes } from './stores.js';
 import { Metrics } from './telemetry/metrics.js';
 import { openVendor } from './vendor.js';
 import { shareWaiting } from './waiting.js';
@@ -91,7 +87,7 @@ export function composeReplica(
     ...workspaces.flatMap((workspace) => readinessOf(workspace, metrics)),
     ...(webhooks?.checks ?? []),
   ]);
-  watch(metrics, { config, workspaces, readiness });
+  watch(metrics, { config, keys: knownKeys(paths), workspaces, readiness });
   const vendor = openVendor(config, workspaces, { metrics, logger, alone, inForce: () => rekeying.inForce });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const keeping = startKeeping(config.audit, { metrics, logger });
@@ -237,61 +233,6 @@ function unverifiedRules({ document }: CompiledPolicy): number {
   return document.rules.filter(
     (rule) => rule.effect === 'approve' && rule.mode === 'enforce' && rule.verify === 'off',
   ).length;
-}
-
-/** Where a ledger lives. Throws FILE_UNREADABLE when a file of secrets cannot be read. */
-export function ledgerSettings({ ledger }: Pick<Config, 'ledger'>): LedgerSettings {
-  if (ledger.kind === 'embedded') return { kind: 'embedded', file: ledger.embedded.file };
-  return {
-    kind: 'redis',
-    connection: redisConnection(ledger.redis),
-    witnesses: ledger.durability.witnesses.map(nodeConnection),
-  };
-}
-
-/**
- * Where replicas agree who does what needs doing once. Without nodes of their own: the witnesses, which are independent,
- * or else the one standalone server. Behind Sentinels or on a Cluster without witnesses, and on one machine: nowhere.
- */
-export function lockNodes({ ledger, locks }: Pick<Config, 'ledger' | 'locks'>): readonly NodeConnection[] {
-  if (locks !== undefined) return locks.nodes.map(nodeConnection);
-  if (ledger.kind === 'embedded') return [];
-  if (ledger.durability.witnesses.length > 0) return ledger.durability.witnesses.map(nodeConnection);
-  const { url, ...access } = ledger.redis;
-  return url === undefined ? [] : [nodeConnection({ url, ...access })];
-}
-
-function nodeConnection({ url, ...access }: AccessConfig & { readonly url: string }): NodeConnection {
-  return { url, ...accessOf(access) };
-}
-
-function redisConnection({ url, sentinel, cluster, ...access }: RedisConfig): RedisConnection {
-  const shared = accessOf(access);
-  if (sentinel !== undefined) {
-    const { name, nodes, ...own } = sentinel;
-    return { ...shared, sentinel: { name, nodes, ...accessOf(own) } };
-  }
-  if (cluster !== undefined) return { ...shared, cluster };
-  assert(url !== undefined, 'a Redis without an address');
-  return { ...shared, url };
-}
-
-type AccessConfig = Pick<RedisConfig, 'username' | 'passwordFile' | 'tls'>;
-
-function accessOf({ username, passwordFile, tls }: AccessConfig) {
-  return {
-    ...(username === undefined ? {} : { username }),
-    ...(passwordFile === undefined ? {} : { password: () => readText(passwordFile).trim() }),
-    ...(tls === undefined
-      ? {}
-      : {
-          tls: {
-            ...(tls.caFile === undefined ? {} : { ca: readText(tls.caFile) }),
-            ...(tls.certificateFile === undefined ? {} : { cert: readText(tls.certificateFile) }),
-            ...(tls.keyFile === undefined ? {} : { key: readText(tls.keyFile) }),
-          },
-        }),
-  };
 }
 
 /** Throws FILE_UNREADABLE or KEY_INVALID; published keys are refused. */

@@ -1,5 +1,9 @@
 // Native ES modules, TypeScript compiled per file by swc: 0.8 s a suite, and the same module semantics as production.
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+
+// The built program is started hundreds of times: what V8 made of its modules is kept for the next start, a third of it.
+process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url));
 
 export default {
   rootDir: '..',

@@ -6,7 +6,6 @@ import { CountersignError } from '../core/errors.js';
 import { generateKeyFiles, KEY_TYPES, type KeyType } from '../keys/generate.js';
 import { inspectKeyFile, kindOf } from '../keys/key-file.js';
 import { spkiSha256 } from '../keys/published-keys.js';
-import { keyListText, listKeys } from './key-list.js';
 import { pinCommand } from './keys-pin.js';
 
 export function keysCommand(): Command {
@@ -62,17 +61,19 @@ interface ShowOptions {
   readonly json?: true;
 }
 
-function show(file: string | undefined, { config, at, json }: ShowOptions): void {
+async function show(file: string | undefined, { config, at, json }: ShowOptions): Promise<void> {
   if (file !== undefined && config === undefined && at === undefined) showFile(file, json);
-  else if (file === undefined && config !== undefined) showAll(config, at, json);
+  else if (file === undefined && config !== undefined) await showAll(config, at, json);
   else throw new CountersignError('USAGE', 'keys show: name a key file, or a configuration with --config');
 }
 
-function showAll(config: string, at: string | undefined, json: true | undefined): void {
+async function showAll(config: string, at: string | undefined, json: true | undefined): Promise<void> {
   const parsed = instant.optional().safeParse(at);
   if (!parsed.success)
     throw new CountersignError('USAGE', `keys show: --at ${parsed.error.issues[0]?.message}`);
   const nowMs = parsed.data ?? Date.now();
+  // What reads a whole configuration takes longer to load than a key file does.
+  const { keyListText, listKeys } = await import('./key-list.js');
   listKeys(config, nowMs, (keys) =>
     process.stdout.write(
       `${json ? JSON.stringify({ at: new Date(nowMs).toISOString(), keys }) : keyListText(keys)}\n`,

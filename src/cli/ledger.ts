@@ -8,7 +8,7 @@ import type { Ledger } from '../core/ports.js';
 import type { Kept } from '../core/upkeep.js';
 import { openLedger } from '../ledger/index.js';
 import { createLocks, singleFlight } from '../locks/locks.js';
-import { ledgerSettings, lockNodes } from '../replica.js';
+import { ledgerSettings, lockNodes } from '../stores.js';
 import { journalTable, newestEvents } from './ledger-journal.js';
 import { wholeNumber } from './options.js';
 
@@ -176,7 +176,7 @@ function ageText(ms: number): string {
   return ms < DAY_MS ? `${Math.floor(ms / 60_000)} minutes` : `${Math.floor(ms / DAY_MS)} days`;
 }
 
-function witnessText(state: WitnessState, index: number): string {
+export function witnessText(state: WitnessState, index: number): string {
   switch (state.kind) {
     case 'member':
       return `${index + 1} holds ${state.events} events, epoch ${state.promised}`;

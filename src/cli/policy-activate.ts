@@ -1,7 +1,5 @@
 /** `countersign policy activate`: an operator's word makes a document the active one. */
 import { Command } from 'commander';
-import { activatePolicyFile } from './activate.js';
-import { withLedger } from './ledger.js';
 
 interface ActivateOptions {
   readonly config: string;
@@ -32,6 +30,11 @@ export function activateCommand(): Command {
 }
 
 async function activate(file: string | undefined, options: ActivateOptions): Promise<void> {
+  // Its sister commands read documents, and need no ledger.
+  const [{ activatePolicyFile }, { withLedger }] = await Promise.all([
+    import('./activate.js'),
+    import('./ledger.js'),
+  ]);
   await withLedger(options, async (ledger, workspace, config) => {
     const result = await activatePolicyFile({
       config,

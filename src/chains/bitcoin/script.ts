@@ -4,8 +4,6 @@ import { address as addresses, crypto, initEccLib, type Network, networks } from
 import type { Asset } from '../../core/ports.js';
 import { remembered } from '../remembered.js';
 
-initEccLib(ecc);
-
 const NETWORKS: Readonly<Record<string, Network>> = {
   'bip122:000000000019d6689c085ae165831e93': networks.bitcoin,
   'bip122:000000000933ea01ad0ee984209779ba': networks.testnet,
@@ -64,7 +62,7 @@ function split(place: string): readonly [string, string] {
 export function standardScript(network: Network, address: string): string | undefined {
   if (isLaterWitnessVersion(address)) return undefined;
   try {
-    const script = Buffer.from(addresses.toOutputScript(address, network)).toString('hex');
+    const script = Buffer.from(addressLibrary().toOutputScript(address, network)).toString('hex');
     return STANDARD.test(script) ? script : undefined;
   } catch {
     return undefined;
@@ -80,12 +78,18 @@ const addressAt = remembered(10_000, (place) => {
   const [chain, script] = split(place);
   const network = NETWORKS[chain];
   try {
-    if (network !== undefined) return addresses.fromOutputScript(Buffer.from(script, 'hex'), network);
+    if (network !== undefined) return addressLibrary().fromOutputScript(Buffer.from(script, 'hex'), network);
   } catch {
     // The form of P2TR around bytes that are no point of the curve: nobody can spend it, and it has no address.
   }
   return `script:${script}`;
 });
+
+/** It tries the curve before it is used, for 50 ms: nobody who meets no address of Bitcoin waits for that. */
+function addressLibrary(): typeof addresses {
+  initEccLib(ecc);
+  return addresses;
+}
 
 /** The library only prints a warning for witness versions without meaning; here they are no addresses. */
 function isLaterWitnessVersion(address: string): boolean {
