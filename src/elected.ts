@@ -4,13 +4,17 @@ import type { SingleFlight } from './core/single-flight.js';
 
 export interface ElectedWork {
   readonly name: string;
-  readonly alone: SingleFlight;
-  /** One term of it: ends soon when its signal aborts, and is called again. Harmless when two replicas do it. */
+  /** Absent: nobody else does it. */
+  readonly alone?: SingleFlight | undefined;
+  /**
+   * One term of it: ends soon when its signal aborts, and is called again. When it ends by itself it is called again after
+   * a while. Harmless when two replicas do it.
+   */
   readonly work: (signal: AbortSignal) => Promise<void>;
   /** It is begun anew after a while. */
   readonly failed: (error: unknown) => void;
   /** Another replica does it, or nobody: what this one told of it is old. */
-  readonly left: () => void;
+  readonly left?: () => void;
   readonly termMs?: number;
   readonly standbyMs?: number;
 }
@@ -23,6 +27,8 @@ const TERM_MS = 30_000;
 const STANDBY_MS = 5_000;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
+
+const ONLY_ONE: SingleFlight = { run: (_, work) => work(new AbortController().signal) };
 
 export class Elected {
   readonly #stopping = new AbortController();
@@ -40,7 +46,7 @@ export class Elected {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { failed, left, standbyMs = STANDBY_MS } = this.settings;
+    const { failed, left = () => undefined, standbyMs = STANDBY_MS } = this.settings;
     let retryMs = FIRST_RETRY_MS;
     while (!signal.aborted) {
       try {
@@ -50,7 +56,6 @@ export class Elected {
         left();
         await rest(standbyMs, signal);
       } catch (error) {
-        if (signal.aborted) break;
         left();
         failed(error);
         await rest(retryMs, signal);
@@ -62,7 +67,7 @@ export class Elected {
 
   /** False: another one does it. */
   async #term(signal: AbortSignal): Promise<boolean> {
-    const { name, alone, work, termMs = TERM_MS } = this.settings;
+    const { name, alone = ONLY_ONE, work, termMs = TERM_MS } = this.settings;
     let isOver = false;
     await alone.run(name, async (lost) => {
       const term = AbortSignal.timeout(termMs);

@@ -7,6 +7,7 @@ import type {
   UnsignedFireblocksConfig,
 } from './config/schema.js';
 import { assert, unreachable } from './core/errors.js';
+import type { KnownKey } from './core/keys.js';
 import type { AnswerKeys, Chains, CosignerKeys, Protocol, VoteKeys } from './core/ports.js';
 import type { Request } from './core/request.js';
 import { DEFAULT_RETRIES, type RetrySchedule } from './core/waiting.js';
@@ -47,6 +48,11 @@ export function loadPathKeys(config: Pick<Config, 'workspaces'>): {
   });
   warnings.push(...lifeWarnings(keySetsOf(config), Date.now()));
   return { paths: new Map(paths), warnings };
+}
+
+/** The keys that co-signers sign with, where they sign. */
+export function knownKeys(paths: ReadonlyMap<string, PathKeys>): readonly KnownKey[] {
+  return [...paths.values()].flatMap((keys) => ('cosignerKeys' in keys ? keys.cosignerKeys.known : []));
 }
 
 interface LoadedKeys {

@@ -9,6 +9,7 @@ import type { Config } from './config/schema.js';
 import { messageOf } from './core/errors.js';
 import type { Ledger } from './core/ports.js';
 import type { SingleFlight } from './core/single-flight.js';
+import { Elected } from './elected.js';
 import { invalid, kindOf, readPrivateKeyFile, readPublicKeyFile } from './keys/key-file.js';
 import type { Metrics } from './telemetry/metrics.js';
 
@@ -19,6 +20,9 @@ export function checkpointKeyOf({ checkpointKey }: AuditConfig): CheckpointKey {
   const { key, spkiSha256 } = readPrivateKeyFile(checkpointKey.file, ['EdDSA']);
   return { privateKey: key, id: spkiSha256 };
 }
+
+/** A term begins with reading the newest file, so it is long. */
+export const TERM_MS = 3_600_000;
 
 export interface Exporting {
   /** Exports what is decided by now, and ends. */
@@ -42,19 +46,23 @@ export function startExporting(
   if (audit === undefined || directory === undefined) return { stop: async () => undefined };
   const key = checkpointKeyOf(audit);
   const exporters = workspaces.map(({ name: workspace, ledger }) => {
+    metrics.audit.expect(workspace);
     const failed = (problem: string) => {
       metrics.audit.failed(workspace);
       logger.error({ workspace, problem }, 'audit export failed');
     };
-    return new Exporter({
+    const exporter = new Exporter({
       ledger,
-      ...(alone && { alone: { flight: alone, name: `audit:${workspace}` } }),
       open: (identity) =>
         openDirectory({ directory, key, chain: { ledger: identity, workspace }, damaged: failed }),
       observer: {
         exported: ({ lines, behind }) => metrics.audit.exported(workspace, { lines, behind }),
-        failed: (error) => failed(messageOf(error)),
       },
+    });
+    return new Elected({
+      ...{ name: `audit:${workspace}`, alone, termMs: TERM_MS },
+      work: (signal) => exporter.export(signal),
+      failed: (error) => failed(messageOf(error)),
     });
   });
   for (const exporter of exporters) exporter.start();

@@ -9,7 +9,7 @@ import { contradictionsOf, loadConfig } from './config/load.js';
 import type { Config, CosignerConfig } from './config/schema.js';
 import { CountersignError } from './core/errors.js';
 import type { Chains } from './core/ports.js';
-import { endpointsOf, loadPathKeys } from './endpoints.js';
+import { endpointsOf, knownKeys, loadPathKeys } from './endpoints.js';
 import type { Answering, Outlets } from './http/answering.js';
 import { type KeySet, keySetsOf } from './key-life.js';
 import type { ReloadedPart } from './reloading.js';
@@ -73,7 +73,7 @@ export class Rekeying {
     const { paths, warnings } = loadPathKeys(config);
     answering.endpoints = endpointsOf(config, paths, chainsOf);
     this.running = config;
-    watchKeys(metrics, config);
+    watchKeys(metrics, config, knownKeys(paths));
     this.#tell(warnings, pending);
   }
 

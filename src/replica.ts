@@ -11,7 +11,7 @@ import { Rulebook } from './core/policy/rulebook.js';
 import { longestWindowMs } from './core/policy/windows.js';
 import type { Chains, Ledger } from './core/ports.js';
 import type { SingleFlight } from './core/single-flight.js';
-import { endpointsOf, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
+import { endpointsOf, knownKeys, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
 import { startExporting, startKeeping } from './exporting.js';
 import { Answering, type Outlets, observerOf } from './http/answering.js';
 import { Readiness, type ReadinessCheck } from './http/readiness.js';
@@ -87,7 +87,7 @@ export function composeReplica(
     ...workspaces.flatMap((workspace) => readinessOf(workspace, metrics)),
     ...(webhooks?.checks ?? []),
   ]);
-  watch(metrics, { config, workspaces, readiness });
+  watch(metrics, { config, keys: knownKeys(paths), workspaces, readiness });
   const vendor = openVendor(config, workspaces, { metrics, logger, alone, inForce: () => rekeying.inForce });
   const exporting = startExporting(config.audit, workspaces, { metrics, logger, alone });
   const keeping = startKeeping(config.audit, { metrics, logger });

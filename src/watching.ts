@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Config } from './config/schema.js';
 import type { RecoveryObserver } from './core/fence.js';
+import type { KnownKey } from './core/keys.js';
 import type { Ledger } from './core/ports.js';
 import { retriesOf, shownPath } from './endpoints.js';
 import type { Readiness } from './http/readiness.js';
@@ -13,6 +14,7 @@ import { VERSION } from './version.js';
 
 export interface Watched {
   readonly config: Config;
+  readonly keys: readonly KnownKey[];
   readonly workspaces: readonly {
     readonly name: string;
     readonly ledger: Pick<Ledger, 'usage' | 'upkeep' | 'witnesses'>;
@@ -20,7 +22,7 @@ export interface Watched {
   readonly readiness: Readiness;
 }
 
-export function watch(metrics: Metrics, { config, workspaces, readiness }: Watched): void {
+export function watch(metrics: Metrics, { config, keys, workspaces, readiness }: Watched): void {
   metrics.built(VERSION);
   metrics.expect(
     config.workspaces.flatMap(({ name: workspace, cosigners }) =>
@@ -32,7 +34,7 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
       })),
     ),
   );
-  watchKeys(metrics, config);
+  watchKeys(metrics, config, keys);
   for (const { name: workspace, cosigners } of config.workspaces)
     for (const cosigner of cosigners) {
       if (cosigner.protocol === 'fireblocks')
@@ -58,7 +60,11 @@ export function watch(metrics: Metrics, { config, workspaces, readiness }: Watch
 }
 
 /** Again whenever other keys are in force. */
-export function watchKeys(metrics: Metrics, { http, webhooks, ledger, workspaces }: Config): void {
+export function watchKeys(
+  metrics: Metrics,
+  { http, webhooks, ledger, workspaces }: Config,
+  keys: readonly KnownKey[],
+): void {
   const sets = keySetsOf({ workspaces });
   metrics.files.expect(certificateFiles({ http, webhooks, ledger }), sets.flatMap(keyFilesOf));
   metrics.keys.expect(
@@ -66,6 +72,7 @@ export function watchKeys(metrics: Metrics, { http, webhooks, ledger, workspaces
       { ...ownerOf(set), use: 'cosigner', validUntil: (nowMs) => verifiesUntil(set, nowMs) },
       { ...ownerOf(set), use: 'answer', validUntil: (nowMs) => answersUntil(set, nowMs) },
     ]),
+    keys,
   );
 }
 

@@ -10,7 +10,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CountersignError } from '../core/errors.js';
 import type { ExportMark, ExportState } from '../core/export.js';
 import type { Ledger } from '../core/ports.js';
-import type { SingleFlight } from '../core/single-flight.js';
 import { BEGINNING, eventLine, hashOf, type Position } from './line.js';
 import type { Found, Sink } from './sink.js';
 
@@ -19,14 +18,11 @@ export interface ExporterSettings {
   /** Opens where lines go, for the ledger of this identity. Undefined: another process writes there. */
   readonly open: (identity: string) => Sink | undefined;
   readonly observer: ExportObserver;
-  /** Keeps replicas from exporting at once; without it each exports to its own folder. */
-  readonly alone?: { readonly flight: SingleFlight; readonly name: string };
 }
 
 export interface ExportObserver {
   /** `behind`: how many sequence numbers the ledger is ahead. */
   exported(progress: { readonly lines: number; readonly behind: number }): void;
-  failed(error: unknown): void;
 }
 
 /** Events of one piece; one checkpoint covers them. Few enough for requests not to notice. */
@@ -34,55 +30,21 @@ const PIECE_EVENTS = 250;
 const POLL_MS = 1_000;
 /** A checkpoint without events says that there was nothing new. */
 const IDLE_CHECKPOINT_MS = 3_600_000;
-const STANDBY_MS = 5_000;
-const FIRST_RETRY_MS = 1_000;
-const LONGEST_RETRY_MS = 30_000;
 /** How long the last events may take when it is told to stop: others may go on deciding all the while. */
 const LAST_MS = 5_000;
 
 export class Exporter {
-  readonly #stopping = new AbortController();
-  #running: Promise<void> | undefined;
-
   constructor(private readonly settings: ExporterSettings) {}
 
-  start(): void {
-    this.#running ??= this.#run(this.#stopping.signal);
-  }
-
-  /** Exports what the journal holds by now, and ends. */
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
-  }
-
-  async #run(signal: AbortSignal): Promise<void> {
-    let retryMs = FIRST_RETRY_MS;
-    while (!signal.aborted) {
-      try {
-        const held = await this.#turn(signal);
-        retryMs = FIRST_RETRY_MS;
-        if (held !== 'done') await rest(STANDBY_MS, signal);
-      } catch (error) {
-        this.settings.observer.failed(error);
-        await rest(retryMs, signal);
-        retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS);
-      }
-    }
-  }
-
-  async #turn(signal: AbortSignal): Promise<'done' | 'busy'> {
-    const { alone } = this.settings;
-    if (alone === undefined) return this.#session(signal);
-    return alone.flight.run(alone.name, (lost) => this.#session(AbortSignal.any([signal, lost])));
-  }
-
-  /** Ends when it is told to stop; at once when another process writes to the same place. */
-  async #session(signal: AbortSignal): Promise<'done' | 'busy'> {
+  /**
+   * Until the signal aborts, and then what the journal holds by now; ends at once when another process writes to the same
+   * place. Rejects with whatever ledger or sink failed with; when it is called again it goes on where it was.
+   */
+  async export(signal: AbortSignal): Promise<void> {
     const { ledger, open } = this.settings;
     const { identity } = await ledger.exports.state();
     const sink = open(identity);
-    if (sink === undefined) return 'busy';
+    if (sink === undefined) return;
     try {
       let position = await this.#settle(sink, identity);
       let checkpointAt = Date.now();
@@ -97,7 +59,7 @@ export class Exporter {
         const isNews = next !== undefined && next.sequence > position.sequence;
         if (next !== undefined) checkpointAt = Date.now();
         position = next ?? position;
-        if (isLast && (!isNews || Date.now() > endsAt)) return 'done';
+        if (isLast && (!isNews || Date.now() > endsAt)) return;
         // While it catches up it leaves half of the time to requests.
         await rest(isNews ? Date.now() - startedAt : POLL_MS, signal);
       }

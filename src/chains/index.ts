@@ -28,7 +28,7 @@ export function createChains(options: ChainOptions = {}): Chains {
   ];
   return {
     asset: registry.asset,
-    message: readSignOperation,
+    message: (request, settings) => readSignOperation(request, { settings, registry }),
     decoder: (family) => decoders.find((decoder) => decoder.family === family),
   };
 }

@@ -3,7 +3,8 @@ import { Command } from 'commander';
 import { Exporter } from '../audit/exporter.js';
 import { streamSink } from '../audit/sink.js';
 import { CountersignError, messageOf } from '../core/errors.js';
-import { checkpointKeyOf } from '../exporting.js';
+import { Elected } from '../elected.js';
+import { checkpointKeyOf, TERM_MS } from '../exporting.js';
 import { withLedger } from './ledger.js';
 
 interface FollowOptions {
@@ -37,19 +38,20 @@ async function follow(options: FollowOptions): Promise<void> {
     const exporter = new Exporter({
       ledger,
       open: (identity) => streamSink({ ledger: identity, workspace }, key, writeOut),
-      observer: {
-        exported: () => undefined,
-        failed: (error) => process.stderr.write(`countersign: ${messageOf(error)}; trying again\n`),
-      },
+      observer: { exported: () => undefined },
     });
-    exporter.start();
+    const following = new Elected({
+      ...{ name: 'follow', termMs: TERM_MS, work: (signal) => exporter.export(signal) },
+      failed: (error) => process.stderr.write(`countersign: ${messageOf(error)}; trying again\n`),
+    });
+    following.start();
     await new Promise<void>((resolve, reject) => {
       process.once('SIGTERM', resolve);
       process.once('SIGINT', resolve);
       // Whoever read is gone: nobody would see what is written from here on.
       process.stdout.once('error', reject);
     });
-    await exporter.stop();
+    await following.stop();
   });
 }
 

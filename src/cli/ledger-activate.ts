@@ -11,13 +11,16 @@ import {
   verifyStatement,
 } from '../keys/statements.js';
 import { withLedger } from './ledger.js';
-import { wholeNumber } from './options.js';
+import { activateWitnessed } from './ledger-salvage.js';
+import { repeatable, wholeNumber } from './options.js';
 
-interface ActivateOptions {
+export interface ActivateOptions {
   readonly config: string;
   readonly workspace?: string;
   readonly key: string;
   readonly above: number;
+  readonly audit: readonly string[];
+  readonly publicKey: readonly string[];
   readonly dryRun?: boolean;
   readonly json?: boolean;
 }
@@ -25,10 +28,20 @@ interface ActivateOptions {
 /** Sequence numbers must stay exact where scripts keep them as doubles. */
 const MAX_ABOVE = 1e15;
 
+const WHAT = `
+Without witnesses: after a restart or fail-over of which it is not certain that nothing was lost. The store is taken as it is;
+what an audit trail has more, \`countersign ledger import\` adds before.
+
+With witnesses (ledger.durability) replicas recover the ledger by themselves, as long as a majority of the witnesses has its
+disks. When most have lost them, the ledger becomes everything that is still known: by the server, by the witnesses that are
+left, and by the audit trail. Every witness must answer: start an empty one in place of each that is lost for good. It is
+refused while a majority may hold the log: a disk that comes back is worth more than this. --dry-run shows what is there and what may
+be lost. If the command dies, repeat it.`;
+
 export function activateLedgerCommand(): Command {
   return new Command('activate')
     .description(
-      'state that the old primary is stopped and that the store, as it is now, may go on deciding after a restart or fail-over',
+      'state that the old primary is stopped and that the store, as it is now, may go on deciding: after a restart or fail-over, or when most witnesses have lost their disks',
     )
     .requiredOption('--config <file>', 'configuration document')
     .requiredOption(
@@ -42,13 +55,38 @@ export function activateLedgerCommand(): Command {
       (text) => wholeNumber(text, 0, MAX_ABOVE),
       0,
     )
+    .option(
+      '--audit <path>',
+      'with witnesses: a folder with audit files, or a file (repeatable); otherwise audit.directory of the configuration',
+      repeatable,
+      [],
+    )
+    .option(
+      '--public-key <file>',
+      'whose checkpoints are believed (repeatable); otherwise audit.checkpointKey of the configuration',
+      repeatable,
+      [],
+    )
     .option('--dry-run', 'show what would be stated, and change nothing')
     .option('--json', 'print one JSON object')
+    .addHelpText('after', WHAT)
     .action(activate);
 }
 
 async function activate(options: ActivateOptions): Promise<void> {
-  await withLedger(options, async (ledger, { name: workspace }, config) => {
+  await withLedger(options, async (ledger, configured, config) => {
+    const { witnesses } = ledger;
+    if (witnesses !== undefined) {
+      await activateWitnessed(options, { witnesses, workspace: configured, config });
+      return;
+    }
+    const { name: workspace } = configured;
+    if (options.audit.length > 0) {
+      throw new CountersignError(
+        'USAGE',
+        '--audit is for witnesses: here `countersign ledger import` adds what the store lacks',
+      );
+    }
     const fence = fenceOf(ledger);
     const privateKey = loadOperatorPrivateKey(options.key);
     const operators = loadOperators(config.operators);
@@ -89,9 +127,7 @@ function fenceOf(ledger: Ledger): Fence {
   if (ledger.fence !== undefined) return ledger.fence;
   throw new CountersignError(
     'USAGE',
-    ledger.witnesses === undefined
-      ? `the ${ledger.kind} ledger has no fail-over: there is nothing to activate`
-      : 'replicas recover this ledger from its witnesses by themselves: there is nothing to activate',
+    `the ${ledger.kind} ledger has no fail-over: there is nothing to activate`,
   );
 }
 

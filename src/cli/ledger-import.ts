@@ -69,7 +69,7 @@ async function importEvents(paths: readonly string[], options: ImportOptions): P
     loadOperators(config.operators);
     const dryRun = options.dryRun === true;
     const files = auditFilesIn(paths);
-    const keys = believed(options.publicKey, files, config);
+    const keys = believedKeys(options.publicKey, files, config);
     const chain = await verifiedChain(files, keys);
     const state = await ledger.state();
     checkChain(chain, { workspace, state });
@@ -122,12 +122,16 @@ function fenceOf({ fence, witnesses, kind }: Ledger): Fence {
     'USAGE',
     witnesses === undefined
       ? `the ${kind} ledger is one file on one machine: bring back its newest copy`
-      : 'replicas recover this ledger from its witnesses by themselves: there is nothing to import',
+      : 'replicas recover this ledger from its witnesses by themselves; when most of those have lost their disks, `countersign ledger activate` takes the audit trail too',
   );
 }
 
 /** Never the key that lies beside the files: whoever wrote those wrote that. */
-function believed(given: readonly string[], files: readonly string[], { audit }: Config): CheckpointKeys {
+export function believedKeys(
+  given: readonly string[],
+  files: readonly string[],
+  { audit }: Config,
+): CheckpointKeys {
   if (given.length > 0) return checkpointKeys(given, files).keys;
   if (audit === undefined) {
     throw new CountersignError(

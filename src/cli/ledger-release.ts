@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import type { WorkspaceConfig } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
-import { moneyKeyOf } from '../core/fingerprint.js';
+import { approvedContentKey, contentMoneyKeyOf, moneyKeyOf } from '../core/fingerprint.js';
 import type { Ledger } from '../core/ports.js';
 import { type Holding, type KnownTransaction, RELEASE_REASONS, type ReleaseReason } from '../core/release.js';
 import type { KnownFate } from '../core/report.js';
@@ -39,7 +39,10 @@ export function releaseCommand(): Command {
   return new Command('release')
     .description('give back what a transaction was charged, when no signature of it can exist')
     .requiredOption('--config <file>', 'configuration document')
-    .requiredOption('--tx <id>', 'the id of the transaction; of a member of a batch, its request id')
+    .requiredOption(
+      '--tx <id>',
+      'the id of the transaction; of a member of a batch, its request id; at io.finnet that of the operation',
+    )
     .requiredOption(
       '--key <file>',
       "an operator's private key; its public half stands under operators: of the configuration",
@@ -110,14 +113,14 @@ async function release(options: ReleaseOptions): Promise<void> {
 /** Under the one protocol of the workspace in which something was decided about it. */
 async function find(
   ledger: Ledger,
-  { cosigners }: WorkspaceConfig,
+  workspace: WorkspaceConfig,
   txId: string,
 ): Promise<{
   readonly moneyKey: string;
   readonly known: KnownTransaction;
   readonly fate: KnownFate | undefined;
 }> {
-  const keys = [...new Set(cosigners.map(({ protocol }) => moneyKeyOf(protocol, txId)))];
+  const keys = await moneyKeysOf(ledger, workspace, txId);
   const found = await Promise.all(
     keys.map(async (moneyKey) => ({ moneyKey, known: await ledger.transaction(moneyKey) })),
   );
@@ -128,11 +131,37 @@ async function find(
     throw new CountersignError(
       'RELEASE_REFUSED',
       first === undefined
-        ? `nothing was decided about transaction ${txId} in this workspace, or it was trimmed since: it holds nothing that could be given back`
+        ? `nothing was decided about transaction ${txId} in this workspace, no operation of that id was approved, or it was trimmed since: it holds nothing that could be given back`
         : `transaction ${txId} is known under two protocols`,
     );
   }
   return { ...first, fate: await ledger.fateOf(first.moneyKey) };
+}
+
+/**
+ * What money is counted under: the transaction; or, where nobody vouches for who asks, the content that was approved under
+ * the id. Such an id may be given with or without its organisation.
+ */
+async function moneyKeysOf(
+  ledger: Ledger,
+  { cosigners }: WorkspaceConfig,
+  txId: string,
+): Promise<readonly string[]> {
+  const found = await Promise.all(
+    cosigners.map(async (cosigner) => {
+      const { protocol } = cosigner;
+      if (!('organisation' in cosigner)) return [moneyKeyOf(protocol, txId)];
+      const ids = [txId, `${cosigner.organisation}.${txId}`];
+      const contents = await Promise.all(
+        ids.map((id) => ledger.remembered(approvedContentKey(protocol, id))),
+      );
+      return ids.flatMap((id, index) => {
+        const content = contents[index];
+        return content === undefined ? [] : [contentMoneyKeyOf(protocol, id, content)];
+      });
+    }),
+  );
+  return [...new Set(found.flat())];
 }
 
 /** Who signed; STATEMENT_INVALID when it is nobody's, or not about this. */

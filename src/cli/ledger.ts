@@ -176,7 +176,7 @@ function ageText(ms: number): string {
   return ms < DAY_MS ? `${Math.floor(ms / 60_000)} minutes` : `${Math.floor(ms / DAY_MS)} days`;
 }
 
-function witnessText(state: WitnessState, index: number): string {
+export function witnessText(state: WitnessState, index: number): string {
   switch (state.kind) {
     case 'member':
       return `${index + 1} holds ${state.events} events, epoch ${state.promised}`;

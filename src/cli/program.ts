@@ -95,23 +95,27 @@ async function loadLedger(): Promise<Command> {
 }
 
 export async function run(argv: readonly string[]): Promise<void> {
+  const asked = argv.slice(2).find((word) => Object.hasOwn(COMMANDS, word));
   try {
-    await (await programFor(argv)).parseAsync([...argv]);
+    const program = await countersignProgram((name) => name === asked);
+    await program.parseAsync([...argv]);
   } catch (error) {
     // Servers and connections that the command had opened must not keep a failed one alive.
     process.exit(report(error));
   }
 }
 
-/** All commands by name, and the first that the arguments name as a whole. */
-async function programFor(argv: readonly string[]): Promise<Command> {
+/**
+ * All commands by name; as a whole those that are wanted.
+ * A faulty command line is thrown as a CommanderError when it is parsed.
+ */
+export async function countersignProgram(isWanted: (name: string) => boolean): Promise<Command> {
   const program = new Command('countersign')
     .description('The approval cluster for MPC co-signers.')
     .version(VERSION)
     .showHelpAfterError('(countersign --help lists the commands)');
-  const asked = argv.slice(2).find((word) => Object.hasOwn(COMMANDS, word));
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    const command = name === asked ? await load() : new Command(name);
+    const command = isWanted(name) ? await load() : new Command(name);
     program.addCommand(command.summary(summary));
   }
   for (const command of [program, ...descendants(program)]) command.exitOverride();
@@ -122,7 +126,8 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-function descendants(command: Command): readonly Command[] {
+/** A command's commands, and theirs. */
+export function descendants(command: Command): readonly Command[] {
   return command.commands.flatMap((child) => [child, ...descendants(child)]);
 }
 

@@ -142,7 +142,7 @@ async function propose(
   const { verdict } = evaluation;
   const seen = { versions: rules.versions, policyVersion: rules.policy.version, nowMs };
   const effects = examination.kind === 'agrees' ? examination.effects.facts : [];
-  const approval = request.unsigned === undefined ? batchFacts(request) : [approvalFact(request, ask)];
+  const approval = request.unsigned === undefined ? batchFacts(request) : [approvalFact(request)];
   const proposal: Proposal = {
     ...seen,
     ask,
@@ -228,7 +228,8 @@ async function bindNonce(
     journal: nonceJournalText(request, nonce),
   };
   const bound = await ledger.commit(nonceProposal, observer);
-  return bound.kind === 'decided' || bound.kind === 'retry' ? reply : bound;
+  const isFree = bound.kind === 'retry' && reply.decision.effect !== 'approve';
+  return bound.kind === 'decided' || isFree ? reply : bound;
 }
 
 const NONCE_GIVEN: Opinion = {

@@ -132,6 +132,54 @@ export interface Witnesses {
   states(): Promise<readonly WitnessState[]>;
   /** Recovers the ledger although nothing failed, so that blank witnesses get the log and with it a vote. */
   recover(): Promise<Recovery>;
+  /**
+   * What is known of a ledger most of whose witnesses have lost their disks. CHECK_FAILED while a majority of them holds the
+   * log, or one does not answer: it may.
+   */
+  remains(sources: Omit<SalvageOrder, 'attest'>): Promise<Remains>;
+  /** Makes that the ledger, on every witness, by an operator's word. CONCURRENT_CHANGE when somebody else was faster. */
+  salvage(order: SalvageOrder): Promise<Recovery>;
+}
+
+/** A log as the audit trail has it, verified. */
+export interface ExportedLog {
+  readonly ledger: string;
+  /** It holds whatever was answered after this event, */
+  readonly after: number;
+  /** up to this one. */
+  readonly sequence: number;
+  /** In ascending order; each call begins anew. */
+  readonly events: () => AsyncIterable<KeptEvent>;
+}
+
+export interface SalvageOrder {
+  readonly exported?: ExportedLog;
+  /** Somebody has seen this event: the log goes on above it. */
+  readonly above: number;
+  /** The operator's signed statement (compact JWS) that this is to be the ledger: the event after the last one. */
+  readonly attest: (remains: Remains) => Promise<string>;
+}
+
+export interface Remains {
+  readonly ledger: string;
+  /** Of the server that is to hold it. */
+  readonly history: string;
+  /** How many events are known, after those that a checkpoint covers. */
+  readonly events: number;
+  readonly newest: { readonly sequence: number; readonly atMs: number };
+  /** The last event that a checkpoint covers; 0: none. */
+  readonly covered: number;
+  /** What the server itself holds of it. */
+  readonly server?: { readonly events: number; readonly sequence: number };
+  /** The highest number that anybody has given an event, as far as is known. */
+  readonly sequence: number;
+  /** Up to that one: numbers, first and last, of events that nobody holds, and that may have been relied upon. */
+  readonly lost: readonly (readonly [number, number])[];
+  /** False: more events may have come after it. */
+  readonly isEndCertain: boolean;
+  /** The version of the policy, and the freezes, that will be in force. */
+  readonly policy?: string;
+  readonly freezes: readonly { readonly id: string; readonly reason: string }[];
 }
 
 /** Takes the time of what a commit waits for besides the store that decides. */

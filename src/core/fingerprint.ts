@@ -48,22 +48,51 @@ function sharedKeyOf(request: Request): string {
 /**
  * Nobody vouches for who asks: the content is part of the ask, so that a refusal binds nothing else, and money is counted
  * by it too. Of all contents of one id at most one is approved: see {@link approvalFact}.
+ *
+ * Whatever else a verdict can rest on is part of the ask: the worth in dollars, and whether there is an end. Or a stranger
+ * could have an operation refused by leaving its end out, or charged with a worth that he makes up. A vendor may value it
+ * anew for each signer: it is the same content all the same, and the same money, so the highest worth is what is charged.
  */
 function identifyUnsigned(request: Request): AskIdentity {
-  const fingerprint = hash([request.kind, request.requestId, ...contentOf(request)]);
-  const askKey = key(request.protocol, request.requestId, fingerprint);
-  const moves = request.kind === 'transaction' || request.kind === 'sign';
-  return { ...NOTHING_BOUND, askKey, moneyKey: moves ? askKey : undefined, fingerprint };
+  const { protocol, requestId, kind, unsigned } = request;
+  const content = unsignedContent(request);
+  const fingerprint = hash([
+    content,
+    unsigned?.expiresAtMs === undefined ? 'endless' : 'ends',
+    worthOf(request),
+  ]);
+  const moves = kind === 'transaction' || kind === 'sign';
+  return {
+    ...NOTHING_BOUND,
+    askKey: key(protocol, requestId, fingerprint),
+    moneyKey: moves ? contentMoneyKeyOf(protocol, requestId, content) : undefined,
+    fingerprint,
+  };
+}
+
+function unsignedContent(request: Request): string {
+  return hash([request.kind, request.requestId, ...contentOf(request)]);
 }
 
 /** What an approval of an unsigned request makes the ledger remember: this id has this content, and no other. */
-export function approvalFact({ protocol, requestId }: Request, { fingerprint }: AskIdentity): LedgerFact {
+export function approvalFact(request: Request): LedgerFact {
+  const { protocol, requestId } = request;
   return {
-    key: `approved:${key(protocol, requestId)}`,
-    value: fingerprint,
+    key: approvedContentKey(protocol, requestId),
+    value: unsignedContent(request),
     reason: 'CONFLICT_CONTENT',
     sentence: `Rejected: ${REASONS.CONFLICT_CONTENT}.`,
   };
+}
+
+/** The fact that says which content of an unsigned request was approved. */
+export function approvedContentKey(protocol: string, requestId: string): string {
+  return `approved:${key(protocol, requestId)}`;
+}
+
+/** What an unsigned request of this content is counted under. */
+export function contentMoneyKeyOf(protocol: string, requestId: string, content: string): string {
+  return key(protocol, requestId, content);
 }
 
 /** A nonce as something to decide once: which content it gets a signed approval for. */
@@ -171,6 +200,11 @@ function contentOf(request: Request): Canonical[] {
     default:
       return unreachable(request);
   }
+}
+
+/** Of a signed request it may differ between deliveries. */
+function worthOf(request: Request): Canonical {
+  return request.kind === 'transaction' ? request.intent.destinations.map(({ usd }) => amountOf(usd)) : null;
 }
 
 function intentOf(intent: Intent): Canonical[] {

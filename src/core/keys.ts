@@ -23,6 +23,8 @@ export type Vouched =
       readonly kind: 'verified';
       /** More than one when one machine serves several workspaces: the signer inside the message then tells them apart. */
       readonly cosigners: readonly string[];
+      /** As in {@link KnownKey}. */
+      readonly key: string;
       readonly payload: Uint8Array;
     }
   | {
@@ -32,8 +34,18 @@ export type Vouched =
       readonly problem: string;
     };
 
+/** A configured public key, and one of the co-signers that it is listed for. */
+export interface KnownKey {
+  readonly workspace: string;
+  readonly cosigner: string;
+  /** SHA-256 of the key as DER SubjectPublicKeyInfo, hex. */
+  readonly key: string;
+}
+
 /** The public keys of the co-signers that share a path. Algorithms are pinned by the key, never by the message. */
 export interface CosignerKeys {
+  /** All of them, whatever their time. */
+  readonly known: readonly KnownKey[];
   /** Undefined when no configured key verifies this compact JWS, whatever its time. */
   verify(compactJws: string): Promise<Vouched | undefined>;
 }

@@ -30,7 +30,12 @@ export type UnauthenticatedReason =
   | 'CALLER';
 
 export type Received =
-  | { readonly kind: 'request'; readonly request: Request }
+  | {
+      readonly kind: 'request';
+      readonly request: Request;
+      /** SHA-256 of the public key (SPKI) that vouched for it, hex; absent: nothing is signed, or no key is told apart. */
+      readonly key?: string;
+    }
   /** Any number of questions in one message, answered together; with none it is no question at all. */
   | {
       readonly kind: 'batch';

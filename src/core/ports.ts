@@ -145,6 +145,10 @@ export interface AskIdentity {
   /** A request id is bound to one transaction, at whatever stage; absent for requests without a transaction. */
   readonly binding: { readonly requestKey: string; readonly txId: string } | undefined;
   readonly fingerprint: string;
+  /**
+   * What all questions about the transaction have in common: refused once, it is refused for good. Absent where nobody
+   * vouches for who asks: several tellings of one transaction are then decided each by itself, and its money is still counted once.
+   */
   readonly coreFingerprint: string | undefined;
   /** Base units at a fixed scale: a later ask may be for less than was approved, never for more. */
   readonly amount: string | undefined;
@@ -293,6 +297,8 @@ export interface Ledger extends Releases, Reports, Boards {
   usage(counters: readonly Counter[]): Promise<readonly string[]>;
   /** The standing decision of an ask, for people; no part of deciding. */
   lookup(askKey: string): Promise<Decision | undefined>;
+  /** The value of a fact that an approval made the ledger remember, for people; no part of deciding. */
+  remembered(fact: string): Promise<string | undefined>;
   /** What is kept, and forgetting what is older than the retention. */
   readonly upkeep: Upkeep;
   /** Absent when the store cannot come back with less than it acknowledged, or recovers by itself. */

@@ -143,7 +143,8 @@ export class Answering {
       case 'batch':
         return this.#answerBatch(endpoint, received, way);
       case 'request': {
-        const { request } = received;
+        const { request, key } = received;
+        if (key !== undefined) this.parts.metrics.keys.verified(request, key);
         const outcome = await this.#decide(request, startedAt, trail);
         const answered = outcome.kind === 'decided' || this.parts.timing(request).retrySupported;
         const answer = answered
@@ -215,7 +216,7 @@ export class Answering {
 
   #pathUnknown(path: string): OutboundMessage {
     this.parts.metrics.refusals.pathUnknown();
-    this.parts.logger.warn({ path: path.slice(0, 200) }, 'no co-signer is configured for this path');
+    this.parts.logger.warn({ path: withoutSecrets(path) }, 'no co-signer is configured for this path');
     return plain(404);
   }
 
@@ -296,6 +297,14 @@ function portsOf(ports: DecisionPorts | undefined, { workspace }: Request, trail
 function traced(answer: OutboundMessage, { traceResponse }: Trail): OutboundMessage {
   if (traceResponse === undefined) return answer;
   return { ...answer, headers: { ...answer.headers, traceresponse: traceResponse } };
+}
+
+/** As long as the secret segment of a path has to be, and no words such as `config_change_sign_request`. */
+const SECRET = /(?<=^|\/)(?![a-z]+(?:[_-][a-z]+)*(?:\/|$))[^/]{22,}/g;
+
+/** A path may be that of a Virtual Signer but for its method, its case or what stands before it. */
+function withoutSecrets(path: string): string {
+  return path.replace(SECRET, '…').slice(0, 200);
 }
 
 function since(startedAt: number): number {

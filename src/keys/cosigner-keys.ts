@@ -57,7 +57,11 @@ export function cosignerKeyRing(
   now: () => number = Date.now,
 ): CosignerKeys {
   const ring = ringOf(cosigners);
+  const known = ring.flatMap(({ id, owners }) =>
+    owners.map(({ workspace, name }) => ({ workspace, cosigner: name, key: id })),
+  );
   return {
+    known,
     async verify(compactJws) {
       const nowMs = now();
       // Copies, because other messages reorder the ring while this one waits.
@@ -68,7 +72,7 @@ export function cosignerKeyRing(
           ring.splice(ring.indexOf(entry), 1);
           ring.unshift(entry);
         }
-        return { kind: 'verified', cosigners: entry.owners.map(({ name }) => name), payload };
+        return { kind: 'verified', cosigners: entry.owners.map(({ name }) => name), key: entry.id, payload };
       }
       // Nothing is accepted any more: only what the log will say of it is still open.
       for (const entry of ring.filter((each) => stateAt(each.window, nowMs) !== 'valid'))
@@ -90,6 +94,7 @@ function outsideWindow({ file, window }: RingEntry, nowMs: number): Vouched {
 }
 
 interface RingEntry {
+  readonly id: string;
   readonly key: CryptoKey;
   /** Where it is from, for messages. */
   readonly file: string;
@@ -109,7 +114,8 @@ function ringOf(cosigners: readonly CosignerKeyObjects[]): RingEntry[] {
     for (const { key, file, ...window } of cosigner.publicKeys) {
       const id = spkiSha256(key);
       const entry = ring.get(id);
-      if (entry === undefined) ring.set(id, { key: imported(key, file), file, window, owners: [cosigner] });
+      if (entry === undefined)
+        ring.set(id, { id, key: imported(key, file), file, window, owners: [cosigner] });
       else entry.owners.push(withoutAmbiguity({ cosigner, file, window }, entry));
     }
   }

@@ -52,6 +52,8 @@ const statementSchema = z.discriminatedUnion('statement', [
     sequence: z.int().positive(),
     /** What the operator has made sure of. */
     oldPrimary: z.literal('stopped'),
+    /** Of a ledger that witnesses keep: the disks of most of them are lost for good. */
+    witnesses: z.literal('lost').optional(),
     issuedAt: z.iso.datetime(),
   }),
   z.strictObject({

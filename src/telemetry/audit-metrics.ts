@@ -27,7 +27,7 @@ export class AuditMetrics {
     });
     this.#lastSuccess = new Gauge({
       name: 'countersign_audit_last_success_timestamp_seconds',
-      help: 'When this replica last exported, or found that there was nothing new; only the one that exports has it.',
+      help: 'When this replica last exported, or found that there was nothing new; 0: never, as on all but the one that exports.',
       labelNames,
       registers,
     });
@@ -54,11 +54,16 @@ export class AuditMetrics {
     });
   }
 
+  /** From now on the journal of this workspace is to be exported, by this replica or another one. */
+  expect(workspace: string): void {
+    this.#lastSuccess.set({ workspace }, 0);
+    this.#errors.inc({ workspace }, 0);
+  }
+
   exported(workspace: string, { lines, behind }: { readonly lines: number; readonly behind: number }): void {
     this.#lines.inc({ workspace }, lines);
     this.#behind.set({ workspace }, behind);
     this.#lastSuccess.setToCurrentTime({ workspace });
-    this.#errors.inc({ workspace }, 0);
   }
 
   failed(workspace: string): void {

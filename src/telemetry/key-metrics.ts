@@ -1,5 +1,6 @@
-/** What Prometheus sees of the time that keys have. */
-import { Gauge, type Registry } from 'prom-client';
+/** What Prometheus sees of keys: the time that they have, and which of a co-signer's are in use. */
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { KnownKey } from '../core/keys.js';
 
 export interface KeyLife {
   readonly workspace: string;
@@ -9,8 +10,13 @@ export interface KeyLife {
   readonly validUntil: (nowMs: number) => number;
 }
 
+/** So much of a digest tells keys apart, and is found in what `countersign keys show` prints. */
+const DIGITS = 12;
+
 export class KeyMetrics {
   #lives: readonly KeyLife[] = [];
+  readonly #used: Counter<keyof KnownKey>;
+  #known: ReadonlyMap<string, KnownKey> = new Map();
 
   constructor(registry: Registry, now: () => number = Date.now) {
     const gauge = new Gauge({
@@ -24,9 +30,30 @@ export class KeyMetrics {
           gauge.set({ workspace, cosigner, use }, validUntil(now()) / 1_000);
       },
     });
+    this.#used = new Counter({
+      name: 'countersign_cosigner_key_used_total',
+      help: 'Requests by the public key of the co-signer that their signature verified with: the first 12 digits of its SHA-256 (SPKI). 0: this replica has had none under this key.',
+      labelNames: ['workspace', 'cosigner', 'key'],
+      registers: [registry],
+    });
   }
 
-  expect(lives: readonly KeyLife[]): void {
+  /** What there is from now on; figures of keys that are not listed any more end. */
+  expect(lives: readonly KeyLife[], keys: readonly KnownKey[]): void {
     this.#lives = lives;
+    const known = new Map(keys.map((key) => [nameOf(key), { ...key, key: key.key.slice(0, DIGITS) }]));
+    for (const [name, labels] of this.#known) if (!known.has(name)) this.#used.remove({ ...labels });
+    for (const labels of known.values()) this.#used.inc({ ...labels }, 0);
+    this.#known = known;
   }
+
+  verified({ workspace, cosigner }: Pick<KnownKey, 'workspace' | 'cosigner'>, key: string): void {
+    const labels = this.#known.get(nameOf({ workspace, cosigner, key }));
+    // What was on its way when its key was removed is not counted.
+    if (labels !== undefined) this.#used.inc({ ...labels });
+  }
+}
+
+function nameOf({ workspace, cosigner, key }: KnownKey): string {
+  return `${workspace} ${cosigner} ${key}`;
 }

@@ -252,6 +252,25 @@ onEachLedger('deciding once', (given) => {
       expect(await outcome(commit('t', { ask: { askKey: 'third' } }))).toBe('reject REJECTED_BEFORE');
     });
 
+    test('by somebody whom nobody vouches for: each telling is decided by itself', async () => {
+      const telling = (worth: string, parts: Parameters<typeof commit>[1] = {}) =>
+        commit('t', {
+          charges: [charge('c', { amount: worth })],
+          ...parts,
+          ask: {
+            ...{ askKey: `worth ${worth}`, fingerprint: `worth-${worth}` },
+            ...{ coreFingerprint: undefined, binding: undefined, amount: undefined },
+          },
+        });
+      expect(await outcome(telling('7', { opinion: REJECT }))).toBe('reject RULE_REJECTS');
+      expect(await outcome(telling('5'))).toBe('approve APPROVED');
+      expect(await outcome(telling('1000'))).toBe('reject LIMIT_EXCEEDED');
+      expect(await outcome(telling('9'))).toBe('approve APPROVED');
+      expect(await outcome(telling('4'))).toBe('approve APPROVED');
+      expect(await outcome(telling('7'))).toBe('reject RULE_REJECTS again');
+      expect(await used(charge('c'))).toEqual(['9']);
+    });
+
     test('ignored before: neither approved nor rejected', async () => {
       await commit('t', { ...approval, opinion: IGNORE, ask: { ...approval.ask, amount: '1' } });
       expect(await outcome(commit('t'))).toBe('approve APPROVED');

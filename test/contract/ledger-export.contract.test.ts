@@ -7,6 +7,7 @@ import { eventsOf } from '../../src/audit/read.js';
 import { streamSink } from '../../src/audit/sink.js';
 import { verifyFiles } from '../../src/audit/verify.js';
 import type { Ledger } from '../../src/core/ports.js';
+import { Elected } from '../../src/elected.js';
 import { type TestFolder, testFolder, testKey } from '../support/audit.js';
 import { onEachLedger } from '../support/each-ledger.js';
 import { rejectionOf } from '../support/errors.js';
@@ -26,7 +27,7 @@ function newFolder(): TestFolder {
   return folder;
 }
 
-function exporterTo({ folder }: TestFolder, ledger: Ledger, errors: unknown[] = []): Exporter {
+function exporterTo({ folder }: TestFolder, ledger: Ledger, errors: unknown[] = []): Elected {
   const exporter = new Exporter({
     ledger,
     open: (identity) =>
@@ -36,10 +37,18 @@ function exporterTo({ folder }: TestFolder, ledger: Ledger, errors: unknown[] = 
         chain: { ledger: identity, workspace: 'main' },
         damaged: (problem) => errors.push(problem),
       }),
-    observer: { exported: () => undefined, failed: (error) => errors.push(error) },
+    observer: { exported: () => undefined },
   });
-  exporter.start();
-  return exporter;
+  return started(exporter, errors);
+}
+
+function started(exporter: Exporter, errors: unknown[]): Elected {
+  const running = new Elected({
+    ...{ name: 'audit', termMs: 3_600_000, work: (signal) => exporter.export(signal) },
+    failed: (error) => errors.push(error),
+  });
+  running.start();
+  return running;
 }
 
 /** Starts one, lets it export all there is, and ends it. */
@@ -173,13 +182,13 @@ onEachLedger('its export', (given) => {
     for (const run of ['one', 'two']) {
       await given.commit(run);
       const ledger = given.another();
-      const exporter = new Exporter({
+      const source = new Exporter({
         ledger,
         open: (identity) =>
           streamSink({ ledger: identity, workspace: 'main' }, key.key, async (piece) => void out.push(piece)),
-        observer: { exported: () => undefined, failed: () => undefined },
+        observer: { exported: () => undefined },
       });
-      exporter.start();
+      const exporter = started(source, []);
       await eventually(async () => {
         const { newest, mark } = await ledger.exports.state();
         return newest === mark?.sequence;

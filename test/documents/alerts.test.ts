@@ -1,18 +1,24 @@
 /** Alerts, runbooks, dashboard and metrics name one another rightly. That they ring when they should: test/alerts. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { CommanderError } from 'commander';
+import { countersignProgram, descendants } from '../../src/cli/program.js';
+import { UNDECIDED, type UndecidedReason } from '../../src/core/decision.js';
+import { messageOf } from '../../src/core/errors.js';
+import { causeOf } from '../../src/core/waiting.js';
 import {
   alerts,
   filledIn,
+  guides,
   knownSeries,
   PROMETHEUS,
+  pageOf,
   panels,
   rules,
   runbooks,
   seriesIn,
 } from '../support/alerts.js';
-import { outcomeOf } from '../support/command.js';
 
 test('every alert has a runbook, and every runbook an alert', () => {
   expect([...runbooks().keys()].sort()).toEqual(
@@ -54,6 +60,17 @@ test('every series in a rule is one that a replica shows', async () => {
   expect(unknown).toEqual([]);
 });
 
+test('what the policy keeps waiting is no fault, and nobody waits where nobody votes', () => {
+  const expected = Object.keys(UNDECIDED)
+    .filter((reason) => causeOf({ reason: reason as UndecidedReason }) === 'policy')
+    .concat('NOT_VOTING');
+  const left = rules().flatMap(({ expr }) =>
+    [...expr.matchAll(/countersign_undecided_total\{reason!~"([^"]*)"/g)].map(([, reasons = '']) => reasons),
+  );
+  expect(left.length).toBeGreaterThan(4);
+  for (const reasons of left) expect(reasons.split('|').sort()).toEqual([...expected].sort());
+});
+
 test('every series on the dashboard is one that a replica shows or a rule records', async () => {
   const known = await knownSeries();
   const named = panels().flatMap(({ targets = [] }) =>
@@ -74,29 +91,46 @@ test('every series in a runbook is one that a replica shows or a rule records', 
   expect(unknown).toEqual([]);
 });
 
-test('every command in a runbook exists, with its options', async () => {
-  const commands = new Map<string, Set<string>>();
-  for (const text of runbooks().values()) {
-    for (const [, line = ''] of text.matchAll(/`countersign ([^`]+)`/g)) {
-      const words = /^[a-z][a-z-]*(?: [a-z][a-z-]*)*/.exec(line)?.[0] ?? '';
-      const options = commands.get(words) ?? new Set();
-      for (const [option] of line.matchAll(/--[a-z-]+/g)) options.add(option);
-      commands.set(words, options);
-    }
-  }
-  expect(commands.size).toBeGreaterThan(5);
-  for (const [words, options] of commands) {
-    const { code, stdout } = await outcomeOf([...words.split(' '), '--help']);
-    const usage = stdout.split('\n')[0] ?? '';
-    expect({ words, code, usage }).toEqual({
-      ...{ words, code: 0 },
-      usage: expect.stringContaining(`countersign ${words} [options]`),
-    });
-    for (const option of options) expect(stdout).toContain(option);
-  }
-}, 180_000);
+/** In backticks in runbooks, and in the blocks of shell commands of the guides. */
+function commandsPrinted(): readonly string[] {
+  const inline = [...runbooks().values()].flatMap((text) => [...text.matchAll(/`countersign\s+([^`]+)`/g)]);
+  const blocks = [...guides().values()].flatMap((text) => [...text.matchAll(/^```sh\n(.*?)^```/gms)]);
+  const lines = blocks.flatMap(([, block = '']) => [
+    ...block.replaceAll('\\\n', ' ').matchAll(/^countersign ([^\n#|&]+)/gm),
+  ]);
+  return [...new Set([...inline, ...lines].map(([, line = '']) => line.replace(/\s+/g, ' ').trim()))];
+}
 
-test('links in runbooks lead somewhere', () => {
+/** What the program has against a command line; empty when it would run it. */
+async function objectionTo(line: string): Promise<string> {
+  const program = await countersignProgram(() => true);
+  let said = '';
+  const heard = (text: string) => {
+    said += text;
+  };
+  for (const command of [program, ...descendants(program)]) {
+    command.configureOutput({ writeErr: heard, writeOut: heard });
+    if (command.commands.length === 0) command.action(() => undefined);
+  }
+  const args = (line.match(/'[^']*'|\S+/g) ?? []).map((word) => word.replace(/^'(.*)'$/, '$1'));
+  try {
+    program.parse(args, { from: 'user' });
+    return '';
+  } catch (error) {
+    return `${line}: ${error instanceof CommanderError ? said.trim() : messageOf(error)}`;
+  }
+}
+
+test('every command that is printed is understood: nothing is missing of it and nothing misspelled', async () => {
+  const printed = commandsPrinted();
+  expect(printed.length).toBeGreaterThan(30);
+  const objections = await Promise.all(printed.map(objectionTo));
+  expect(objections.filter((objection) => objection !== '')).toEqual([]);
+  expect(await objectionTo('freeze --config FILE --all')).toContain("required option '--reason <text>'");
+  expect(await objectionTo('ledger statsu --config FILE')).toContain('unknown command');
+});
+
+test('links in runbooks and guides lead somewhere', () => {
   const anchors = (file: string): readonly string[] =>
     (readFileSync(file, 'utf8').match(/^#+ .*$/gm) ?? []).map((heading) =>
       heading
@@ -105,14 +139,19 @@ test('links in runbooks lead somewhere', () => {
         .replace(/[^\w\- ]/g, '')
         .replaceAll(' ', '-'),
     );
-  const folder = join(PROMETHEUS, '../../docs/runbooks');
-  const broken = [...runbooks()].flatMap(([name, text]) =>
-    [...text.matchAll(/\]\(([^)#]+)(?:#([^)]*))?\)/g)]
-      .filter(([, target = '', anchor]) => {
-        const found = anchors(join(folder, target));
-        return anchor !== undefined && !found.includes(anchor);
-      })
-      .map(([link]) => `${name}: ${link}`),
-  );
-  expect(broken).toEqual([]);
+  const isBroken = (page: string, [, target = '', anchor]: readonly string[]): boolean => {
+    const file = target === '' ? page : join(dirname(page), target);
+    if (!existsSync(file)) return true;
+    return anchor !== undefined && !anchors(file).includes(anchor);
+  };
+  const links = [...runbooks(), ...guides()].flatMap(([name, text]) => {
+    const page = pageOf(name);
+    return [...text.matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)]*))?\)/g)].map((link) => ({ page, link }));
+  });
+  expect(links.length).toBeGreaterThan(150);
+  expect(
+    links
+      .filter(({ page, link }) => isBroken(page, link))
+      .map(({ page, link: [text] }) => `${page}: ${text}`),
+  ).toEqual([]);
 });

@@ -106,8 +106,9 @@ test('every answer is in it, whoever of the replicas is killed on the way', asyn
 test('the replica that exports shows how far it is, and only one does', async () => {
   const families = metricFamilies(await (await fetch(`${cluster.up.ops}/metrics`)).text());
   const lastSuccess = families.get('countersign_audit_last_success_timestamp_seconds')?.samples ?? [];
-  expect(lastSuccess).toHaveLength(1);
-  expect(Date.now() / 1000 - Number(lastSuccess[0]?.value)).toBeLessThan(10);
+  const [newest = 0, ...others] = lastSuccess.map(({ value }) => Number(value)).sort((a, b) => b - a);
+  expect(Date.now() / 1000 - newest).toBeLessThan(10);
+  expect(others).toEqual([0, 0]);
   const behind = families.get('countersign_audit_behind_events')?.samples ?? [];
   expect(behind.map(({ value }) => Number(value))).toEqual([0]);
 });

@@ -144,6 +144,16 @@ describe('a client of the contract', () => {
       REJECT,
     ],
     [
+      'with call data',
+      () => transactionArgument('R1', { Id: 'tx10' }, { ContractData: '0xa9059cbb' }),
+      ABSTAIN,
+    ],
+    [
+      'without an end',
+      () => transactionArgument('R1', { Id: 'tx11', AmountOriginal: '1', ExpiresAt: '' }),
+      REJECT,
+    ],
+    [
       'with bytes that are none',
       () => transactionArgument('R1', { Id: 'tx9', RawTransaction: 'zz' }),
       REJECT,
@@ -193,6 +203,21 @@ describe('no vote', () => {
       'for an operation that has expired',
       () =>
         approved('approvedTx', transactionArgument('R1', { Id: 'late', ExpiresAt: '2020-01-01T00:00:00Z' })),
+    ],
+    ...['approvedTx', 'approvedKeygenReshare', 'approvedSignOp'].map(
+      (name): [string, () => Promise<unknown>] => [
+        `of ${name} when its voting is over`,
+        () => {
+          const over = { Id: 'over', Status: 'SIGNING', ReshareRequestStatus: 'SIGNING' };
+          if (name === 'approvedTx') return approved(name, transactionArgument('R1', over));
+          if (name === 'approvedKeygenReshare') return approved(name, keygenArgument(over));
+          return approved(name, signArgument({ Id: 'over', OperationSignStatus: 'SIGNING' }));
+        },
+      ],
+    ),
+    [
+      'for an argument that does not end with a word',
+      () => approved('approvedTx', `${transactionArgument('R1', { Id: 'tail' })}00`),
     ],
     [
       'while a rule asks for patience',

@@ -12,11 +12,15 @@ import { type RunningReplica, startReplica } from '../support/replica.js';
 import { legacyTransfer, nonceHeaders, vaultCreation, voteIn } from '../support/virtual-signer.js';
 
 const PAYEE = '0x1111111111111111111111111111111111111111';
+const DOLLAR_PAYEE = '0x4444444444444444444444444444444444444444';
+const USDC = '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48';
 const CONTRACT = '0xdac17f958d2ee523a2206206994597c13d831ec7';
 
 const POLICY = `version: 1
 limits:
   ether: { sum: native, max: '10', window: { rolling: 24h }, per: [asset] }
+  tokens: { sum: native, max: '10', window: { rolling: 24h }, per: [asset] }
+  dollars: { sum: usd, max: '500', window: { rolling: 24h } }
 rules:
   - name: abstain
     match: { kind: transaction, stage: approval, asset: [ETH], amount: { min: '5' } }
@@ -29,8 +33,17 @@ rules:
   - name: no-verify
     match: { kind: transaction, operation: [TRANSFER], asset: [ETH], destination: { address: '0x2222222222222222222222222222222222222222' } }
     effect: approve
+  - name: pay-in-dollars
+    match: { kind: transaction, asset: [ETH], destination: { address: '${DOLLAR_PAYEE}' } }
+    limits: [dollars]
+    verify: if-present
+    effect: approve
   - name: vaults
     match: { kind: keygen, vault: { threshold: { min: '2' }, device: [device0, device1, device2] } }
+    effect: approve
+  - name: permits
+    match: { kind: sign, contract: [{ address: '${USDC}' }], destination: { address: '${PAYEE}' } }
+    limits: [tokens]
     effect: approve
   - name: messages
     match: { kind: sign, operation: [application/x-eip712+json], contract: [{ address: '${CONTRACT}' }] }
@@ -40,7 +53,11 @@ rules:
     effect: approve
 verification:
   defaults:
-    typedData: [{ chainId: 1, verifyingContract: '${CONTRACT}', primaryTypes: [Mail] }]
+    typedData:
+      - { chainId: 1, verifyingContract: '${CONTRACT}', primaryTypes: [Mail] }
+      - { chainId: 1, verifyingContract: '${USDC}', primaryTypes: [Permit] }
+    contracts: [{ chainId: 1, to: '${USDC}', selectors: ['permit(address,address,uint256,uint256,uint8,bytes32,bytes32)'] }]
+    approveSpenders: ['${PAYEE}', '${DOLLAR_PAYEE}']
 `;
 
 const dir = mkdtempSync(join(tmpdir(), 'countersign-iofinnet-'));
@@ -99,8 +116,16 @@ describe('an operation', () => {
     ['that a rule leaves to others', { amountOriginal: '7' }, 'abstain'],
     ['without an amount', { amountOriginal: null }, 'abstain'],
     ['without bytes where the rule needs them', { receivingAddress: `0x${'2'.repeat(40)}` }, 'rejected'],
-    ['that signs what a dApp asked for', { metadata: { signerInputV1: '{}' } }, 'rejected'],
+    ['that signs what a dApp asked for', { metadata: { signerInputV1: '{}' } }, 'abstain'],
     ['with call data', { metadata: { contractData: '0xa9059cbb' } }, 'abstain'],
+    ['with call data in another form', { metadata: { contractData: { data: '0x' } } }, 'abstain'],
+    ['within the dollars', { receivingAddress: DOLLAR_PAYEE, amountUsd: '100' }, 'approved'],
+    ['of unknown worth', { receivingAddress: DOLLAR_PAYEE, amountUsd: null }, 'rejected'],
+    [
+      'that a dApp asked for, where no operation is named',
+      { receivingAddress: DOLLAR_PAYEE, amountUsd: '1', metadata: { signerInputV1: { to: 'x' } } },
+      'abstain',
+    ],
     ['without an end', { expiresAt: 'soon' }, 'rejected'],
     ['of an unknown type', { __typename: 'OperationSomethingNew_v4' }, 'abstain'],
     ['of the current generation', { __typename: 'OperationTransferOut_v3' }, 'abstain'],
@@ -145,6 +170,22 @@ const MAIL = {
   message: { contents: 'hello' },
 };
 
+/** EIP-2612: 6 USDC, unless it says otherwise. */
+function permit(change: object = {}): string {
+  const [address, uint256] = ['address', 'uint256'].map((type) => (name: string) => ({ name, type }));
+  const named = [
+    address?.('owner'),
+    address?.('spender'),
+    uint256?.('value'),
+    uint256?.('nonce'),
+    uint256?.('deadline'),
+  ];
+  return JSON.stringify({
+    ...{ types: { Permit: named }, primaryType: 'Permit', domain: { chainId: 1, verifyingContract: USDC } },
+    message: { owner: USDC, spender: PAYEE, value: '6000000', nonce: 0, deadline: 1, ...change },
+  });
+}
+
 describe('data to be signed', () => {
   const signing = (signingData: object, source = 'vaultaaa0000000000000001') => ({
     __typename: 'OperationSign',
@@ -167,6 +208,19 @@ describe('data to be signed', () => {
     [
       'typed data of another type',
       { data: JSON.stringify({ ...MAIL, primaryType: 'Permit' }), contentType: EIP712 },
+      'rejected',
+    ],
+    ['a permit', { data: permit(), contentType: EIP712 }, 'approved'],
+    ['another one, for which its limit has no room', { data: permit(), contentType: EIP712 }, 'rejected'],
+    ['one within the limit', { data: permit({ value: '4000000' }), contentType: EIP712 }, 'approved'],
+    [
+      'one for whom no rule names',
+      { data: permit({ spender: DOLLAR_PAYEE, value: 0 }), contentType: EIP712 },
+      'rejected',
+    ],
+    [
+      'one for a stranger',
+      { data: permit({ spender: CONTRACT, value: 0 }), contentType: EIP712 },
       'rejected',
     ],
     ['hex', { data: '68656c6c6f', contentType: 'application/octet-stream+hex' }, 'rejected'],
@@ -223,6 +277,33 @@ describe('what a stranger can do on a network that is allowed', () => {
     );
     expect(await vote({ __typename: 'OperationSign', id }, { digits })).toBe('rejected');
     expect(await vote(legacyTransfer({ id, amountOriginal: '0.1' }), { digits })).toBe('approved');
+  });
+
+  test.each<[string, object]>([
+    ['its end', { expiresAt: undefined }],
+    ['its worth', { amountUsd: undefined }],
+    ['its true worth', { amountUsd: '1000000' }],
+  ])(
+    'an operation that he shows without %s is refused, and approved all the same when it is asked about',
+    async (_, change) => {
+      const body = legacyTransfer({ id: operationId(), receivingAddress: DOLLAR_PAYEE, amountUsd: '1' });
+      expect(await vote({ ...body, ...change })).toBe('rejected');
+      expect(await vote(body)).toBe('approved');
+    },
+  );
+
+  test('an operation that he makes cheap is judged, and charged, at its true worth', async () => {
+    const body = legacyTransfer({ id: operationId(), receivingAddress: DOLLAR_PAYEE, amountUsd: '1' });
+    const used = () => replica.metric('countersign_limit_used_ratio');
+    expect(await vote({ ...body, id: operationId() })).toBe('approved');
+    const before = await used();
+    expect(await vote(body)).toBe('approved');
+    expect(await vote({ ...body, amountUsd: '501' })).toBe('rejected');
+    expect(await vote({ ...body, amountUsd: '20' })).toBe('approved');
+    // Valued a little lower for the next signer: still the same operation.
+    expect(await vote({ ...body, amountUsd: '19.5' }, { by: 1 })).toBe('approved');
+    expect(await vote({ ...body, amountUsd: '20.00' })).toBe('approved');
+    expect((await used()) - before).toBeCloseTo(20 / 500, 6);
   });
 
   test('an id that was approved is not approved with other content', async () => {

@@ -1,5 +1,5 @@
 /** Keys, signers and networks that change under a running replica: the real program, told by SIGHUP or finding out itself. */
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -139,6 +139,12 @@ async function figure(
   )?.value;
 }
 
+/** As a metric names a key. */
+function keyOf({ publicKey }: KeyPair): { readonly key: string } {
+  const der = publicKey.export({ type: 'spki', format: 'der' });
+  return { key: createHash('sha256').update(der).digest('hex').slice(0, 12) };
+}
+
 const PATH = { path: '/own' };
 const inAYear = () => new Date(Date.now() + 365 * 86_400_000).toISOString();
 const aMinuteAgo = () => new Date(Date.now() - 60_000).toISOString();
@@ -146,14 +152,19 @@ const aMinuteAgo = () => new Date(Date.now() - 60_000).toISOString();
 test('a co-signer’s next key is taken beside the old one, and then instead of it', async () => {
   const next = rsaPair();
   expect((await ask(next)).status).toBe(401);
+  const used = (pair: KeyPair) => figure('countersign_cosigner_key_used_total', keyOf(pair));
+  const before = (await used(deployment.cosigner)) ?? Number.NaN;
   edit((cosigner) => cosigner.publicKeys.push(writeKey('next.pub.pem', next.publicKey)));
   await told('reloaded');
+  expect([await used(deployment.cosigner), await used(next)]).toEqual([before, 0]);
   expect([(await ask(next)).status, (await ask(deployment.cosigner)).status]).toEqual([200, 200]);
+  expect([await used(deployment.cosigner), await used(next)]).toEqual([before + 1, 1]);
   edit((cosigner) => {
     cosigner.publicKeys = [writeKey('next.pub.pem', next.publicKey)];
   });
   await told('reloaded');
   expect([(await ask(next)).status, (await ask(deployment.cosigner)).status]).toEqual([200, 401]);
+  expect([await used(deployment.cosigner), await used(next)]).toEqual([undefined, 2]);
 });
 
 test('a key outside its time verifies nothing, and whoever is on call sees that it would have', async () => {

@@ -1,15 +1,22 @@
-/** Charges of a transaction that will never be signed, given back by an operator's word while the cluster runs. */
+/** Charges of a transaction or an operation that will never be signed, given back by an operator's word while the cluster runs. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { generateKeyFiles } from '../../src/keys/generate.js';
 import { loadOperators, verifyStatement } from '../../src/keys/statements.js';
 import { releaseBody } from '../../src/ledger/journal-body.js';
 import { type Cluster, startCluster } from '../support/cluster.js';
 import { outcomeOf } from '../support/command.js';
 import { approving, type Deployment, deliver, EMBEDDED, writeDeployment } from '../support/deployment.js';
+import {
+  ask as askAs,
+  type VotingDeployment,
+  writeVotingDeployment,
+} from '../support/iofinnet-deployment.js';
 import { readJournal } from '../support/journal.js';
+import { type RunningReplica, startReplica } from '../support/replica.js';
+import { legacyTransfer, ORGANISATION, voteIn } from '../support/virtual-signer.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'countersign-release-'));
 let deployment: Deployment;
@@ -97,3 +104,71 @@ test('nobody else’s word, no other transaction and no other reason is taken', 
   });
   expect(await ask('eight')).toMatch(/^REJECT .*two/);
 }, 60_000);
+
+describe('an operation at io.finnet', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-release-'));
+  let voting: VotingDeployment;
+  let replica: RunningReplica;
+  let nonce = 1_000;
+
+  beforeAll(async () => {
+    const policy = `version: 1
+limits:
+  ether: { sum: native, max: '1', window: { rolling: 24h }, per: [asset] }
+rules:
+  - { name: pay, match: { kind: transaction, asset: [ETH] }, limits: [ether], verify: if-present, effect: approve }
+`;
+    voting = writeVotingDeployment(folder, { ledger: EMBEDDED, policy });
+    replica = await startReplica(voting);
+  });
+  afterAll(async () => {
+    await replica?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function vote(id: string, amountOriginal: string): Promise<string> {
+    const [signer] = voting.signers;
+    if (signer === undefined) throw new Error('there is one');
+    nonce += 1;
+    const digits = String(nonce);
+    const reply = await askAs(
+      `${replica.http}${signer.path}/transaction`,
+      legacyTransfer({ id, amountOriginal }),
+      digits,
+    );
+    return voteIn(reply, digits, signer.key);
+  }
+  const releasing = (id: string) => {
+    const { configFile, operatorKeyFile: key } = voting;
+    const what = ['--config', configFile, '--tx', id, '--reason', 'rejected', '--key', key, '--json'];
+    return outcomeOf(['ledger', 'release', ...what]);
+  };
+
+  test.each([
+    ['its id', 'opaaaa0000000000000001', ''],
+    ['its id and organisation', 'opaaaa0000000000000002', `${ORGANISATION}.`],
+  ])(
+    'is released by %s: what it held makes room, and it is refused from then on',
+    async (_, id, prefix) => {
+      expect(await vote(id, '0.7')).toBe('approved');
+      expect(await vote(`${id}x`, '0.6')).toBe('rejected');
+      const done = await releasing(`${prefix}${id}`);
+      expect(done).toMatchObject({ code: 0, stderr: '' });
+      expect(JSON.parse(done.stdout)).toMatchObject({ repeated: false, given: [{ limit: 'ether' }] });
+      // It contradicts the approval that was given: no vote is signed.
+      expect(await vote(id, '0.7')).toBe('no vote: 409');
+      // Nor with another content: this one was approved.
+      expect(await vote(id, '0.2')).toMatch(/^rejected|no vote: 409$/);
+      expect(await vote(`${id}y`, '0.9')).toBe('approved');
+      expect(await releasing(`${prefix}${id}y`)).toMatchObject({ code: 0 });
+    },
+    60_000,
+  );
+
+  test('that was only refused holds nothing', async () => {
+    expect(await vote('opaaaa0000000000000003', '5')).toBe('rejected');
+    expect(await releasing('opaaaa0000000000000003')).toMatchObject({
+      ...{ code: 1, stderr: expect.stringContaining('it holds nothing that could be given back') },
+    });
+  }, 60_000);
+});

@@ -1,5 +1,5 @@
 /** The rules of deploy/prometheus and what they name, as the tests of alerts and of the documentation read them. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { Metrics } from '../../src/telemetry/metrics.js';
@@ -7,7 +7,9 @@ import { Metrics } from '../../src/telemetry/metrics.js';
 const ROOT = join(import.meta.dirname, '../..');
 export const PROMETHEUS = join(ROOT, 'deploy/prometheus');
 export const RULE_FILES = ['recording.rules.yaml', 'alerts.rules.yaml'].map((name) => join(PROMETHEUS, name));
-const RUNBOOKS = join(ROOT, 'docs/runbooks');
+const DOCS = join(ROOT, 'docs');
+const RUNBOOKS = join(DOCS, 'runbooks');
+const PROTOCOLS = join(DOCS, 'protocols');
 const DASHBOARD = join(ROOT, 'deploy/grafana/countersign.json');
 
 export interface Rule {
@@ -41,11 +43,25 @@ export function alerts(): readonly Alert[] {
 
 /** By name, without the ending. */
 export function runbooks(): ReadonlyMap<string, string> {
+  return pagesIn(RUNBOOKS);
+}
+
+/** The pages of the documentation that are no runbooks. */
+export function guides(): ReadonlyMap<string, string> {
+  return new Map([...pagesIn(DOCS), ...pagesIn(PROTOCOLS)]);
+}
+
+/** The file of a page, by its name. */
+export function pageOf(name: string): string {
+  const folder = [RUNBOOKS, DOCS, PROTOCOLS].find((each) => existsSync(join(each, `${name}.md`)));
+  return join(folder ?? DOCS, `${name}.md`);
+}
+
+function pagesIn(folder: string): ReadonlyMap<string, string> {
   return new Map(
-    readdirSync(RUNBOOKS).map((name) => [
-      name.replace(/\.md$/, ''),
-      readFileSync(join(RUNBOOKS, name), 'utf8'),
-    ]),
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => [name.replace(/\.md$/, ''), readFileSync(join(folder, name), 'utf8')]),
   );
 }
 

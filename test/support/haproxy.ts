@@ -21,6 +21,8 @@ export interface HaProxy {
   readonly figure: (name: string) => Promise<number>;
   /** How many replicas it sends requests to. */
   readonly up: () => Promise<number>;
+  /** All lines of its log. */
+  readonly logged: () => string;
   readonly stop: () => Promise<void>;
 }
 
@@ -42,7 +44,7 @@ export async function startHaProxy(
     [`REPLICA_${index + 1}_OPS`, `${ops}`],
   ]);
   const child = spawn('haproxy', ['-db', '-f', file], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
       ...Object.fromEntries(addresses),
@@ -52,6 +54,10 @@ export async function startHaProxy(
   });
   running.add(child);
   let said = '';
+  let log = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    log += text;
+  });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
@@ -64,6 +70,7 @@ export async function startHaProxy(
     url: `http://127.0.0.1:${port}`,
     figure: async (name) => figureOf(await metrics(), `${name}{proxy="replicas"}`),
     up: async () => figureOf(await metrics(), 'haproxy_backend_active_servers{proxy="replicas"}'),
+    logged: () => log,
     async stop() {
       running.delete(child);
       if (child.exitCode === null && child.signalCode === null) {

@@ -159,9 +159,9 @@ export class LedgerModel {
         const words = { effect: 'reject', reason: 'RELEASED_BEFORE' } as const;
         return this.#judge({ ...proposal, charges: [] }, now, words);
       }
-      if (transaction.rejected)
+      if (transaction.rejected && ask.coreFingerprint !== undefined)
         return this.#judge(proposal, now, { effect: 'reject', reason: 'REJECTED_BEFORE' });
-      const approved = transaction.approvedAmount;
+      const approved = transaction.rejected ? undefined : transaction.approvedAmount;
       if (approved !== undefined && ask.amount !== undefined && BigInt(ask.amount) > BigInt(approved)) {
         return this.#conflict(proposal, now, 'CONFLICT_AMOUNT');
       }

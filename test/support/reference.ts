@@ -232,13 +232,15 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '`CountersignFrozen`: `countersign status` says whose it is and why. `reject` refuses for good.',
   countersign_build_info: 'During an upgrade two versions; afterwards one.',
   countersign_certificate_expiry_timestamp_seconds:
-    '`CountersignCertificateExpiring`. A replica reads its certificate when it starts: restart it after a renewal.',
+    '`CountersignCertificateExpiring`. A renewed certificate of `http.tls` is taken within seconds, others when a replica starts.',
   countersign_key_file_modified_timestamp_seconds:
     '`CountersignKeyOld`. A copied file looks younger than its key.',
   countersign_reloads_total:
     'After a rotation every replica has counted one more `ok`. The log line `reloaded` names the files.',
   countersign_key_valid_until_timestamp_seconds:
     '`CountersignKeyEnding`, then `CountersignKeyEndsNow`. `countersign keys show --config FILE` lists them all.',
+  countersign_cosigner_key_used_total:
+    'A key of a co-signer may go when `sum by (key) (increase(…[1d]))` has been 0 for as long as its co-signer is used. `countersign keys show --config FILE` shows whose digits they are.',
   countersign_restart_needed:
     '`CountersignRestartNeeded`. The log line `needs a restart` names the fields; during an upgrade it is 1 for a moment.',
   countersign_reload_failed:
@@ -371,6 +373,8 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
     'A limit counts something that the request does not show, often `usd` of an asset without a price. Limit it in its own units.',
   CHARGES_TOO_MANY:
     'More destinations than the limits of the rule can count one by one. Use fewer `per: destination` limits.',
+  DESTINATIONS_TOO_MANY:
+    'More than 256 destinations are unknown to every rule, limit and cooling-off. Pay them in several transactions.',
   FROZEN: 'A freeze that rejects is in force: `countersign status`.',
   CONFLICT_CONTENT: '**Investigate**: one id, two contents. What was decided first stands.',
   CONFLICT_TRANSACTION:
@@ -382,6 +386,7 @@ const DECIDED_ADVICE: Readonly<Record<OwnReason, string>> = {
   VAULT_UNKNOWN:
     'The message does not show the whole new vault. Let people vote on it, or compare a captured message with the page of the protocol.',
   DEVICE_SUFFICES: 'Raise the threshold, or give no device that much weight.',
+  THRESHOLD_UNREACHABLE: 'Lower the threshold, or add devices: nobody could sign with such a vault any more.',
   COOLING_OFF:
     'Intended by `coolingOff` of the policy: the destination was whitelisted here a short while ago. Once its time has passed the transaction can be made anew.',
   REJECTED_BEFORE: 'What was rejected once is not approved at another stage. It must be made anew.',

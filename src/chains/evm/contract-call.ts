@@ -9,7 +9,7 @@ import { remembered } from '../remembered.js';
 import { argumentText, functionOf } from './abi.js';
 import type { Claim } from './claim.js';
 import type { EvmContext } from './decoder.js';
-import type { Allowance, Payment } from './known-functions.js';
+import type { Allowance, Call, Payment } from './known-functions.js';
 import type { Envelope } from './transaction.js';
 import type { Meaning } from './transfer.js';
 import { readRouter } from './universal-router.js';
@@ -35,7 +35,19 @@ export function contractCall(context: EvmContext, envelope: CallEnvelope, claim:
   if (shown !== undefined && shown !== null && `0x${shownData}` !== envelope.data)
     return refuse('CALLDATA_MISMATCH', 'the call data is not the data that the request shows');
   if (envelope.to === undefined) return creation(envelope, shownData);
-  const tree = flatten({ to: envelope.to, value: envelope.value, data: envelope.data });
+  const call = { to: envelope.to, value: envelope.value, data: envelope.data };
+  return judgeCall({ ...context, native: asset.native.asset }, call);
+}
+
+/** What of a request says by what its calls are judged. */
+interface CallContext extends Pick<EvmContext, 'settings' | 'registry' | 'chainId'> {
+  /** The asset id of the coin that calls carry; absent: they carry none. */
+  readonly native?: string;
+}
+
+/** One call with all calls inside it. */
+export function judgeCall(context: CallContext, call: Call): Meaning | Refusal {
+  const tree = flatten(call);
   if (isRefusal(tree)) return tree;
   return meaningOf(context, tree.leaves, tree.wrappers);
 }
@@ -55,7 +67,7 @@ function creation({ value, data }: CallEnvelope, shownData: string | undefined):
  * and the value of an outer call would escape the ceilings of the inner ones.
  */
 function meaningOf(
-  context: EvmContext,
+  context: CallContext,
   leaves: readonly Node[],
   wrappers: readonly Node[],
 ): Meaning | Refusal {
@@ -126,7 +138,7 @@ function refundOf({ known, args }: Node): Consequences {
   return { ...NOTHING, payments, recipients: [receiver] };
 }
 
-function checkCall(context: EvmContext, node: Node, consequences: Consequences): Refusal | undefined {
+function checkCall(context: CallContext, node: Node, consequences: Consequences): Refusal | undefined {
   const { settings, chainId } = context;
   const { to, value } = node.call;
   const listed = settings.contracts.filter((entry) => entry.chainId === chainId && entry.to === to);
@@ -163,11 +175,11 @@ const selectorOfEntry = remembered(1_000, (text) =>
 );
 
 /** Allowances count as movements to the spender: whoever holds one may take as much at any time. */
-function movementsOf({ asset, registry, chainId }: EvmContext, node: Node, what: Consequences): Movement[] {
+function movementsOf({ native, registry, chainId }: CallContext, node: Node, what: Consequences): Movement[] {
   const tokenId = (token: string | undefined) =>
     token === undefined ? undefined : registry.token(`eip155:${chainId}`, token)?.id;
   return [
-    ...(node.moves > 0n ? [{ asset: asset.native.asset, to: node.call.to, amount: node.moves }] : []),
+    ...(node.moves > 0n ? [{ asset: native, to: node.call.to, amount: node.moves }] : []),
     ...what.payments.map(({ token, to, amount }) => ({ asset: tokenId(token), to, amount })),
     ...what.allowances.map(({ token, spender, amount }) => ({ asset: tokenId(token), to: spender, amount })),
   ];

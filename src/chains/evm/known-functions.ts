@@ -129,6 +129,9 @@ const ROLES: Readonly<Record<string, Role>> = {
   'transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)': payment(
     (args, { to }) => ({ token: to, to: text(args[1]), amount: units(args[2]) }),
   ),
+  'receiveWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)': payment(
+    (args, { to }) => ({ token: to, to: text(args[1]), amount: units(args[2]) }),
+  ),
   // Permit2
   'approve(address,address,uint160,uint48)': allowance(
     (args) => ({ token: text(args[0]), spender: text(args[1]), amount: units(args[2]) }),

@@ -1,11 +1,13 @@
 /** Messages: EIP-191 personal messages and EIP-712 typed data, shown in the request and signed by their digest. */
 import { hashMessage, keccak256 } from 'ethers';
 import { isObject, type JsonObject, objectIn } from '../../core/json.js';
-import type { ContractCall, Decoded } from '../../core/ports.js';
+import type { ContractCall, Decoded, Movement } from '../../core/ports.js';
 import type { Json } from '../../core/request.js';
 import { checkPath, hexDigits, MAX_RAW_BYTES, readDigest, readEntry } from '../raw-entry.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
 import type { EvmContext } from './decoder.js';
+import { meaningOfTyped } from './signed-calls.js';
+import type { Meaning } from './transfer.js';
 import { readTypedData } from './typed-data.js';
 
 const MAX_MESSAGES = 8;
@@ -25,17 +27,19 @@ export function readMessages(context: EvmContext): Decoded {
       'RAWTX_COUNT',
       `${messages.length} messages, but ${request.rawTransactions.length} digests`,
     );
+  const movements: Movement[] = [];
   const calls: ContractCall[] = [];
   const summary: Record<string, string> = { chain: `eip155:${chainId}`, asset: asset.id };
   for (const [index, message] of messages.entries()) {
     const read = readMessage(context, message, index);
     if (isRefusal(read)) return read;
-    if (read.call !== undefined) calls.push(read.call);
+    movements.push(...(read.meaning?.movements ?? []));
+    calls.push(...(read.meaning?.calls ?? []));
     summary[`message${index + 1}`] = read.summary;
   }
   return {
     kind: 'effects',
-    effects: { chain: `eip155:${chainId}`, movements: [], calls, maxFee: 0n, summary, facts: [] },
+    effects: { chain: `eip155:${chainId}`, movements, calls, maxFee: 0n, summary, facts: [] },
   };
 }
 
@@ -47,7 +51,7 @@ function messagesOf(extraParameters: Json | undefined): readonly Json[] {
 
 interface Message {
   readonly summary: string;
-  readonly call?: ContractCall;
+  readonly meaning?: Meaning;
 }
 
 function readMessage(context: EvmContext, message: Json, index: number): Message | Refusal {
@@ -89,7 +93,7 @@ function readPersonal({ settings }: EvmContext, { content }: JsonObject, digest:
 }
 
 function readTyped(
-  { settings, chainId }: EvmContext,
+  { settings, registry, chainId }: EvmContext,
   { content }: JsonObject,
   digest: string,
 ): Message | Refusal {
@@ -102,17 +106,7 @@ function readTyped(
       'CHAIN_ID_MISMATCH',
       `the message is for chain ${typed.chainId}, the asset is on ${chainId}`,
     );
-  const listed = settings.typedData.some(
-    (entry) =>
-      entry.chainId === chainId &&
-      entry.verifyingContract === typed.verifyingContract &&
-      entry.primaryTypes.includes(typed.primaryType),
-  );
-  if (!listed)
-    return refuse('TYPED_NOT_ALLOWED', `${typed.primaryType} for ${typed.verifyingContract} is not listed`);
-  return {
-    summary: `${typed.primaryType} for ${typed.verifyingContract}`,
-    // What a contract does with a signed message, a permit for instance, cannot be said from the message alone.
-    call: { address: typed.verifyingContract ?? '', selector: '', value: 0n, understood: false },
-  };
+  const meaning = meaningOfTyped(typed, { settings, registry });
+  if (isRefusal(meaning)) return meaning;
+  return { summary: `${typed.primaryType} for ${typed.verifyingContract}`, meaning };
 }

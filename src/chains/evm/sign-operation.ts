@@ -8,6 +8,7 @@ import type { Judged } from '../../core/ports.js';
 import type { SignRequest } from '../../core/request.js';
 import { hexDigits, MAX_RAW_BYTES } from '../raw-entry.js';
 import { isRefusal, type Refusal, refuse } from '../refusal.js';
+import { type MessageContext, meaningOfTyped } from './signed-calls.js';
 import { readTypedData } from './typed-data.js';
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
@@ -19,7 +20,7 @@ const ETHEREUM_ALGORITHM = 'ESKEC256';
 
 export function readSignOperation(
   { contentType, algorithm, data }: SignRequest,
-  settings: AssetSettings,
+  context: MessageContext,
 ): Judged {
   if (data === undefined || data === '')
     return refuse('TYPED_MESSAGE_MISSING', 'the request shows no data, so nothing tells what is signed');
@@ -27,9 +28,9 @@ export function readSignOperation(
     return refuse('RAWTX_TOO_LARGE', `the data is longer than ${MAX_RAW_BYTES} bytes`);
   switch (contentType) {
     case 'application/x-eip712+json':
-      return readTyped(data, algorithm, settings);
+      return readTyped(data, algorithm, context);
     case 'text/plain':
-      return readText(data, settings);
+      return readText(data, context.settings);
     case 'application/octet-stream+hex': {
       const hex = hexDigits(data);
       return hex === undefined ? refuse('TYPED_MALFORMED', 'the data is not hex') : refuseBytes(hex);
@@ -43,34 +44,17 @@ export function readSignOperation(
   }
 }
 
-function readTyped(data: string, algorithm: string, { typedData }: AssetSettings): Judged {
+function readTyped(data: string, algorithm: string, context: MessageContext): Judged {
   const typed = readTypedData(data);
   if (isRefusal(typed)) return typed;
   if (algorithm !== '' && algorithm !== ETHEREUM_ALGORITHM)
     return refuse('TYPED_TYPE_REFUSED', 'typed data is signed for Ethereum, and the algorithm is another');
-  const { chainId, verifyingContract, primaryType } = typed;
-  const listed = typedData.some(
-    (entry) =>
-      entry.chainId === chainId &&
-      entry.verifyingContract === verifyingContract &&
-      entry.primaryTypes.includes(primaryType),
-  );
-  if (!listed || verifyingContract === undefined)
-    return refuse(
-      'TYPED_NOT_ALLOWED',
-      `${primaryType} for ${verifyingContract ?? 'no contract'} on chain ${chainId ?? 'unknown'} is not listed`,
-    );
+  const meaning = meaningOfTyped(typed, context);
+  if (isRefusal(meaning)) return meaning;
+  const summary = { message: `${typed.primaryType} for ${typed.verifyingContract}`, digest: typed.digest };
   return {
     kind: 'effects',
-    effects: {
-      chain: `eip155:${chainId}`,
-      movements: [],
-      // What a contract does with a signed message, a permit for instance, cannot be said from the message alone.
-      calls: [{ address: verifyingContract, selector: '', value: 0n, understood: false }],
-      maxFee: 0n,
-      summary: { message: `${primaryType} for ${verifyingContract}`, digest: typed.digest },
-      facts: [],
-    },
+    effects: { ...meaning, chain: `eip155:${typed.chainId}`, maxFee: 0n, summary, facts: [] },
   };
 }
 

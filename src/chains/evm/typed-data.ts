@@ -30,6 +30,10 @@ export interface TypedData {
   /** `0x` and 32 bytes. */
   readonly digest: string;
   readonly primaryType: string;
+  /** With all types inside, as it is hashed (`encodeType`). */
+  readonly encodedType: string;
+  /** Members as they are signed; integers in decimal text or hex. */
+  readonly message: Plain;
   /** Undefined: the domain names none. */
   readonly chainId: bigint | undefined;
   /** Lower case; undefined: the domain names none. */
@@ -39,7 +43,7 @@ export interface TypedData {
 type Types = Readonly<Record<string, readonly TypedDataField[]>>;
 
 /** What ethers' encoder takes: numbers as decimal text. */
-type Plain = string | boolean | readonly Plain[] | { readonly [member: string]: Plain };
+export type Plain = string | boolean | readonly Plain[] | { readonly [member: string]: Plain };
 
 /** `content` is the typed data, or a text that holds it. */
 export function readTypedData(content: Json | undefined): TypedData | Refusal {
@@ -64,6 +68,8 @@ export function readTypedData(content: Json | undefined): TypedData | Refusal {
     return {
       digest: TypedDataEncoder.hash(signedDomain, mutable, signedMessage as Record<string, Plain>),
       primaryType,
+      encodedType: TypedDataEncoder.from(mutable).encodeType(primaryType),
+      message: signedMessage,
       chainId: typeof signedDomain.chainId === 'string' ? BigInt(signedDomain.chainId) : undefined,
       verifyingContract: signedDomain.verifyingContract?.toLowerCase(),
     };

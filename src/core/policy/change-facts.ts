@@ -167,19 +167,23 @@ function weightOf(text: string | undefined): string | null {
 
 /**
  * Why nobody may approve this vault, whatever a rule says; undefined when one may. A vault that one device opens alone
- * is no shared vault, and of one whose weights are not known nobody can say that it is.
+ * is no shared vault, what is in one that nobody can open is lost, and of one whose weights are not known nobody can say
+ * that it is neither.
  */
 export function vaultRefusal({
   threshold,
   devices,
-}: VaultFacts): 'VAULT_UNKNOWN' | 'DEVICE_SUFFICES' | undefined {
+}: VaultFacts): 'VAULT_UNKNOWN' | 'DEVICE_SUFFICES' | 'THRESHOLD_UNREACHABLE' | undefined {
   if (threshold === null || devices === null || devices.length === 0) return 'VAULT_UNKNOWN';
   // One device may be listed several times, under either of its names.
   const weights = new Map<string, bigint>();
+  let total = 0n;
   for (const { id, uuid, weight } of devices) {
     if (weight === null || (id === null && uuid === null)) return 'VAULT_UNKNOWN';
     for (const name of [id === null ? [] : [`id ${id}`], uuid === null ? [] : [`uuid ${uuid}`]].flat())
       weights.set(name, (weights.get(name) ?? 0n) + BigInt(weight));
+    total += BigInt(weight);
   }
-  return [...weights.values()].some((weight) => weight >= BigInt(threshold)) ? 'DEVICE_SUFFICES' : undefined;
+  if ([...weights.values()].some((weight) => weight >= BigInt(threshold))) return 'DEVICE_SUFFICES';
+  return total < BigInt(threshold) ? 'THRESHOLD_UNREACHABLE' : undefined;
 }

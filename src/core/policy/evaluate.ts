@@ -2,7 +2,14 @@
  * The policy's opinion of one request. Pure: the same rules, request, examination and instant give the same
  * verdict. Replica, `policy test` and `policy explain` all call this function.
  */
-import { type Charge, MAX_CHARGES, type Opinion, REASONS, type Verdict } from '../decision.js';
+import {
+  type Charge,
+  MAX_CHARGES,
+  type Opinion,
+  REASONS,
+  type ReasonCode,
+  type Verdict,
+} from '../decision.js';
 import { CountersignError, unreachable } from '../errors.js';
 import type { Request } from '../request.js';
 import type { Examination } from '../verify.js';
@@ -68,11 +75,10 @@ function verdictOf(context: Context, trace: RuleTrace[] | undefined): Verdict {
       trace?.push({ rule: name, mode, effect, held: false });
       continue;
     }
+    // Of the rules in shadow the first that holds is told; the others only to whoever asks for a trace.
+    if (mode === 'shadow' && shadow !== undefined && trace === undefined) continue;
     const holds = effect === 'approve' ? approvalHolds : otherHolds;
-    const failure =
-      mode === 'shadow' && shadow !== undefined && trace === undefined
-        ? undefined
-        : holds(conditions, context.occasion);
+    const failure = holds(conditions, context.occasion);
     trace?.push({ rule: name, mode, effect, held: failure === undefined, ...(failure && { failure }) });
     if (failure !== undefined) continue;
     if (mode === 'shadow') {
@@ -179,16 +185,19 @@ function decimalsIn(policy: CompiledPolicy, { transaction }: Facts, asset: strin
   return decimals;
 }
 
-/** What no rule can approve: what has no known end, and a vault that is not shared. */
-function boundlessOpinion(rule: string, { request }: Question, { vault }: Facts): Opinion | undefined {
-  const reason =
-    request.unsigned !== undefined && request.unsigned.expiresAtMs === undefined
-      ? 'EXPIRY_UNKNOWN'
-      : vault === null
-        ? undefined
-        : vaultRefusal(vault);
+/** What no rule can approve. */
+function boundlessOpinion(rule: string, { request }: Question, facts: Facts): Opinion | undefined {
+  const reason = boundlessReason(request, facts);
   if (reason === undefined) return undefined;
   return { rule, effect: 'reject', reason, sentence: `Not approved: ${REASONS[reason]}.` };
+}
+
+/** What has no known end, what pays more destinations than anybody looks at, and a vault that is not shared. */
+function boundlessReason(request: Request, { transaction, vault }: Facts): ReasonCode | undefined {
+  if (request.unsigned !== undefined && request.unsigned.expiresAtMs === undefined) return 'EXPIRY_UNKNOWN';
+  if (request.kind === 'transaction' && transaction?.destinations === null)
+    return request.intent.destinations.length === 0 ? undefined : 'DESTINATIONS_TOO_MANY';
+  return vault === null ? undefined : vaultRefusal(vault);
 }
 
 /** Why an approval may not follow from the bytes; undefined when it may. */

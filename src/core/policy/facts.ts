@@ -107,27 +107,39 @@ export function factsOf(request: Request, examination: Examination, chains: Chai
       request.kind === 'transaction'
         ? transactionFacts(request, examination, chains)
         : request.kind === 'sign'
-          ? messageFacts(request, examination)
+          ? messageFacts(request, examination, chains)
           : null,
     change: request.kind === 'config-change' ? changeFacts(request, chains) : null,
     vault: request.kind === 'keygen' || request.kind === 'reshare' ? vaultFacts(request) : null,
   };
 }
 
-/** Of data to be signed only what it is for is known; it moves nothing by itself, and may allow anything. */
+/**
+ * Data to be signed is of no asset and names no destination. What it gives away is known where it stands for a call that is
+ * understood (a permit); any other message moves nothing by itself, and may allow anything.
+ */
 function messageFacts(
   { requestId, source, contentType }: SignRequest,
   examination: Examination,
+  chains: Chains,
 ): TransactionFacts {
   const effects = examination.kind === 'agrees' ? examination.effects : undefined;
+  const { destinations, moves } = effects === undefined ? NOTHING_KNOWN : movedValue('', [], effects);
   return {
     ...{ txId: requestId, externalTxId: null, operation: contentType, asset: '', decimals: null },
     chain: effects?.chain || null,
     source: partyFacts(source),
     ...NOTHING_KNOWN,
+    destinations: moves === null ? null : unsized(destinations),
+    moves: counted(moves, chains),
     fee: null,
     calls: effects === undefined ? null : effects.calls.map(callFacts),
   };
+}
+
+/** In an asset that nobody names there are no amounts. */
+function unsized(destinations: Value['destinations']): Value['destinations'] {
+  return destinations?.map((each) => ({ ...each, amount: null })) ?? null;
 }
 
 function transactionFacts(
@@ -141,7 +153,7 @@ function transactionFacts(
   const value =
     effects === undefined || claimed === null
       ? claimedValue(intent, claimed, asset)
-      : movedValue(intent, claimed, effects);
+      : movedValue(intent.asset, claimed, effects);
   return {
     txId,
     externalTxId: intent.externalTxId ?? null,
@@ -151,7 +163,7 @@ function transactionFacts(
     chain: effects?.chain ?? asset?.chain ?? null,
     source: partyFacts(intent.source),
     ...value,
-    moves: value.moves?.map((move) => ({ ...move, asset: countedAs(move.asset, chains) })) ?? null,
+    moves: counted(value.moves, chains),
     fee: asset === undefined ? null : feeOf(intent, asset, effects),
     calls: effects === undefined ? null : effects.calls.map(callFacts),
   };
@@ -173,8 +185,10 @@ function partyFacts({ type, id, subType }: Party): PartyFacts {
 }
 
 /** Several ids may name one contract; what moves is one thing. */
-function countedAs(assetId: string, chains: Chains): string {
-  return chains.asset(assetId)?.countedAs ?? assetId;
+function counted(moves: Value['moves'], chains: Chains): Value['moves'] {
+  return (
+    moves?.map((move) => ({ ...move, asset: chains.asset(move.asset)?.countedAs ?? move.asset })) ?? null
+  );
 }
 
 type Value = Pick<TransactionFacts, 'destinations' | 'amount' | 'usd' | 'moves'>;
@@ -238,7 +252,7 @@ function claimedValue(
 }
 
 /** By the bytes. Whoever receives without being named as a destination becomes one of which only the address is known. */
-function movedValue(intent: Intent, claimed: readonly DestinationFacts[], effects: Effects): Value {
+function movedValue(assetId: string, claimed: readonly DestinationFacts[], effects: Effects): Value {
   const byAddress = new Map(claimed.map((destination) => [destination.address, destination]));
   const received = new Map<string, bigint>();
   const unnamed = new Map<string, DestinationFacts>();
@@ -256,7 +270,7 @@ function movedValue(intent: Intent, claimed: readonly DestinationFacts[], effect
       continue;
     }
     moves.push({ asset, destination: key, amount: amount.toString() });
-    if (asset === intent.asset) received.set(to, (received.get(to) ?? 0n) + amount);
+    if (asset === assetId) received.set(to, (received.get(to) ?? 0n) + amount);
     else if (amount !== 0n) elsewhere = true;
   }
   if (unnamed.size + claimed.length > MAX_DESTINATIONS) return NOTHING_KNOWN;

@@ -77,9 +77,9 @@ export function historyNeeded(
 
 export interface Filling {
   readonly entries: readonly CounterEntry[];
-  /** Approved transactions of which the journal does not say what a limit needs: it cannot be filled in full. */
   /** When destinations were paid first, as far as the journal says, of those that these events name first. */
   readonly moments: readonly MomentEntry[];
+  /** Approved transactions of which the journal does not say what a limit needs: it cannot be filled in full. */
   readonly gaps: readonly { readonly limit: string; readonly sequence: number; readonly unknown: string }[];
 }
 

@@ -25,7 +25,8 @@ export type Request =
   | { readonly method: 'transaction'; readonly moneyKey: string }
   | { readonly method: 'postWaiting'; readonly replica: string; readonly sightings: readonly Sighting[] }
   | { readonly method: 'removeWaiting'; readonly askKeys: readonly string[] }
-  | { readonly method: 'lookup'; readonly askKey: string };
+  | { readonly method: 'lookup'; readonly askKey: string }
+  | { readonly method: 'remembered'; readonly fact: string };
 
 export interface Call {
   readonly id: number;

@@ -98,7 +98,8 @@ export function commit(store: EmbeddedStore, head: Head, proposal: Proposal): Co
   }
 
   if (known?.released !== undefined) return judge(step, ownOpinion('RELEASED_BEFORE'), known);
-  if (known?.rejected === true) return judge(step, ownOpinion('REJECTED_BEFORE'), known);
+  if (known?.rejected === true && ask.coreFingerprint !== undefined)
+    return judge(step, ownOpinion('REJECTED_BEFORE'), known);
   if (opinion.effect === 'retry') {
     return { kind: 'retry', ledgerNowMs, reason: opinion.reason, sentence: opinion.sentence };
   }

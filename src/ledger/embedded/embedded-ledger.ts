@@ -79,6 +79,7 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
     },
     usage: (counters) => call({ method: 'usage', counters }),
     lookup: (askKey) => call({ method: 'lookup', askKey }),
+    remembered: (fact) => thread.call({ method: 'remembered', fact }) as Promise<string | undefined>,
     check: () => call({ method: 'check' }),
     close: () => thread.close(),
   };

@@ -39,6 +39,12 @@ export function release(store: EmbeddedStore, head: Head, request: Release): Rel
   return { sequence, repeated: false, given };
 }
 
+export function remembered(store: EmbeddedStore, fact: string): string | undefined {
+  store.head();
+  const row = store.rows.one('SELECT value FROM facts WHERE workspace = ? AND fact = ?', fact);
+  return row === undefined ? undefined : String(row.value);
+}
+
 const EVENTS_LENGTH = 1000;
 
 /** The events that are about a transaction, one more; those that are not named any more are a '+' in front. */

@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { CountersignError, messageOf } from '../../core/errors.js';
 import { list, post, remove } from './board.js';
 import type { Call, Reply } from './call.js';
+import { remembered } from './release.js';
 import { EmbeddedStore, type StoreSettings } from './store.js';
 
 const settings = workerData as StoreSettings;
@@ -91,6 +92,8 @@ function perform(opened: EmbeddedStore, { request }: Call): unknown {
       return remove(opened, request.askKeys);
     case 'lookup':
       return opened.lookup(request.askKey);
+    case 'remembered':
+      return remembered(opened, request.fact);
     case 'check':
       return opened.check();
   }

@@ -108,7 +108,7 @@ end
 local verdict = opinion
 if isReleased then
   verdict = rejection('RELEASED_BEFORE', sentences.RELEASED_BEFORE, '')
-elseif transaction.rejected ~= '-' then
+elseif core ~= '-' and transaction.rejected ~= '-' then
   verdict = rejection('REJECTED_BEFORE', sentences.REJECTED_BEFORE, '')
 end
 if verdict.effect == 'retry' then return { 'RETRY', now, opinion.reason, '0' } end

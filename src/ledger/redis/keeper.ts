@@ -5,18 +5,28 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CountersignError, type ErrorCode, messageOf } from '../../core/errors.js';
-import type { LedgerProblem, Recovery, RecoveryObserver, Witnesses, WitnessState } from '../../core/fence.js';
+import type {
+  LedgerProblem,
+  Recovery,
+  RecoveryObserver,
+  Remains,
+  SalvageOrder,
+  Witnesses,
+  WitnessState,
+} from '../../core/fence.js';
 import type { SingleFlight } from '../../core/single-flight.js';
-import type { RecoveryPrimary } from '../witness/ports.js';
-import { appendToMajority, majorityOf } from '../witness/quorum.js';
+import { appendToMajority } from '../witness/quorum.js';
 import { type RecoveryCause, type RecoveryResult, recover } from '../witness/recovery.js';
+import { remainsOf, type SalvagePorts, type SalvagePrimary, salvage } from '../witness/salvage.js';
 import { trimWitnesses } from '../witness/trimming.js';
 import { connectWitness, type Witness } from '../witness/witness.js';
+import { Confirmed } from './confirmed.js';
 import type { Connection, NodeConnection } from './connection.js';
 import { type Covered, fenced, type Guard, type Unconfirmed, unconfirmedOf } from './fence.js';
 import { recoveryPrimary } from './primary.js';
 import { SCRIPTS } from './scripts.js';
 import type { Refusal, Session } from './session.js';
+import { witnessProblems, witnessState } from './witness-problems.js';
 
 export interface KeeperSettings {
   readonly workspace: string;
@@ -33,14 +43,17 @@ const FIRST_EPOCH = 1;
 /** After a recovery that came to nothing, up to this long: two that disturb one another go out of step. */
 const LONGEST_PAUSE_MS = 300;
 
+/** Replicas find out again and again that they cannot recover: in between it is the operator's turn. */
+const SALVAGE_TURN_MS = 10_000;
+
 /** A server that forgets faster than a recovery can follow is not worth waiting for. */
 const ATTEMPTS = 3;
 
 /** What no further recovery mends by itself. */
 const LASTING: ReadonlySet<ErrorCode> = new Set(['LEDGER_MISSING', 'LEDGER_CORRUPT', 'LEDGER_FENCED']);
 
-/** Events confirmed, or looked for, in one call. */
-const CONFIRM_EVENTS = 500;
+/** Events looked for in one call. */
+const PENDING_EVENTS = 500;
 
 export function createKeeper(settings: KeeperSettings): Guard & Witnesses {
   return new Keeper(settings);
@@ -50,24 +63,22 @@ class Keeper implements Guard, Witnesses {
   readonly #settings: KeeperSettings;
   readonly #witnesses: readonly Witness[];
   #recovering: Promise<Recovery | undefined> | undefined;
-  /** What the last recovery failed of, while none has succeeded since. */
-  #failure: CountersignError | undefined;
-  /** Sequence numbers that a majority holds and the server does not know of yet, all of one epoch. */
-  #confirmed: { epoch: number; sequences: number[]; sending: boolean } = {
-    epoch: 0,
-    sequences: [],
-    sending: false,
-  };
+  /** What the last recovery failed of, in which epoch, while none has succeeded since. */
+  #failure: { readonly error: CountersignError; readonly epoch: number } | undefined;
+  readonly #confirmed: Confirmed;
   #lookedElsewhere: number | undefined;
   #closed = false;
 
   constructor(settings: KeeperSettings) {
     this.#settings = settings;
+    this.#confirmed = new Confirmed(settings.session);
     this.#witnesses = settings.witnesses.map((witness) => connectWitness(settings.workspace, witness));
   }
 
   /** First the witnesses, all of them: a server alone would be taken for one that forgot. Repeating it completes it. */
   async init(): Promise<{ readonly identity: string }> {
+    // Witnesses that lost a ledger which the server still holds must not be given another one.
+    if ((await this.#primary().survey()).ledger !== undefined) throw exists();
     const surveys = await Promise.all(this.#witnesses.map((witness) => witness.survey()));
     const members = surveys.flatMap((survey) => (survey.kind === 'member' ? [survey] : []));
     if (members.some(({ events }) => events > 0)) {
@@ -91,7 +102,7 @@ class Keeper implements Guard, Witnesses {
       }),
     );
     if (code === 'FENCED') throw fenced({ fields });
-    if (code === 'EXISTS') throw new CountersignError('LEDGER_EXISTS', 'the store already holds a ledger');
+    if (code === 'EXISTS') throw exists();
     this.#settings.session.saw({ identity, epoch, sequence: 0 });
     await this.confirm([{ epoch, sequence: 1, event: fields[0] ?? '' }]);
     return { identity };
@@ -128,7 +139,7 @@ class Keeper implements Guard, Witnesses {
     });
     if (result === 'kept') {
       observer?.witnessed(performance.now() - startedAt);
-      this.#markConfirmed(epoch, sequence);
+      this.#confirmed.add(epoch, sequence);
       return;
     }
     // The witnesses have promised a newer epoch: of another server, or of a recovery that died, and then one is for us.
@@ -147,35 +158,12 @@ class Keeper implements Guard, Witnesses {
     return true;
   }
 
-  /** Nobody waits for it: a repeat that comes before asks the witnesses again. */
-  #markConfirmed(epoch: number, sequence: number): void {
-    if (this.#confirmed.epoch !== epoch) this.#confirmed = { epoch, sequences: [], sending: false };
-    const batch = this.#confirmed;
-    batch.sequences.push(sequence);
-    if (!batch.sending) void this.#sendConfirmed(batch);
-  }
-
-  async #sendConfirmed(batch: { epoch: number; sequences: number[]; sending: boolean }): Promise<void> {
-    const { session } = this.#settings;
-    batch.sending = true;
-    while (batch.sequences.length > 0 && session.epoch === batch.epoch) {
-      const sequences = batch.sequences.splice(0, CONFIRM_EVENTS);
-      await session
-        .read(SCRIPTS.confirm, ({ meta, pending }) => ({
-          keys: [meta, pending],
-          args: sequences.map(String),
-        }))
-        .catch(() => undefined);
-    }
-    batch.sending = false;
-  }
-
   /** Events whose recorder died before a majority had them: somebody has to finish, or nothing after them is durable. */
   async #confirmPending(): Promise<void> {
     const { session } = this.#settings;
     const { fields, epoch } = await session.read(SCRIPTS.pending, ({ meta, journal, pending }) => ({
       keys: [meta, journal, pending],
-      args: [String(CONFIRM_EVENTS)],
+      args: [String(PENDING_EVENTS)],
     }));
     await this.confirm(unconfirmedOf(epoch, fields));
   }
@@ -185,53 +173,32 @@ class Keeper implements Guard, Witnesses {
   }
 
   async problems(): Promise<readonly LedgerProblem[]> {
-    const [states, faults] = await Promise.all([
+    const [states, faults, failure] = await Promise.all([
       this.states(),
       Promise.allSettled(this.#witnesses.map((witness) => witness.faults())),
+      this.#lastingFailure(),
       this.#confirmPending().catch(() => undefined),
     ]);
-    const problems: LedgerProblem[] = faults.flatMap((found, index) =>
-      (found.status === 'fulfilled' ? found.value : []).map((fault) => ({
-        code: 'WITNESSES',
-        text: `Witness ${index + 1} cannot be relied upon: ${fault}`,
-        blocks: true,
-      })),
-    );
-    if (this.#recovering !== undefined || this.#failure !== undefined) {
-      const text = this.#failure?.message ?? 'it is under way';
-      problems.push({
-        code: 'RECOVERING',
-        text: `The ledger is being recovered from its witnesses: ${text}.`,
-        blocks: true,
-      });
-    }
-    const members = states.filter(({ kind }) => kind === 'member').length;
-    const needed = majorityOf(states.length);
-    if (members < needed) {
-      problems.push({
-        code: 'WITNESSES',
-        text: `Nothing is decided: ${members} of ${states.length} witnesses can vote, and ${needed} must. Bring them back with the disks they had.`,
-        blocks: true,
-      });
-    }
-    states.forEach((state, index) => {
-      if (state.kind === 'member') return;
-      const text =
-        state.kind === 'blank'
-          ? 'is blank: its disk was lost, or it was never set up. `countersign ledger init-witness` gives it the log and a vote'
-          : `does not answer (${state.problem})`;
-      problems.push({ code: 'WITNESS', text: `Witness ${index + 1} ${text}.`, blocks: false });
-    });
-    return problems;
+    const problems = witnessProblems(states, faults);
+    if (this.#recovering === undefined && failure === undefined) return problems;
+    const text = `The ledger is being recovered from its witnesses: ${failure?.message ?? 'it is under way'}.`;
+    return [...problems, { code: 'RECOVERING', text, blocks: true }];
+  }
+
+  /** Nobody tells us that another one has recovered since: a replica that nobody asks anything finds out here. */
+  async #lastingFailure(): Promise<CountersignError | undefined> {
+    const failed = this.#failure;
+    if (failed === undefined) return undefined;
+    const server = await this.#primary()
+      .survey()
+      .catch(() => undefined);
+    if (server?.isOpen && server.epoch > failed.epoch && this.#failure === failed) this.#failure = undefined;
+    return this.#failure?.error;
   }
 
   async states(): Promise<readonly WitnessState[]> {
     const surveys = await Promise.allSettled(this.#witnesses.map((witness) => witness.survey()));
-    return surveys.map((survey): WitnessState => {
-      if (survey.status === 'rejected') return { kind: 'unreachable', problem: messageOf(survey.reason) };
-      if (survey.value.kind === 'blank') return { kind: 'blank' };
-      return { kind: 'member', promised: survey.value.promised, events: survey.value.events };
-    });
+    return surveys.map(witnessState);
   }
 
   async recover(): Promise<Recovery> {
@@ -241,6 +208,28 @@ class Keeper implements Guard, Witnesses {
     throw new CountersignError(
       'CONCURRENT_CHANGE',
       'a replica is recovering the ledger at this moment: look again',
+    );
+  }
+
+  remains(sources: Omit<SalvageOrder, 'attest'>): Promise<Remains> {
+    return remainsOf(this.#salvagePorts(), sources);
+  }
+
+  async salvage(order: SalvageOrder): Promise<Recovery> {
+    // Recoveries are counted from one, so no ledger was ever in an epoch as high as this.
+    const leastEpoch = Math.floor(Date.now() / 1000);
+    const endsAt = performance.now() + SALVAGE_TURN_MS;
+    const recovery = await this.#observed(async () => {
+      for (;;) {
+        const result = await this.#alone(() => salvage(this.#salvagePorts(), order, leastEpoch));
+        if (result !== 'busy' || performance.now() > endsAt) return result;
+        await pause(Math.random() * LONGEST_PAUSE_MS);
+      }
+    });
+    if (recovery !== undefined) return recovery;
+    throw new CountersignError(
+      'CONCURRENT_CHANGE',
+      'somebody else is at it, or Redis has restarted meanwhile: look again',
     );
   }
 
@@ -259,21 +248,35 @@ class Keeper implements Guard, Witnesses {
       this.#failure = undefined;
       if (recovery !== undefined) return recovery;
     } catch (error) {
-      this.#failure = error instanceof CountersignError ? error : unexpected(error);
-      if (LASTING.has(this.#failure.code)) return undefined;
+      const failure = error instanceof CountersignError ? error : unexpected(error);
+      this.#failure = { error: failure, epoch: cause.epoch };
+      if (LASTING.has(failure.code)) return undefined;
     }
     await pause(Math.random() * LONGEST_PAUSE_MS, undefined, { ref: false });
     return undefined;
   }
 
+  #recover(cause: RecoveryCause): Promise<Recovery | undefined> {
+    return this.#observed(() =>
+      this.#alone(() => {
+        this.#settings.observer?.started(cause.epoch);
+        return recover(this.#salvagePorts(), cause);
+      }),
+    );
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T | 'busy'> {
+    const { workspace, alone } = this.#settings;
+    return alone === undefined ? work() : alone.run(`recovery:${workspace}`, work);
+  }
+
   /** Undefined when somebody else recovers, or has. */
-  async #recover(cause: RecoveryCause): Promise<Recovery | undefined> {
-    const { workspace, alone, observer } = this.#settings;
+  async #observed(work: () => Promise<RecoveryResult | 'busy'>): Promise<Recovery | undefined> {
+    const { observer } = this.#settings;
     const startedAt = performance.now();
     const milliseconds = () => performance.now() - startedAt;
     try {
-      const work = () => this.#runRecovery(cause);
-      const result = alone === undefined ? await work() : await alone.run(`recovery:${workspace}`, work);
+      const result = await work();
       if (result === 'busy') return undefined;
       if (result.kind === 'overtaken') {
         observer?.ended('overtaken', { milliseconds: milliseconds(), events: 0 });
@@ -288,30 +291,26 @@ class Keeper implements Guard, Witnesses {
     }
   }
 
-  #runRecovery(cause: RecoveryCause): Promise<RecoveryResult> {
+  #salvagePorts(): SalvagePorts {
     const { observer } = this.#settings;
-    observer?.started(cause.epoch);
-    return recover(
-      {
-        primary: this.#primary(),
-        witnesses: this.#witnesses,
-        progress: (step, done, total) => observer?.progress(step, done, total),
-      },
-      cause,
-    );
+    return {
+      primary: this.#primary(),
+      witnesses: this.#witnesses,
+      progress: (step, done, total) => observer?.progress(step, done, total),
+    };
   }
 
-  #primary(): RecoveryPrimary {
+  #primary(): SalvagePrimary {
     const { workspace, connection } = this.#settings;
     return recoveryPrimary({ workspace, connection, witnessed: true, synced: '0' });
   }
 
   #undecided(): CountersignError {
-    if (this.#failure !== undefined && LASTING.has(this.#failure.code)) return this.#failure;
+    const failure = this.#failure?.error;
+    if (failure !== undefined && LASTING.has(failure.code)) return failure;
     return new CountersignError(
       'LEDGER_RECOVERING',
-      this.#failure?.message ??
-        'the ledger is being recovered from its witnesses after a restart or fail-over',
+      failure?.message ?? 'the ledger is being recovered from its witnesses after a restart or fail-over',
     );
   }
 
@@ -320,6 +319,10 @@ class Keeper implements Guard, Witnesses {
     await this.#recovering?.catch(() => undefined);
     await Promise.all(this.#witnesses.map((witness) => witness.close()));
   }
+}
+
+function exists(): CountersignError {
+  return new CountersignError('LEDGER_EXISTS', 'the store already holds a ledger');
 }
 
 function unexpected(cause: unknown): CountersignError {

@@ -7,7 +7,7 @@ import type { LogEvent, PrimarySurvey } from '../witness/ports.js';
 import type { Expiring } from './compare.js';
 import type { Connection } from './connection.js';
 import { type Keys, keysOf } from './keys.js';
-import { type Marks, marksAfter, marksArguments, NO_MARKS } from './primary.js';
+import { loggedEvents, type Marks, marksAfter, marksArguments, NO_MARKS } from './primary.js';
 import { loadOperands } from './replay.js';
 import { type Reply, run, SCRIPTS } from './scripts.js';
 import type { Session } from './session.js';
@@ -97,12 +97,7 @@ export class Loading {
       keys: [meta, journal],
       args: [String(after), String(PAGE_EVENTS)],
     }));
-    const events: LogEvent[] = [];
-    for (let index = 0; index < fields.length; index += 4) {
-      const [sequence, at = '', type = '', body = ''] = fields.slice(index, index + 4);
-      events.push({ sequence: Number(sequence), event: `${type} ${at} ${body}` });
-    }
-    return events;
+    return loggedEvents(fields);
   }
 
   async #add(events: readonly LogEvent[]): Promise<boolean> {

@@ -2,12 +2,16 @@
 import { CountersignError } from '../../core/errors.js';
 import { bodyOf, checkpointBody } from '../journal-body.js';
 import { partsOf } from '../witness/log.js';
-import type { LogEvent, RecoveryPrimary } from '../witness/ports.js';
+import type { LogEvent } from '../witness/ports.js';
+import type { SalvagePrimary } from '../witness/salvage.js';
 import type { Connection } from './connection.js';
 import { fenced } from './fence.js';
 import { keysOf } from './keys.js';
 import { loadOperands } from './replay.js';
 import { run, SCRIPTS } from './scripts.js';
+
+/** Events of the journal in one call. */
+const PAGE_EVENTS = 200;
 
 export interface PrimarySettings {
   readonly workspace: string;
@@ -23,8 +27,9 @@ export function recoveryPrimary({
   connection,
   witnessed,
   synced,
-}: PrimarySettings): RecoveryPrimary {
+}: PrimarySettings): SalvagePrimary {
   const meta = keysOf(workspace, 0).meta;
+  const caller = (epoch: number) => [String(epoch), witnessed ? '1' : '0'];
   return {
     async survey() {
       const { code, fields } = await run(connection, SCRIPTS.survey, { keys: [meta], args: [] });
@@ -66,7 +71,34 @@ export function recoveryPrimary({
       ];
       return (await run(connection, SCRIPTS.settle, { keys: [meta], args })).code === 'DONE';
     },
+    async journal(epoch) {
+      const keys = [meta, keysOf(workspace, epoch).journal];
+      const events: LogEvent[] = [];
+      for (;;) {
+        const args = [...caller(epoch), String(events.at(-1)?.sequence ?? 0), String(PAGE_EVENTS)];
+        const page = loggedEvents((await run(connection, SCRIPTS.events, { keys, args })).fields);
+        events.push(...page);
+        if (page.length < PAGE_EVENTS) break;
+      }
+      const args = [...caller(epoch), '', '0', '0'];
+      const { fields } = await run(connection, SCRIPTS.inspect, { keys: [meta], args });
+      return { events, seen: Number(fields[2]) };
+    },
+    async now() {
+      const time = await connection.call('TIME', []);
+      return 1000 * Number(Array.isArray(time) ? time[0] : Number.NaN);
+    },
   };
+}
+
+/** From the reply of events.lua. */
+export function loggedEvents(fields: readonly string[]): readonly LogEvent[] {
+  const events: LogEvent[] = [];
+  for (let index = 0; index < fields.length; index += 4) {
+    const [sequence, at = '', type = '', body = ''] = fields.slice(index, index + 4);
+    events.push({ sequence: Number(sequence), event: `${type} ${at} ${body}` });
+  }
+  return events;
 }
 
 /** What a log says about itself, beside its events. */

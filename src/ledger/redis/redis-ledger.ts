@@ -130,6 +130,13 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
       }));
       return fields[0] === undefined ? undefined : decisionOf(fields[0]);
     },
+    async remembered(fact) {
+      const { fields } = await session.read(SCRIPTS.remembered, (keys) => ({
+        keys: [keys.meta, keys.facts],
+        args: [fact],
+      }));
+      return fields[0];
+    },
     async check() {
       const server = await readServer(connection);
       const problems = serverProblems(server, witnesses.length > 0 ? 'witness' : 'fence');

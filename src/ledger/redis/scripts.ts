@@ -101,6 +101,7 @@ export const SCRIPTS = {
   fate: script('fate', ['FOUND']),
   report: script('report', ['DONE', 'CHANGED', 'FENCED']),
   lookup: script('lookup', ['FOUND', 'NONE']),
+  remembered: script('remembered', ['FOUND', 'NONE']),
   board: script('board', ['DONE', 'CLOSED']),
   listed: script('listed', ['FOUND']),
   pending: script('pending', ['EVENTS']),

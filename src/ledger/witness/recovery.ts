@@ -61,7 +61,7 @@ export async function recover(
   const server = await primary.survey();
   if (isDone(server, cause)) return OVERTAKEN;
   const surveyed = await surveyAll(witnesses);
-  if (areMostBlank(surveyed, witnesses)) throw await missing(surveyed, witnesses);
+  if (areMostBlank(surveyed, witnesses.length)) throw await missing(surveyed, witnesses);
   const ledger = ledgerOf(server, surveyed, witnesses.length);
   const promised = surveyed.map(({ survey }) => (survey.kind === 'member' ? survey.promised : 0));
   const epoch = 1 + Math.max(server.epoch, server.claim, cause.epoch, ...promised);
@@ -78,7 +78,7 @@ export async function recover(
 
   const isDoneAll = await Promise.all([
     load(primary, { ballot, history: server.history, log, progress }),
-    installAll(surveyed, { ballot, logs, log, members: witnesses.length, progress }),
+    installAll(surveyed, { ballot, logs, log, needed: majorityOf(witnesses.length), progress }),
   ]);
   if (!isDoneAll.every(Boolean)) return OVERTAKEN;
   const isSettled = await primary.settle(ballot, server.history, { sequence: highest, events: log });
@@ -89,13 +89,13 @@ function isDone({ isOpen, epoch }: PrimarySurvey, cause: RecoveryCause): boolean
   return isOpen && (epoch > cause.epoch || (epoch === cause.epoch && !cause.evenIfOpen));
 }
 
-interface Surveyed {
+export interface Surveyed {
   readonly witness: RecoveryWitness;
   readonly survey: WitnessSurvey;
 }
 
 /** Those that answered. */
-async function surveyAll(witnesses: readonly RecoveryWitness[]): Promise<readonly Surveyed[]> {
+export async function surveyAll(witnesses: readonly RecoveryWitness[]): Promise<readonly Surveyed[]> {
   const surveys = await Promise.allSettled(witnesses.map((witness) => witness.survey()));
   return witnesses.flatMap((witness, index) => {
     const result = surveys[index];
@@ -103,9 +103,9 @@ async function surveyAll(witnesses: readonly RecoveryWitness[]): Promise<readonl
   });
 }
 
-function areMostBlank(surveyed: readonly Surveyed[], witnesses: readonly RecoveryWitness[]): boolean {
+export function areMostBlank(surveyed: readonly Surveyed[], members: number): boolean {
   const blank = surveyed.filter(({ survey }) => survey.kind === 'blank');
-  return blank.length >= majorityOf(witnesses.length);
+  return blank.length >= majorityOf(members);
 }
 
 /**
@@ -119,9 +119,12 @@ async function missing(
 ): Promise<CountersignError> {
   const disks = new Set(surveyed.map(({ survey }) => survey.disk));
   const again = (await surveyAll(witnesses)).filter(({ survey }) => disks.has(survey.disk));
-  if (!areMostBlank(again, witnesses))
+  if (!areMostBlank(again, witnesses.length))
     return unavailable('most witnesses were blank in one survey, and not in the next');
-  return new CountersignError('LEDGER_MISSING', 'most witnesses are blank: they hold no ledger');
+  return new CountersignError(
+    'LEDGER_MISSING',
+    'most witnesses are blank. A new ledger begins with `countersign ledger init`; when their disks are lost, `countersign ledger activate --dry-run` shows what is left of it',
+  );
 }
 
 /** The one ledger that all of them hold. An empty server is no contradiction: its disk may be new. */
@@ -166,14 +169,14 @@ async function seal(
   throw unavailable(`${sealed.length} of ${members} witnesses promised, and ${majorityOf(members)} must`);
 }
 
-interface WitnessLog {
+export interface WitnessLog {
   readonly witness: RecoveryWitness;
   readonly base: number;
   readonly events: ReadonlyMap<number, WitnessedEvent>;
 }
 
 /** The whole logs of sealed witnesses, a majority of them; undefined when one has promised another epoch since. */
-async function readAll(
+export async function readAll(
   sealed: readonly RecoveryWitness[],
   ballot: Ballot,
   progress: RecoveryPorts['progress'],
@@ -198,11 +201,16 @@ async function readAll(
   return logs.every((log) => log !== undefined) ? logs : undefined;
 }
 
-/**
- * Every event that a majority may hold. What is older than the newest installation was in it, or was never relied upon;
- * of two events under one number the one of the higher epoch is the one that was. What a checkpoint covers is forgotten.
- */
+/** Every event that a majority may hold. What a checkpoint covers is forgotten. */
 function merge(logs: readonly WitnessLog[]): readonly LogEvent[] {
+  return withoutCovered([...newestOf(logs).values()].sort((one, other) => one.sequence - other.sequence));
+}
+
+/**
+ * By their numbers. What is older than the newest installation was in it, or was never relied upon; of two events under
+ * one number the one of the higher epoch is the one that was.
+ */
+export function newestOf(logs: readonly Pick<WitnessLog, 'base' | 'events'>[]): Map<number, WitnessedEvent> {
   const base = Math.max(...logs.map((log) => log.base));
   const newest = new Map<number, WitnessedEvent>();
   for (const { events } of logs) {
@@ -212,10 +220,10 @@ function merge(logs: readonly WitnessLog[]): readonly LogEvent[] {
         newest.set(event.sequence, event);
     }
   }
-  return withoutCovered([...newest.values()].sort((one, other) => one.sequence - other.sequence));
+  return newest;
 }
 
-function highestOf(events: ReadonlyMap<number, WitnessedEvent>): number {
+export function highestOf(events: ReadonlyMap<number, WitnessedEvent>): number {
   let highest = 0;
   for (const sequence of events.keys()) highest = Math.max(highest, sequence);
   return highest;
@@ -232,7 +240,10 @@ interface Loading {
  * A page is made ready while the server is at the one before. One connection keeps them in order, and a load of which
  * anything failed is never settled: the next recovery loads under another epoch.
  */
-async function load(primary: RecoveryPrimary, { ballot, history, log, progress }: Loading): Promise<boolean> {
+export async function load(
+  primary: RecoveryPrimary,
+  { ballot, history, log, progress }: Loading,
+): Promise<boolean> {
   let before = Promise.resolve(true);
   for (const { events, end } of pagesOf(log)) {
     const loading = primary.load(ballot.epoch, history, events).then((isLoaded) => {
@@ -251,20 +262,18 @@ interface Installing {
   readonly ballot: Ballot;
   readonly logs: readonly WitnessLog[];
   readonly log: readonly LogEvent[];
-  readonly members: number;
+  readonly needed: number;
   readonly progress: RecoveryPorts['progress'];
 }
 
-/** On every witness that can be reached, blank ones too; enough when it is a majority. */
-async function installAll(surveyed: readonly Surveyed[], installing: Installing): Promise<boolean> {
+/** On every witness that can be reached, blank ones too; so many must take it. */
+export async function installAll(surveyed: readonly Surveyed[], installing: Installing): Promise<boolean> {
   const results = await Promise.allSettled(surveyed.map((each) => install(each, installing)));
   const installed = results.filter((result) => result.status === 'fulfilled' && result.value).length;
-  const needed = majorityOf(installing.members);
+  const { needed } = installing;
   if (installed >= needed) return true;
   if (results.some((result) => result.status === 'fulfilled' && !result.value)) return false;
-  throw unavailable(
-    `the log was installed on ${installed} of ${installing.members} witnesses, and must be on ${needed}`,
-  );
+  throw unavailable(`the log was installed on ${installed} witnesses, and must be on ${needed}`);
 }
 
 /** Only on the disk that was surveyed: one that was lost since may have held events that this log has not. */

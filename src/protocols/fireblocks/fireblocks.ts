@@ -77,7 +77,7 @@ export function fireblocksProtocol({ cosigners, cosignerKeys, answerKeys }: Fire
       const asker = findAsker(byName, verified.cosigners, claims.id('signerId'));
       const elsewhere = strangeness(message, [asker.cosigner.name]);
       if (elsewhere !== undefined) return unauthenticated('CALLER', elsewhere);
-      return { kind: 'request', request: readQuestion(question, claims, asker) };
+      return { kind: 'request', request: readQuestion(question, claims, asker), key: verified.key };
     } catch (error) {
       if (!(error instanceof MalformedClaims)) throw error;
       return { kind: 'refused', status: 400, code: 'REQUEST_MALFORMED', problem: error.message };

@@ -3,7 +3,7 @@
  * unexpected form is unknown, which no rule that approves accepts.
  */
 import { isList, isObject, type JsonObject, parseJson } from '../../core/json.js';
-import { type Json, JsonNumber } from '../../core/request.js';
+import { canonicalJson, type Json, JsonNumber } from '../../core/request.js';
 
 /** Thrown and caught inside this folder: the message names a field and what was expected, never a value. */
 export class MalformedBody extends Error {}
@@ -37,10 +37,21 @@ export function textAt(body: Json, place: string, maxLength = MAX_TEXT): string 
   return value.isWellFormed() && !/\p{Cc}/u.test(value) ? value : undefined;
 }
 
-/** Data of any form and length, in text. */
+/** Data in text, of any length. */
 export function dataAt(body: Json, place: string): string | undefined {
   const value = valueAt(body, place);
   return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/**
+ * What changes the meaning of everything beside it, so that it must not be overlooked because it has another form than
+ * expected: then it is its JSON text, which nobody can read as what it should be. Undefined: there is nothing, or nothing in it.
+ */
+export function presenceAt(body: Json, place: string): string | undefined {
+  const value = valueAt(body, place);
+  if (value === undefined || typeof value === 'string') return value || undefined;
+  const text = canonicalJson(value);
+  return text === '{}' || text === '[]' ? undefined : text;
 }
 
 /** The text of a number, written as one or as text; undefined: not known. */

@@ -89,15 +89,12 @@ export function readCall(callData: string, revision: Revision, settings: Operati
   };
 }
 
-/** The one argument, `bytes` or `string`: offset, length, content, zeros up to a whole word, and nothing more. */
+/** The one argument, `bytes` or `string`: offset, length, and content up to the end, which is of whole words when it is encoded. */
 function argumentOf(bytes: Buffer): Buffer | undefined {
   if (bytes.length < 64) return undefined;
   const offset = BigInt(`0x${bytes.subarray(0, 32).toString('hex')}`);
   const length = BigInt(`0x${bytes.subarray(32, 64).toString('hex')}`);
-  const padded = 64n + ((length + 31n) / 32n) * 32n;
-  if (offset !== 32n || padded !== BigInt(bytes.length)) return undefined;
-  const end = 64 + Number(length);
-  return bytes.subarray(end).every((byte) => byte === 0) ? bytes.subarray(64, end) : undefined;
+  return offset === 32n && 64n + length === BigInt(bytes.length) ? bytes.subarray(64) : undefined;
 }
 
 const TRANSFERS: readonly string[] = ['TransactionRequest', 'OperationTransferOut_v3'];

@@ -1,7 +1,7 @@
 /** Transfers: from the places where a generation of bodies holds its facts to what the core calls an intent. */
 import { fromBaseUnits } from '../../core/amount.js';
 import type { Destination, Intent, Json, RawTransaction } from '../../core/request.js';
-import { dataAt, numberAt, textAt } from './body.js';
+import { numberAt, presenceAt, textAt } from './body.js';
 
 /** Places in a body, such as `details.asset.id`; absent: not known where. */
 export interface TransferPlaces {
@@ -64,11 +64,11 @@ export function transferWords(body: Json, places: TransferPlaces): TransferWords
     amount: read(places.amount, numberAt),
     usd: read(places.usd, numberAt),
     destination: read(places.destination, textAt),
-    otherDestination: read(places.otherDestination, textAt),
+    otherDestination: read(places.otherDestination, presenceAt),
     tokenContract: read(places.tokenContract, textAt),
-    contractData: read(places.contractData, dataAt),
-    rawTransaction: read(places.rawTransaction, dataAt),
-    foreignInput: read(places.foreignInput, dataAt),
+    contractData: read(places.contractData, presenceAt),
+    rawTransaction: read(places.rawTransaction, presenceAt),
+    foreignInput: read(places.foreignInput, presenceAt),
   };
 }
 
@@ -78,6 +78,7 @@ export interface TransferParts {
 }
 
 export function transferOf(words: TransferWords, names: AssetNames): TransferParts {
+  if (words.foreignInput !== undefined) return unknownOperation('SIGNER_INPUT');
   const asset = assetOf(words.asset, names);
   const amount = amountOf(words.amount, asset, names);
   const { contractData, rawTransaction, usd } = words;
@@ -104,7 +105,7 @@ export function transferOf(words: TransferWords, names: AssetNames): TransferPar
   };
 }
 
-/** An operation of a type that is not known: nothing of it is, so nothing can approve it, and a rule may abstain. */
+/** An operation of a type that is not known, or that signs what cannot be read: nothing of it is, so nothing can approve it, and a rule may abstain. */
 export function unknownOperation(type: string): TransferParts {
   const intent: Intent = {
     operation: type,
@@ -115,8 +116,7 @@ export function unknownOperation(type: string): TransferParts {
   return { intent, rawTransactions: [] };
 }
 
-function operationOf({ contractData, foreignInput }: TransferWords): string {
-  if (foreignInput !== undefined) return 'SIGNER_INPUT';
+function operationOf({ contractData }: TransferWords): string {
   return contractData === undefined || contractData === '0x' ? 'TRANSFER' : 'CONTRACT_CALL';
 }
 

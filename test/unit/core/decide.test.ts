@@ -423,3 +423,37 @@ test('whatever happens on the way: nothing is thrown, and only what the ledger r
     { numRuns: 300 },
   );
 });
+
+describe('an approval whose answer says nothing but a nonce', () => {
+  const voted = withBytes({
+    stage: 'approval',
+    unsigned: { nonce: { digits: '7', scope: 'key' }, expiresAtMs: NOON + 1 },
+  });
+  const here = { ledgerNowMs: NOON };
+  const RETRY: Mood = { answers: { ...here, kind: 'retry', reason: 'FREEZE_RETRIES', sentence: 'Later.' } };
+
+  test('is given when the nonce was given to it, in a step of its own', async () => {
+    const { ledger, ports } = settingOf();
+    expect(await decide(voted, ports, inTime())).toMatchObject({ decision: { effect: 'approve' } });
+    expect(ledger.proposals.map(({ ask }) => ask.askKey.split(':').slice(1, 3))).toMatchObject([
+      {},
+      ['nonce', 'key'],
+    ]);
+    expect(ledger.proposals[1]).toMatchObject({ charges: [], facts: [], opinion: { effect: 'approve' } });
+    expect(ledger.proposals[1]?.ask.fingerprint).toBe(ledger.proposals[0]?.ask.fingerprint);
+  });
+
+  test.each<[string, Mood]>([
+    ['is to be asked about later', RETRY],
+    ['cannot be written down', UNAVAILABLE],
+    ['is never heard of', 'silent'],
+  ])('is not given when the nonce %s', async (_, mood) => {
+    const { ports } = settingOf({ ledger: ledgerIn('works', mood, 'works', mood, mood) });
+    expect(await decide(voted, ports, virtualDeadline(150))).toMatchObject({ kind: 'undecided' });
+  });
+
+  test('is not given once it has expired on the way', async () => {
+    const { ports } = settingOf({ nowMs: NOON + 1 });
+    expect(await decide(voted, ports, inTime())).toMatchObject({ kind: 'undecided', reason: 'EXPIRED' });
+  });
+});

@@ -33,6 +33,17 @@ const CLAIMS = signingClaims({
 });
 
 async function traceOf(body: string, route = TRANSACTION, mood: Mood = 'works') {
+  const { answering, moody, metrics, logged } = answeringIn(mood);
+  const answer = await answering.answer({ ...inbound({ body: Buffer.from(body) }), path: `/fb${route}` });
+  const log = logged();
+  return {
+    status: answer?.status,
+    log,
+    everything: [log, await metrics.registry.metrics(), JSON.stringify(moody.proposals)].join('\n'),
+  };
+}
+
+function answeringIn(mood: Mood) {
   let log = '';
   const logger = pino(
     { level: 'trace' },
@@ -67,12 +78,7 @@ async function traceOf(body: string, route = TRANSACTION, mood: Mood = 'works') 
     metrics,
     logger,
   });
-  const answer = await answering.answer({ ...inbound({ body: Buffer.from(body) }), path: `/fb${route}` });
-  return {
-    status: answer?.status,
-    log,
-    everything: [log, await metrics.registry.metrics(), JSON.stringify(moody.proposals)].join('\n'),
-  };
+  return { answering, moody, metrics, logged: () => log };
 }
 
 const SIGNERS = { signers: [{ id: 'signer-1', stages: ['signing', 'approval'] }] } as const;
@@ -103,4 +109,23 @@ test.each<readonly [string, string, string, Mood, number, string]>([
   expect(trace.log).toContain(said);
   for (const secret of [...SECRETS, body, ...body.split('.').filter((part) => part.length > 40)])
     expect(trace.everything).not.toContain(secret);
+});
+
+test.each<[string, string]>([
+  ['/iofinnet/3f8a6c21d94b7e05a1c8f2647b9d0e35/transaction', '/iofinnet/…/transaction'],
+  ['//iofinnet/3F8A6C21D94B7E05A1C8F2647B9D0E35', '//iofinnet/…'],
+  ['/iofinnet%2F3f8a6c21d94b7e05a1c8f2647b9d0e35/x', '/…/x'],
+  [`/${'a/'.repeat(90)}3f8a6c21d94b7e05a1c8f2647b9d0e35`, `/${'a/'.repeat(90)}…`],
+  ['/other/v2/config_change_sign_request', '/other/v2/config_change_sign_request'],
+])('what is asked at %s, where nobody is, leaves no secret of a path behind', async (path, shown) => {
+  const { answering, metrics, logged } = answeringIn('works');
+  expect((await answering.answer({ ...inbound({}), path }))?.status).toBe(404);
+  // A question by another method than POST.
+  expect(answering.refuse(path, 404).status).toBe(404);
+  const lines = logged()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).path);
+  expect(lines).toEqual([shown, shown]);
+  expect(await metrics.registry.metrics()).not.toMatch(/3f8a6c21/i);
 });

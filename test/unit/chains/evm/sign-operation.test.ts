@@ -1,10 +1,12 @@
 /** Data to be signed, decoded and judged. */
 import { describe, expect, test } from '@jest/globals';
 import { Transaction } from 'ethers';
+import { createRegistry } from '../../../../src/chains/assets.js';
 import { readSignOperation } from '../../../../src/chains/evm/sign-operation.js';
 import { defaultsOf, verificationSchema } from '../../../../src/core/policy/verification.js';
 import type { SignRequest } from '../../../../src/core/request.js';
 
+const registry = createRegistry();
 const CONTRACT = `0x${'c0'.repeat(20)}`;
 const settings = defaultsOf(
   verificationSchema.parse({
@@ -40,7 +42,7 @@ function outcome(data: unknown, contentType: string, { algorithm = '', under = s
     ...{ signer: undefined, requestId: 'o.op', source: { type: 'VAULT', id: 'v' }, contentType, algorithm },
     data: data === undefined || typeof data === 'string' ? data : JSON.stringify(data),
   };
-  const judged = readSignOperation(request, under);
+  const judged = readSignOperation(request, { settings: under, registry });
   return judged.kind === 'refused' ? judged.reason : 'effects';
 }
 
@@ -89,7 +91,7 @@ describe('typed data', () => {
         ...{ requestId: 'r', source: { type: 'VAULT', id: 'v' }, contentType: EIP712, algorithm: '' },
         data: JSON.stringify(ORDER),
       },
-      settings,
+      { settings, registry },
     );
     expect(judged).toMatchObject({
       effects: { chain: 'eip155:1', movements: [], calls: [{ address: CONTRACT, understood: false }] },

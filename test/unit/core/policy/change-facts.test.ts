@@ -49,6 +49,9 @@ describe('a vault that nobody can approve', () => {
       { devices: [device(1), { ...device(2), uuid: 'uuid-1' }] },
       'DEVICE_SUFFICES',
     ],
+    ['has a threshold that its devices do not reach', { threshold: '4' }, 'THRESHOLD_UNREACHABLE'],
+    ['needs all of its devices', { threshold: '3' }, undefined],
+    ['has weights of nothing', { devices: [1, 2, 3].map((n) => device(n, '0')) }, 'THRESHOLD_UNREACHABLE'],
     [
       'has weights beyond 2^64',
       { threshold: '18446744073709551617', devices: [device(1, '18446744073709551617')] },

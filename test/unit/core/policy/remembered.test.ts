@@ -137,6 +137,15 @@ describe('cooling-off', () => {
   });
 });
 
+test('destinations beyond those that are looked at escape no cooling-off', () => {
+  const one = destination({ type: 'UNMANAGED', id: 'w-1', address: ALICE, amount: '1' });
+  const paying = (count: number) =>
+    verdictOf(COOLING, question({ ...APPROVAL_STAGE, intent: { destinations: Array(count).fill(one) } }));
+  expect(paying(256).opinion.effect).toBe('approve');
+  expect(paying(257).opinion).toMatchObject({ effect: 'reject', reason: 'DESTINATIONS_TOO_MANY' });
+  expect(paying(0).opinion.effect).toBe('approve');
+});
+
 describe('the first payment of a destination', () => {
   const LIMIT = "limits: { n: { sum: usd, max: '1', window: lifetime, newDestinations: 7d } }\n";
 
