@@ -4,12 +4,13 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mergeFate } from '../../src/core/report.js';
-import { fateText } from '../../src/ledger/journal-body.js';
+import { type Checkpoint, checkpointBody, fateText } from '../../src/ledger/journal-body.js';
 import { recover } from '../../src/ledger/witness/recovery.js';
 import { trimWitnesses } from '../../src/ledger/witness/trimming.js';
 import { Chance } from '../simulation/chance.js';
 import {
   COOLING_STEPS,
+  entryFrom,
   LIMIT,
   MOST_DESTINATIONS,
   type Question,
@@ -30,7 +31,7 @@ import { activate, type Bench, bench, type WitnessedStore, witnessedStore } from
 import { APPROVE, charge, LIFETIME, proposal, RETRY } from '../support/proposals.js';
 
 const SEEDS = [1, 2, 3, 4, 5, 6];
-const STEPS = 80;
+const STEPS = 120;
 
 /** What one of them said: in words that both can say. */
 type Said = string;
@@ -114,7 +115,9 @@ class Modelled {
     expect(this.#ask((scripts, caller) => scripts.forget(caller, to))).toEqual({ code: 'DONE' });
     const ballot = { ledger: this.#ledger, epoch: this.#epoch };
     await trimWitnesses(this.#ports, ballot, { checkpoint: reply.sequence, to });
-    return String(reply.sequence);
+    const { body } = entryFrom(reply.event);
+    if (body.type !== 'checkpoint') throw new Error(body.type);
+    return `${reply.sequence} ${statementsOf(body)}`;
   }
 
   async recover(): Promise<void> {
@@ -164,6 +167,15 @@ class Modelled {
     for (const witness of this.witnesses) witness.append({ ledger, epoch: this.#epoch }, sequence, event);
     this.#ask((scripts, caller) => scripts.confirm(caller, [sequence]));
   }
+}
+
+/** What it says of transactions that go on. */
+function statementsOf({ transactions }: Checkpoint): string {
+  const stated = transactions.map(({ moneyKey, known }) => {
+    const { approved, rejected, released } = known ?? {};
+    return `${moneyKey} ${approved} ${rejected} ${released}`;
+  });
+  return stated.sort().join(', ');
 }
 
 const AMOUNTS = { max: String(LIMIT), window: LIFETIME };
@@ -235,39 +247,44 @@ describe('the modelled server and witnesses', () => {
         ({ sequence, repeated }) => `${sequence}${repeated === true ? ' again' : ''}`,
         (error: { readonly code: string }) => error.code,
       );
-    if (roll < 0.6) {
+    if (roll < 0.55) {
       const { said, atMs } = await askedOf(real, question);
       // What it begins, or is early for, is told from when it was decided.
       modelled.now = atMs ?? modelled.now;
       return { name: 'ask', said, expected: modelled.ask(question) };
     }
-    if (roll < 0.75) {
+    if (roll < 0.7) {
       const { known, sequence, approval } = await ledger.report(report);
       const { approved, rejected, released } = approval;
       const said = `${sequence} ${fateText(known)} ${approved} ${rejected} ${released}`;
       return { name: 'report', said, expected: modelled.report(report) };
     }
-    if (roll < 0.82) {
+    if (roll < 0.75) {
       const said = await sequenced(ledger.release({ ...RELEASE, moneyKey: question.money }));
       return { name: 'release', said, expected: modelled.release(question.money) };
     }
-    if (roll < 0.86) {
+    if (roll < 0.78) {
       const said = await sequenced(ledger.freeze({ ...FREEZE, id: 'f' }));
       return { name: 'freeze', said, expected: modelled.freeze() };
     }
-    if (roll < 0.92) {
+    if (roll < 0.84) {
       const said = await sequenced(ledger.unfreeze('f', ['a.b.c']));
       return { name: 'unfreeze', said, expected: modelled.unfreeze() };
     }
-    if (roll < 0.96) return forget(real, modelled);
+    if (roll < 0.93) return forget({ real, modelled }, question);
     await store.server.command('FLUSHALL');
     await Promise.all([modelled.recover(), eventually(() => ledger.state(), 10_000)]);
     const said = String((await activate(ledger)).sequence);
     return { name: 'recover', said, expected: modelled.activate() };
   }
 
-  async function forget({ ledger }: Bench, modelled: Modelled): Promise<Both> {
+  /** About one transaction, perhaps, there is something later than what is forgotten. */
+  async function forget({ real, modelled }: Pick<Pair, 'real' | 'modelled'>, later: Question): Promise<Both> {
+    const { ledger } = real;
     const aged = await age();
+    const { said: answer, atMs } = await askedOf(real, later);
+    modelled.now = atMs ?? Date.now();
+    expect(answer).toBe(modelled.ask(later));
     const trimmed = await eventually(async () => {
       const done = await ledger.upkeep.trim(orderOf({ nowMs: aged }));
       expect(done.kind).not.toBe('waits');
@@ -275,7 +292,8 @@ describe('the modelled server and witnesses', () => {
     });
     modelled.now = Date.now();
     if (trimmed.kind !== 'trimmed') return { name: 'forget', said: trimmed.kind, expected: 'nothing' };
-    const said = String(trimmed.checkpoint);
+    const [recorded] = await ledger.events(trimmed.checkpoint - 1, 1);
+    const said = `${trimmed.checkpoint} ${statementsOf(checkpointBody.parse(recorded?.body))}`;
     return { name: 'forget', said, expected: await modelled.forget(trimmed.to) };
   }
 
