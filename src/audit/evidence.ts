@@ -2,12 +2,13 @@
  * A part of an audit trail that can be handed out and verified by itself: the lines as they were exported, cut at
  * checkpoints, and the policies that were in force.
  */
+import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { CountersignError } from '../core/errors.js';
-import { linesOf } from './file.js';
+import { fileName, isFileName, linesOf } from './file.js';
 import { eventOf, type Position, readLine } from './line.js';
 import { rangesOf, type Verified, verifyFiles } from './verify.js';
 import type { CheckpointKeys } from './walk.js';
@@ -39,7 +40,11 @@ const policyBody = z.object({ version: z.string(), document: z.string(), stateme
 export async function findStretch(
   files: readonly string[],
   keys: CheckpointKeys,
-  { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
+  {
+    fromMs,
+    toMs,
+    collected,
+  }: { readonly fromMs: number; readonly toMs: number; readonly collected: boolean },
 ): Promise<Stretch> {
   const found = new Set<string>();
   let first: Position | undefined;
@@ -47,6 +52,7 @@ export async function findStretch(
   let before: PolicyInForce | undefined;
   const since = new Map<number, PolicyInForce>();
   const verification = await verifyFiles(files, keys, {
+    collected,
     watch({ event: { sequence, at, type }, position, bytes, chain: { ledger, workspace } }) {
       found.add(`${ledger} ${workspace}`);
       const atMs = Date.parse(at);
@@ -84,7 +90,7 @@ export async function findStretch(
   };
 }
 
-/** Copies the lines of the stretch, from checkpoint to checkpoint, into files of the same names. Returns their names. */
+/** Copies the lines of the stretch, from checkpoint to checkpoint, into files of a folder. Returns their names. */
 export async function copyStretch(
   { files, keys }: { readonly files: readonly string[]; readonly keys: CheckpointKeys },
   { first, last }: Pick<Stretch, 'first' | 'last'>,
@@ -99,12 +105,20 @@ export async function copyStretch(
       .sort((one, other) => other.upTo - one.upTo)[0];
     if (next === undefined || reached >= last) return names;
     const { start, end } = await bytesOf(next.path, { after: reached, upTo: last });
-    const name = basename(next.path);
+    const name = nameIn(next.path, next.after);
     const target = createWriteStream(join(folder, name), { flags: 'wx', mode: 0o600 });
     await pipeline(createReadStream(next.path, { start, end: end - 1 }), target);
     names.push(name);
     reached = next.upTo;
   }
+}
+
+/** A file that was collected has another name than those of a folder, and perhaps the same as one beside it. */
+function nameIn(path: string, after: number): string {
+  const name = basename(path);
+  return isFileName(name)
+    ? name
+    : fileName(after, createHash('sha256').update(path).digest('hex').slice(0, 8));
 }
 
 /** Where the last checkpoint begins that covers nothing after `after`, and where the first ends that covers `upTo`. */

@@ -2,7 +2,7 @@
 import { CountersignError } from '../core/errors.js';
 import { linesOf } from './file.js';
 import { type ExportedEvent, eventOf } from './line.js';
-import { rangesOf, type Verified, verifyFiles } from './verify.js';
+import { type Further, rangesOf, type Verified, verifyFiles } from './verify.js';
 import type { CheckpointKeys } from './walk.js';
 
 /**
@@ -26,8 +26,12 @@ export async function* eventsOf(
 }
 
 /** Throws CHECK_FAILED that names the first broken line, or when the files are of several ledgers. */
-export async function verifiedChain(paths: readonly string[], keys: CheckpointKeys): Promise<Verified> {
-  const verification = await verifyFiles(paths, keys);
+export async function verifiedChain(
+  paths: readonly string[],
+  keys: CheckpointKeys,
+  further: Further = {},
+): Promise<Verified> {
+  const verification = await verifyFiles(paths, keys, further);
   if (!verification.ok) {
     const { file, line, problem } = verification;
     throw new CountersignError('CHECK_FAILED', `${file}:${line}: ${problem}`);

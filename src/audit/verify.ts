@@ -14,7 +14,7 @@ import {
   type Position,
   readLine,
 } from './line.js';
-import { type CheckpointKeys, NO_OPENING, Walk } from './walk.js';
+import { type Broken, type CheckpointKeys, NO_OPENING, Walk } from './walk.js';
 
 export interface Verified {
   readonly ledger: string;
@@ -116,6 +116,8 @@ class ChainOfFiles {
   readonly #ends: ReadonlyMap<number, Mark>;
   /** Checkpoints that were passed, oldest first. */
   readonly #known = new Map<number, Position>();
+  /** By their last event: lines at the end of a run that no checkpoint covers, until the next run has written the same. */
+  readonly #doubtful = new Map<number, Position & { readonly file: string; readonly broken: Broken }>();
   readonly #usedKeys = new Set<string>();
   readonly #gaps: (readonly [number, number])[] = [];
   #gapCount = 0;
@@ -138,8 +140,9 @@ class ChainOfFiles {
   > {
     for (const { path } of this.#files) {
       const walk: Walk = new Walk(this.#keys, {
-        begun: (opening) => this.#begun(opening, walk.position),
+        begun: (opening) => this.#begun(opening, walk, path),
         event: (event, position, line) => {
+          this.#settle(position);
           const before = walk.position?.sequence ?? 0;
           if (event.sequence > before + 1) this.#gap(before, event.sequence);
           return (
@@ -159,6 +162,7 @@ class ChainOfFiles {
       const broken = walk.end();
       if (broken !== undefined) return { file: path, ...broken };
     }
+    for (const { file, broken } of this.#doubtful.values()) return { file, ...broken };
     return undefined;
   }
 
@@ -182,12 +186,17 @@ class ChainOfFiles {
   }
 
   /** A file must begin at a place that files before it have reached. */
-  #begun({ sequence, hash, count }: Checkpoint, interrupted: Position | undefined): string | undefined {
-    if (interrupted !== undefined) {
+  #begun(
+    { sequence, hash, count }: Checkpoint,
+    { position, uncovered }: Pick<Walk, 'position' | 'uncovered'>,
+    file: string,
+  ): string | undefined {
+    if (position !== undefined) {
       if (!this.#isCollected)
         return 'it begins a file, and stands in the middle of one; standard output that was collected is verified with --collected';
+      if (uncovered === undefined) this.#remember(position);
       // What a run left uncovered is written again by the next; it must be the same.
-      this.#remember(interrupted);
+      else this.#doubtful.set(position.sequence, { ...position, file, broken: uncovered });
     }
     if (this.#reached === undefined) {
       const isBeginning = sequence > 0 || (hash === BEGINNING.hash && count === 0);
@@ -201,8 +210,13 @@ class ChainOfFiles {
     return this.#differs({ sequence, hash, count });
   }
 
+  /** A chain leads to the same hash over the same lines only. */
+  #settle({ sequence, hash }: Position): void {
+    if (this.#doubtful.get(sequence)?.hash === hash) this.#doubtful.delete(sequence);
+  }
+
   #differs({ sequence, hash, count }: Position): string | undefined {
-    for (const known of [this.#known.get(sequence), this.#ends.get(sequence)])
+    for (const known of [this.#known.get(sequence), this.#ends.get(sequence), this.#doubtful.get(sequence)])
       if (known !== undefined && (known.hash !== hash || known.count !== count))
         return `event ${sequence} is another one than in another file: there ${known.hash} after ${known.count} events, here ${hash} after ${count}`;
     return undefined;

@@ -56,6 +56,16 @@ export class Walk {
     return this.#opening;
   }
 
+  /** The first of the last lines, when no checkpoint covers them. */
+  get uncovered(): Broken | undefined {
+    if (this.#uncovered === undefined) return undefined;
+    const { line, count } = this.#uncovered;
+    return {
+      line,
+      problem: `no checkpoint covers it${count > 1 ? ` and the ${count - 1} after it` : ''}: the file was cut off, or its exporter was interrupted or is at work`,
+    };
+  }
+
   /** False: the chain is broken, and no further line is of use. */
   take(line: FileLine): boolean {
     if (this.#broken !== undefined) return false;
@@ -82,12 +92,7 @@ export class Walk {
     if (this.#broken !== undefined) return this.#broken;
     if (this.#suspect !== undefined) return this.#suspect;
     if (this.#opening === undefined) return { line: 1, problem: 'the file is empty' };
-    if (this.#uncovered === undefined) return undefined;
-    const { line, count } = this.#uncovered;
-    return {
-      line,
-      problem: `no checkpoint covers it${count > 1 ? ` and the ${count - 1} after it` : ''}: the file was cut off, or its exporter was interrupted or is at work`,
-    };
+    return this.uncovered;
   }
 
   #event(event: EventHead, line: FileLine): string | undefined {

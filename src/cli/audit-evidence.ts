@@ -8,6 +8,7 @@ import { verifiedChain } from '../audit/read.js';
 import { CountersignError } from '../core/errors.js';
 import { checkpointKeys } from './audit-keys.js';
 import { instantIn } from './audit-show.js';
+import { MANIFEST } from './evidence-policies.js';
 import { repeatable } from './options.js';
 
 interface EvidenceOptions {
@@ -15,10 +16,9 @@ interface EvidenceOptions {
   readonly to: number;
   readonly out: string;
   readonly publicKey: readonly string[];
+  readonly collected?: true;
   readonly json?: true;
 }
-
-const MANIFEST = 'evidence.json';
 
 /** Whether a folder holds evidence: a part of a chain, and meant to be one. */
 export function isEvidence(folder: string): boolean {
@@ -44,6 +44,7 @@ export function auditEvidenceCommand(): Command {
       repeatable,
       [],
     )
+    .option('--collected', 'the files were collected from the standard output of countersign audit follow')
     .option('--json', 'print one JSON object')
     .action(exportEvidence);
 }
@@ -53,13 +54,15 @@ async function exportEvidence(paths: readonly string[], options: EvidenceOptions
   if (from >= to) throw new CountersignError('USAGE', '--to must be after --from');
   const files = auditFilesIn(paths);
   const { keys } = checkpointKeys(options.publicKey, files);
-  const stretch = await findStretch(files, keys, { fromMs: from, toMs: to });
+  const collected = options.collected === true;
+  const stretch = await findStretch(files, keys, { fromMs: from, toMs: to, collected });
   makeFolder(out);
   const names = await copyStretch({ files, keys }, stretch, out);
   // Files of several machines overlap, and not every overlap can be cut where both have a checkpoint.
   const cut = await verifiedChain(
     names.map((name) => join(out, name)),
     keys,
+    { collected },
   );
   mkdirSync(join(out, 'policies'));
   const policies = stretch.policies.map((policy) => ({ ...policy, file: writePolicy(out, policy) }));
@@ -122,9 +125,8 @@ evidence.json      which events, which files, which policies, and the operators'
 checkpoint-*.pem   the public keys of the checkpoints. Ask the operator of Countersign for the same key by another way, and
                    compare: a key that comes with the evidence proves nothing about who wrote it.
 
-With Countersign:
+With Countersign, which looks at lines, policies and, with the operators' public keys, at their statements:
 
-  countersign audit verify THIS-FOLDER --public-key checkpoint.pub.pem
   countersign audit verify THIS-FOLDER --public-key checkpoint.pub.pem --operator alice=alice.pub.pem
 
 By hand, with sha256sum and OpenSSL 3:

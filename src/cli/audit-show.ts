@@ -7,6 +7,7 @@ import { CountersignError } from '../core/errors.js';
 import { moneyKeyOf } from '../core/fingerprint.js';
 import type { JournalEvent } from '../core/ports.js';
 import { checkpointKeys } from './audit-keys.js';
+import { eventPage } from './event-page.js';
 import { journalTable } from './ledger-journal.js';
 import { repeatable, wholeNumber } from './options.js';
 
@@ -18,6 +19,7 @@ interface ShowOptions {
   readonly from?: number;
   readonly to?: number;
   readonly last: number;
+  readonly collected?: true;
   readonly json?: true;
 }
 
@@ -39,6 +41,7 @@ export function auditShowCommand(): Command {
       repeatable,
       [],
     )
+    .option('--collected', 'the files were collected from the standard output of countersign audit follow')
     .option('--json', 'print one JSON object a line, as it was exported')
     .action(show);
 }
@@ -56,9 +59,12 @@ export function instantIn(text: string): number {
 async function show(paths: readonly string[], options: ShowOptions): Promise<void> {
   const files = auditFilesIn(paths);
   const { keys, trust } = checkpointKeys(options.publicKey, files);
+  const policies = new Map<string, number>();
   const found = new Map<string, { readonly event: ExportedEvent; readonly line: string }>();
   const verification = await verifyFiles(files, keys, {
-    watch({ event: { sequence }, bytes, chain: { ledger, workspace } }) {
+    collected: options.collected === true,
+    watch({ event: { sequence, type }, bytes, chain: { ledger, workspace } }) {
+      if (type === 'policy') policies.set(versionIn(bytes), sequence);
       const event = matching(bytes, options);
       if (event === undefined) return undefined;
       found.set(`${ledger} ${workspace} ${sequence}`, { event, line: bytes.toString('utf8') });
@@ -74,7 +80,11 @@ async function show(paths: readonly string[], options: ShowOptions): Promise<voi
   process.stdout.write(
     options.json === true
       ? events.map(({ line }) => `${line}\n`).join('')
-      : `${journalTable(events.map(({ event }) => journalEvent(event)))}\n`,
+      : textOf(
+          events.map(({ event }) => journalEvent(event)),
+          options,
+          (version) => policies.get(version),
+        ),
   );
   if (verification.ok) {
     process.stderr.write(
@@ -87,6 +97,22 @@ async function show(paths: readonly string[], options: ShowOptions): Promise<voi
     'CHECK_FAILED',
     `what was shown is not proven, and there may be more: ${file}:${line}: ${problem}`,
   );
+}
+
+function versionIn(bytes: Buffer): string {
+  const { version } = JSON.parse(eventOf(bytes)?.bodyText ?? '{}') as { readonly version?: string };
+  return version ?? '';
+}
+
+/** In full those that were asked for by an id. */
+function textOf(
+  events: readonly JournalEvent[],
+  { request, transaction, sequence }: ShowOptions,
+  activatedBy: (version: string) => number | undefined,
+): string {
+  const isNamed = request !== undefined || transaction !== undefined || sequence !== undefined;
+  const pages = isNamed ? events.map((event) => `\n${eventPage(event, activatedBy)}\n`) : [];
+  return [`${journalTable(events)}\n`, ...pages].join('');
 }
 
 interface AskedAbout {

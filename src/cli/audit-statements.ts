@@ -11,6 +11,7 @@ import {
   type Operator,
   verifyStatement,
 } from '../keys/statements.js';
+import { printable } from './freeze-text.js';
 
 const policyBody = z.object({
   version: z.string(),
@@ -21,13 +22,18 @@ const policyBody = z.object({
 const freezeBody = z.object({ id: z.string() });
 const unfreezeBody = z.object({ id: z.string(), statements: z.array(z.string()) });
 const activationBody = z.object({ history: z.string(), statement: z.string() });
+const releaseBody = z.object({
+  moneyKey: z.string(),
+  reason: z.string(),
+  authority: z.object({ kind: z.string(), statement: z.string().optional() }),
+});
 
 /** One event that an operator's word stands behind. */
 interface Signed {
   readonly sequence: number;
   readonly what: string;
   /** Resolves to who signed. Throws when it is not their word. */
-  check(operators: readonly Operator[]): Promise<readonly string[]>;
+  check(operators: readonly Operator[], isPartial: boolean): Promise<readonly string[]>;
 }
 
 export interface SignedEvent {
@@ -41,22 +47,31 @@ export class StatementCheck {
   readonly #signed = new Map<string, Signed>();
   /** Freeze id → the event that made it. */
   readonly #freezes = new Map<string, number>();
-  #isTwoPerson = false;
+  #isTwoPerson: boolean;
+
+  /** @param before of a part of a chain: the policy that was in force when it begins */
+  constructor(before?: string) {
+    this.#isTwoPerson = before !== undefined && demandsTwo(before);
+  }
 
   readonly watch: EventWatcher = ({ event: { sequence, type }, bytes, chain: { ledger, workspace } }) => {
-    if (!['policy', 'freeze', 'unfreeze', 'activation'].includes(type)) return undefined;
+    if (!['policy', 'freeze', 'unfreeze', 'activation', 'release'].includes(type)) return undefined;
     const body = JSON.parse(eventOf(bytes)?.bodyText ?? 'null');
     const signed = this.#read({ sequence, type, body, ledger, workspace });
     if (signed !== undefined) this.#signed.set(`${ledger} ${workspace} ${sequence}`, signed);
     return undefined;
   };
 
-  /** @param given `NAME=FILE`: an operator's public key. Throws CHECK_FAILED that names the first event without a word. */
-  async verify(given: readonly string[]): Promise<readonly SignedEvent[]> {
+  /**
+   * @param given `NAME=FILE`: an operator's public key
+   * @param isPartial the chain is a part of one: freezes may have been made before its first line
+   * Throws CHECK_FAILED that names the first event without a word.
+   */
+  async verify(given: readonly string[], isPartial: boolean): Promise<readonly SignedEvent[]> {
     const operators = loadOperators(given.map(operatorIn));
     const found: SignedEvent[] = [];
     for (const { sequence, what, check } of this.#signed.values()) {
-      const names = await check(operators).catch((cause: unknown) => {
+      const names = await check(operators, isPartial).catch((cause: unknown) => {
         const why = cause instanceof CountersignError ? cause.message : 'it cannot be read';
         throw new CountersignError('CHECK_FAILED', `event ${sequence}, ${what}: ${why}`, { cause });
       });
@@ -102,23 +117,40 @@ export class StatementCheck {
         return {
           sequence,
           what: `lifting of freeze ${id}`,
-          async check(operators) {
-            if (frozen === undefined)
-              throw new CountersignError(
-                'STATEMENT_INVALID',
-                'the freeze itself was made before the first line',
-              );
-            const names = await liftersOf(
-              operators,
-              { ledger, workspace, freeze: id, sequence: frozen },
-              statements,
-            );
+          async check(operators, isPartial) {
+            const made = frozen ?? (isPartial ? await frozenBy(operators, statements) : undefined);
+            if (made === undefined || made >= sequence)
+              throw new CountersignError('STATEMENT_INVALID', 'nothing was frozen before it under this id');
+            const lifted = { ledger, workspace, freeze: id, sequence: made };
+            const names = await liftersOf(operators, lifted, statements);
             const needed = isTwoPerson ? 2 : 1;
             if (names.length >= needed) return names;
             throw new CountersignError(
               'STATEMENT_INVALID',
               `it has the word of ${names.length} operators, and the policy demanded ${needed}`,
             );
+          },
+        };
+      }
+      case 'release': {
+        const { moneyKey, reason, authority } = releaseBody.parse(body);
+        const { statement: jws } = authority;
+        // Of the others a report in the journal says why.
+        if (jws === undefined) return undefined;
+        const transaction = moneyKey.slice(moneyKey.indexOf(':') + 1);
+        return {
+          sequence,
+          what: `release of transaction ${printable(transaction)}`,
+          async check(operators) {
+            const { operator, statement } = await verifyStatement(operators, jws);
+            const isIt =
+              statement.statement === 'release' &&
+              statement.ledger === ledger &&
+              statement.workspace === workspace &&
+              statement.transaction === transaction &&
+              statement.reason === reason;
+            if (!isIt) throw aboutElse();
+            return [operator];
           },
         };
       }
@@ -135,14 +167,26 @@ export class StatementCheck {
               statement.workspace === workspace &&
               statement.history === history &&
               statement.sequence === sequence;
-            if (!isIt)
-              throw new CountersignError('STATEMENT_INVALID', 'its statement is about something else');
+            if (!isIt) throw aboutElse();
             return [operator];
           },
         };
       }
     }
   }
+}
+
+function aboutElse(): CountersignError {
+  return new CountersignError('STATEMENT_INVALID', 'its statement is about something else');
+}
+
+/** The event that made a freeze, in the words of those who lifted it. */
+async function frozenBy(
+  operators: readonly Operator[],
+  [first = '']: readonly string[],
+): Promise<number | undefined> {
+  const { statement } = await verifyStatement(operators, first);
+  return statement.statement === 'unfreeze' ? statement.sequence : undefined;
 }
 
 function demandsTwo(document: string): boolean {
@@ -154,7 +198,8 @@ function demandsTwo(document: string): boolean {
   }
 }
 
-function operatorIn(text: string): { readonly name: string; readonly publicKeyFile: string } {
+/** `NAME=FILE`. Throws USAGE. */
+export function operatorIn(text: string): { readonly name: string; readonly publicKeyFile: string } {
   const [, name = '', publicKeyFile = ''] = /^([^=]+)=(.+)$/.exec(text) ?? [];
   if (name === '') throw new CountersignError('USAGE', `--operator ${text}: expected NAME=FILE`);
   return { name, publicKeyFile };

@@ -10,6 +10,7 @@ import { checkpointKeys } from './audit-keys.js';
 import { auditOpenCommand } from './audit-open.js';
 import { auditShowCommand } from './audit-show.js';
 import { type SignedEvent, StatementCheck } from './audit-statements.js';
+import { type CheckedPolicy, EvidencePolicies } from './evidence-policies.js';
 import { withLedger } from './ledger.js';
 import { repeatable, wholeNumber } from './options.js';
 
@@ -70,12 +71,19 @@ export function auditCommand(): Command {
 async function verify(paths: readonly string[], options: VerifyOptions): Promise<void> {
   const files = auditFilesIn(paths);
   const { keys, trust } = checkpointKeys(options.publicKey, files);
-  const statements = new StatementCheck();
-  const expected = await expectation(options);
+  const isPart = paths.every(isEvidence);
+  const isPartial = options.partial === true || isPart;
+  const evidence = isPart ? paths.map((folder) => new EvidencePolicies(folder)) : [];
+  const statements = new StatementCheck(evidence[0]?.first);
+  const expected: Expected | undefined =
+    (await expectation(options)) ?? evidence.map(({ last }) => ({ sequence: last }))[0];
   const startedAt = performance.now();
   const verification = await verifyFiles(files, keys, {
-    watch: statements.watch,
-    collected: options.collected === true,
+    watch(event) {
+      for (const policies of evidence) policies.watch(event);
+      return statements.watch(event);
+    },
+    collected: options.collected === true || isPart,
     ...(expected?.mark && { mark: expected.mark }),
   });
   if (!verification.ok) {
@@ -85,19 +93,21 @@ async function verify(paths: readonly string[], options: VerifyOptions): Promise
   }
   const seconds = (performance.now() - startedAt) / 1000;
   const { chains, lines, bytes } = verification;
-  for (const chain of chains)
-    checkEnds(chain, { expected, isPartial: options.partial === true || paths.every(isEvidence) });
-  const signed = options.operator.length === 0 ? undefined : await statements.verify(options.operator);
+  for (const chain of chains) checkEnds(chain, { expected, isPartial });
+  const policies = (await Promise.all(evidence.map((folder) => folder.check(options.operator)))).flat();
+  const signed =
+    options.operator.length === 0 ? undefined : await statements.verify(options.operator, isPartial);
   const rate = Math.round(lines / seconds);
   if (options.json === true) {
     process.stdout.write(
-      `${JSON.stringify({ ...verification, seconds, linesPerSecond: rate, trust, ...(signed && { signed }) })}\n`,
+      `${JSON.stringify({ ...verification, seconds, linesPerSecond: rate, trust, ...(signed && { signed }), ...(isPart && { policies }) })}\n`,
     );
     return;
   }
   const text = [
     ...chains.flatMap(chainText),
     `signatures  ${trust}`,
+    ...policyText(policies),
     ...statementText(signed),
     `end         ${endText(expected)}`,
     `read        ${lines} lines, ${(bytes / 1e6).toFixed(1)} MB in ${seconds.toFixed(2)} s: ${rate} lines/s`,
@@ -164,6 +174,14 @@ function chainText({
           `gaps        ${gapCount}: numbers that no event ever had (${named}${gapCount > gaps.length ? ', …' : ''})`,
         ]),
   ];
+}
+
+function policyText(policies: readonly CheckedPolicy[]): readonly string[] {
+  return policies.map(({ version, sequence, operator }, index) => {
+    const by =
+      operator === undefined ? 'whose word is not checked (--operator NAME=FILE)' : `the word of ${operator}`;
+    return `${(index === 0 ? 'policies' : '').padEnd(12)}${version.slice(0, 12)} of event ${sequence}: its document, and ${by}`;
+  });
 }
 
 function statementText(signed: readonly SignedEvent[] | undefined): readonly string[] {

@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { generateKeyFiles } from '../keys/generate.js';
+import { generateKeyFiles, publicFileOf } from '../keys/generate.js';
 
 export type LedgerKind = 'redis' | 'embedded';
 
@@ -20,7 +20,11 @@ export interface DevelopmentDir {
   readonly ledgerKind: LedgerKind | undefined;
 }
 
-export const OPERATOR = 'development';
+/** Two, because the example policy has two people lift a freeze. */
+const OPERATORS = [
+  { name: 'development', keyFile: 'keys/operator.pem' },
+  { name: 'development-2', keyFile: 'keys/operator-2.pem' },
+] as const;
 
 /** API users of the development co-signers: one for signing and one for approving each, as one should have it. */
 const COSIGNERS = [
@@ -58,7 +62,7 @@ export function prepareDirectory(
   const logFolder = join(dir, 'log');
   for (const each of [dir, keys, logFolder]) mkdirSync(each, { recursive: true, mode: 0o700 });
   generateIfMissing(join(keys, 'answer.pem'), 'rsa');
-  generateIfMissing(join(keys, 'operator.pem'), 'ed25519');
+  for (const { keyFile } of OPERATORS) generateIfMissing(join(dir, keyFile), 'ed25519');
   for (const { name } of COSIGNERS) generateIfMissing(join(keys, `${name}.pem`), 'rsa');
   const virtualSigners = Array.from({ length: count }, (_, index) => `virtual-signer-${index + 1}`);
   for (const name of virtualSigners) generateIfMissing(join(keys, `${name}.pem`), 'ed25519');
@@ -69,7 +73,7 @@ export function prepareDirectory(
     virtualSigners,
     configFile: join(dir, 'config.yaml'),
     policyFile: policyFile === undefined ? ownPolicy : resolve(policyFile),
-    operatorKeyFile: join(keys, 'operator.pem'),
+    operatorKeyFile: join(dir, OPERATORS[0].keyFile),
     logFolder,
     ledgerKind: readLedgerKind(dir),
   };
@@ -113,7 +117,7 @@ export function writeConfig(
         ],
       },
     ],
-    operators: [{ name: OPERATOR, publicKeyFile: 'keys/operator.pub.pem' }],
+    operators: OPERATORS.map(({ name, keyFile }) => ({ name, publicKeyFile: publicFileOf(keyFile) })),
     logging: { level: 'info' },
   };
   writeFileSync(configFile, CONFIG_HEADER + stringify(config), { mode: 0o600 });

@@ -1,6 +1,7 @@
 /** `countersign ledger journal`: what was decided, newest last, and why. */
 import { fromBaseUnits } from '../core/amount.js';
 import type { JournalEvent, Ledger } from '../core/ports.js';
+import { printable } from './freeze-text.js';
 
 /** Of a report, and of a release. */
 interface Reported {
@@ -14,6 +15,12 @@ interface Reported {
     readonly subStatus?: string;
     readonly hash?: { readonly txHash: string };
   };
+}
+
+/** Of a freeze, and of its lifting. */
+interface Frozen {
+  readonly id?: string;
+  readonly answers?: string;
 }
 
 interface Decided {
@@ -65,6 +72,14 @@ function rowOf({ sequence, atMs, type, body }: JournalEvent): readonly string[] 
     const { fate, status, subStatus, hash } = known;
     const words = [status, subStatus, hash?.txHash].filter((word) => word !== undefined).join(' ');
     return [String(sequence), at, type, fate, source, '', '', words, txId ?? moneyKey];
+  }
+  if (type === 'freeze' || type === 'unfreeze') {
+    const { id = '', answers = '' } = body as Frozen;
+    return [String(sequence), at, type, answers, '', '', '', printable(reason ?? ''), id];
+  }
+  if (type === 'policy') {
+    const { version = '' } = body as { readonly version?: string };
+    return [String(sequence), at, type, '', '', '', '', version.slice(0, 12), ''];
   }
   if (type === 'release') return [String(sequence), at, type, '', '', '', '', reason ?? '', idIn(moneyKey)];
   const { decision, journal } = body as Decided;

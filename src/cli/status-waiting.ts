@@ -92,11 +92,13 @@ function lineOf(ask: WaitingAsk, schedule: RetrySchedule | undefined): WaitingLi
   };
 }
 
+/** @param nowMs by the ledger; undefined: it cannot be read */
 export function waitingLines(
   { total, asks, problem }: WaitingStatus,
   nowMs: number | undefined,
 ): readonly string[] {
-  const count = total === 0 ? 'nothing, as far as replicas have posted' : `${total} ${plural(total)}`;
+  const none = nowMs === undefined ? 'not known' : 'nothing, as far as replicas have posted';
+  const count = total === 0 ? none : `${total} ${plural(total)}`;
   const rest = total - asks.length;
   return [
     `waiting     ${count}`,

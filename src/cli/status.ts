@@ -166,7 +166,7 @@ function pageText(page: WorkspaceStatus): readonly string[] {
     ...(policy === undefined ? [] : [`policy      ${policyText(policy)}`]),
     ...limitLines(page.limits),
     ...openLines(page.open, ledger?.nowMs ?? 0),
-    `freezes     ${inForce.length === 0 ? 'none in force' : `${inForce.length} in force`}`,
+    `freezes     ${ledger === undefined ? 'not known' : inForce.length === 0 ? 'none in force' : `${inForce.length} in force`}`,
     ...freezes.flatMap((freeze) => describeFreeze(freeze, ledger?.nowMs ?? 0).map((line) => `  ${line}`)),
     ...waitingLines(page.waiting, ledger?.nowMs),
     ...warnings.map((warning) => `warning     ${warning}`),

@@ -56,9 +56,12 @@ async function play(scenario: string, requests: number, ...more: readonly string
 const ringing = async (): Promise<readonly string[]> =>
   (await prometheus.alerts()).map(({ labels, state }) => `${labels.alertname} ${state}`).sort();
 
-/** Series that this run has no occasion for: there are no witnesses, no export and no certificates in it, and nothing waits yet. */
+/**
+ * Series that this run has no occasion for: there are no witnesses, no export, no certificates, no webhooks and no REST API in it, no
+ * key ends, and nothing waits yet.
+ */
 const NO_OCCASION =
-  /retry_budget_seconds|witness|recover|audit|certificate|retries_given_up|shadow|ledger_problem|ledger_errors|limit_near/;
+  /retry_budget_seconds|witness|recover|audit|certificate|key_valid_until|retries_given_up|shadow|ledger_problem|ledger_errors|limit_near|webhook|reports|released|signed_|transactions?(_|$)|api_calls|sweep|handler_check|workspace_policy/;
 
 test('all replicas are scraped, and nothing rings while all is well', async () => {
   await play('happy,duplicate,approval-then-signing', 240, '--rate', '12');

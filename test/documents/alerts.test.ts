@@ -7,6 +7,7 @@ import { countersignProgram, descendants } from '../../src/cli/program.js';
 import { UNDECIDED, type UndecidedReason } from '../../src/core/decision.js';
 import { messageOf } from '../../src/core/errors.js';
 import { causeOf } from '../../src/core/waiting.js';
+import { Metrics } from '../../src/telemetry/metrics.js';
 import {
   alerts,
   filledIn,
@@ -19,6 +20,13 @@ import {
   runbooks,
   seriesIn,
 } from '../support/alerts.js';
+
+/** Looked at when there is a reason to. */
+const BY_HAND: readonly string[] = [
+  'countersign_recovery_records',
+  'countersign_recovery_seconds',
+  'countersign_workspace_policy_changed_timestamp_seconds',
+];
 
 test('every alert has a runbook, and every runbook an alert', () => {
   expect([...runbooks().keys()].sort()).toEqual(
@@ -78,6 +86,33 @@ test('every series on the dashboard is one that a replica shows or a rule record
   );
   expect(named.length).toBeGreaterThan(40);
   expect(named.filter((name) => !known.has(name))).toEqual([]);
+});
+
+test('every figure of ours is on the dashboard or in an alert', async () => {
+  const used = new Set([
+    ...panels().flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => seriesIn(filledIn(expr)))),
+    ...rules().flatMap(({ expr }) => seriesIn(expr)),
+  ]);
+  const { registry } = new Metrics();
+  const unused = (await registry.getMetricsAsJSON())
+    .map(({ name }) => name)
+    .filter((name) => name.startsWith('countersign_'))
+    .filter((name) => !['', '_bucket', '_count', '_sum'].some((ending) => used.has(`${name}${ending}`)));
+  expect(unused.sort()).toEqual([...BY_HAND].sort());
+});
+
+test('panels of the dashboard are told apart, and none lies on another', () => {
+  const all = panels();
+  expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
+  const overlaps = all.flatMap(({ id, title, gridPos: a }) =>
+    all
+      .filter(
+        ({ id: other, gridPos: b }) =>
+          id < other && a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h,
+      )
+      .map((other) => `${title}, ${other.title}`),
+  );
+  expect(overlaps).toEqual([]);
 });
 
 test('every series in a runbook is one that a replica shows or a rule records', async () => {

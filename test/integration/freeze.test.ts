@@ -223,5 +223,7 @@ describe.each(['redis', 'embedded'] as const)('on the %s ledger', (kind) => {
     const page = await run('status');
     expect(page.code).toBe(1);
     expect(page.stdout).toContain('decisions   NONE ARE MADE. ');
+    // Nobody knows then: that there were none would be worse than no answer.
+    expect(page.stdout).toContain('freezes     not known\nwaiting     not known\n');
   }, 30_000);
 });

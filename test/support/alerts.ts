@@ -66,6 +66,8 @@ function pagesIn(folder: string): ReadonlyMap<string, string> {
 }
 
 export interface Panel {
+  readonly id: number;
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
   readonly title: string;
   readonly type: string;
   readonly targets?: readonly { readonly expr: string }[];

@@ -276,6 +276,14 @@ test('lines that a stream repeats after an interruption are one chain with what 
     ok: false,
     problem: expect.stringContaining('event 4 is another one'),
   });
+  // Nor may lines stand there that the next run has no like of, under a number that no event has.
+  const gapped = follow(at3, [eventAt(9)]).lines[0] ?? '';
+  const until3 = stream.slice(0, stream.indexOf('{"sequence":4,'));
+  expect(await verified(`${until3}${gapped}\n${second}`, collected)).toMatchObject({
+    ok: false,
+    line: 6,
+    problem: expect.stringContaining('no checkpoint covers it'),
+  });
   again.remove();
 });
 
