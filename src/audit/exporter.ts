@@ -117,7 +117,9 @@ export class Exporter {
   async #piece(sink: Sink, identity: string, from: Position, isIdle: boolean): Promise<Position | undefined> {
     const { ledger, observer } = this.settings;
     // Asked first: what is final now stays what it is, and events beyond it may become others in a recovery.
-    const { newest } = await this.#look(identity, from.sequence);
+    const { newest, mark } = await this.#look(identity, from.sequence);
+    // A recovery does not bring it back, and without it nothing would be forgotten until something is decided.
+    if ((mark?.sequence ?? 0) < from.sequence) await ledger.exports.moved(identity, from);
     const final = newest > from.sequence ? await ledger.events(from.sequence, PIECE_EVENTS) : [];
     const events = final.filter(({ sequence }) => sequence <= newest);
     // Asked again: an identity never comes back, so the events are of this ledger.

@@ -32,7 +32,8 @@ interface Asked {
             readonly asset: string;
             readonly decimals: number | null;
             readonly source: Place;
-            readonly destinations: readonly (Amount & Place & { readonly address: string | null })[];
+            /** Null: none is named, or too many. */
+            readonly destinations: readonly (Amount & Place & { readonly address: string | null })[] | null;
           })
         | null;
     };
@@ -80,6 +81,7 @@ function claimOf({ operation, asset, decimals, source, destinations, ...whole }:
     amount === null || decimals === null
       ? `? ${asset}`
       : `${fromBaseUnits(BigInt(amount), decimals)} ${asset}`;
+  if (destinations === null) return `${operation} ${sum(whole)} from ${placeOf(source)}`;
   const named = destinations
     .slice(0, MOST_NAMED)
     .map((to) => `${sum(to)} to ${placeOf(to)}${to.address === null ? '' : ` (${to.address})`}`);

@@ -34,7 +34,8 @@ async function giveBack(
   { moneyKey, reason = 'failed' }: Report,
   { known, sequence, approval }: Reported,
 ): Promise<readonly Holding[]> {
-  if (known.fate !== 'never-signed' || !approval.approved || approval.released) return [];
+  // Also what was released before: the replica that recorded it may have died before that was durable.
+  if (known.fate !== 'never-signed' || !approval.approved) return [];
   const authority = { kind: 'report', sequence } as const;
   try {
     const released = await ledger.release({ moneyKey, reason, authority });

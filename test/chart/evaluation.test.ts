@@ -1,13 +1,14 @@
 /** The stores for evaluation: what the chart would start, started here with the real servers. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { freePorts } from '../support/cluster.js';
 import { eventually } from '../support/deployment.js';
+import { CHART } from './generated.js';
 import { type Rendered, render } from './helm.js';
 
 const ONCE = { retryStrategy: () => null, disconnectTimeout: 100 };
@@ -73,6 +74,14 @@ function answering(port: number): Promise<string> {
   );
 }
 
+test('the Secret that the example says how to make holds every key that it names', () => {
+  const said = readFileSync(`${CHART}/examples/evaluation.yaml`, 'utf8').matchAll(/--from-file=(\S+)/g);
+  const named = rendered.text.matchAll(/key: "([^"]+)"/g);
+  const wanted = new Set([...named].map(([, key]) => key));
+  expect(new Set([...said].map(([, key]) => key))).toEqual(wanted);
+  expect(wanted.size).toBe(5);
+});
+
 describe('the first Redis and its Sentinel', () => {
   test('start from what the chart renders, and start again from what they wrote', async () => {
     const redis = await freePorts(2);
@@ -115,6 +124,8 @@ test.each(['redis', 'witness'])('three %s stand on three disks that stay, and ar
     persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
     volumeClaimTemplates: [{ spec: { accessModes: ['ReadWriteOnce'] } }],
   });
+  // Less than the two seconds after which a Sentinel does nothing for thirty.
+  expect(spec.template.spec.dnsConfig.options).toContainEqual({ name: 'timeout', value: '1' });
   const keys = spec.template.spec.topologySpreadConstraints.map(
     ({ topologyKey }: { topologyKey: string }) => topologyKey,
   );

@@ -1,5 +1,5 @@
 /** Every example: helm finds nothing to complain about, and Kubernetes would take every object. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -7,46 +7,8 @@ import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.js';
 import { compilePolicy } from '../../src/core/policy/compile.js';
 import { testChains } from '../support/chains.js';
-import { CHART } from './generated.js';
-import { lint, type Release, render, schemaProblems, valuesOf } from './helm.js';
-
-const EXAMPLES = readdirSync(`${CHART}/examples`).map((file) => file.replace('.yaml', ''));
-
-/** Everything that the examples leave off. */
-const EVERYTHING: Release = {
-  example: 'standalone',
-  values: {
-    autoscaling: { enabled: true },
-    httpRoute: { enabled: true, parentRefs: [{ name: 'edge', namespace: 'gateways', sectionName: 'https' }] },
-    storage: { enabled: true, accessModes: ['ReadWriteMany'], storageClassName: 'shared' },
-    activation: { operatorKey: { secretName: 'alice' }, startEmpty: ['usd-per-day'] },
-    metrics: {
-      serviceMonitor: { enabled: true, labels: { release: 'prometheus' } },
-      podMonitor: { enabled: false },
-      prometheusRule: { enabled: true, labels: { release: 'prometheus' } },
-    },
-    imagePullSecrets: [{ name: 'pull' }],
-    service: { type: 'LoadBalancer', annotations: { example: 'yes' } },
-    serviceAccount: { annotations: { example: 'yes' } },
-    podAnnotations: { example: 'yes' },
-    podLabels: { team: 'custody' },
-    nodeSelector: { disk: 'fast' },
-    tolerations: [{ key: 'custody', operator: 'Exists' }],
-    affinity: {
-      nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{}] } },
-    },
-    priorityClassName: 'custody',
-    networkPolicy: { extraEgress: [{ ports: [{ port: 4318 }] }] },
-    config: { http: { tls: { certificateFile: 'secrets/tls/tls.crt', keyFile: 'secrets/tls/tls.key' } } },
-  },
-};
-
-const RELEASES: readonly [string, Release][] = [
-  ...EXAMPLES.map((example): [string, Release] => [example, { example }]),
-  ['everything at once', EVERYTHING],
-  ['a first install', { example: 'standalone', values: { user: null } }],
-  ['an upgrade', { example: 'standalone', upgrade: true }],
-];
+import { lint, render, schemaProblems, valuesOf } from './helm.js';
+import { EXAMPLES, RELEASES } from './releases.js';
 
 test.each(RELEASES)('helm lint --strict: %s', async (_name, release) => {
   expect(await lint(release)).toContain('1 chart(s) linted, 0 chart(s) failed');

@@ -73,12 +73,44 @@ describe('the ledger', () => {
     expect(weights).toEqual([-2, -1]);
   });
 
+  test('is asked under the new rules of the network, and without a volume that may not be there yet', async () => {
+    const { one } = await render({
+      example: 'standalone',
+      values: {
+        config: { ledger: { redis: { url: 'rediss://10.30.0.1:6390' } } },
+        networkPolicy: { stores: [], extraEgress: [{ ports: [{ port: 4318 }] }] },
+        storage: { enabled: true, accessModes: ['ReadWriteMany'] },
+        activation: { operatorKey: { secretName: 'alice' } },
+      },
+    });
+    const policy = one('NetworkPolicy', 'cs-countersign-next');
+    const check = one('Job', 'cs-countersign-ledger-check');
+    expect(hookOf(policy)).toBe('pre-upgrade');
+    expect(policy.metadata.annotations).toEqual(one('ConfigMap', 'cs-countersign-next').metadata.annotations);
+    expect(check.spec.template.metadata.labels).toMatchObject(policy.spec.podSelector.matchLabels);
+    expect(policy.spec.policyTypes).toEqual(['Egress']);
+    const [names, store, extra] = policy.spec.egress;
+    expect(names.ports.map(({ port }: { port: number }) => port)).toEqual([53, 53]);
+    expect(store).toEqual({
+      to: [{ ipBlock: { cidr: '10.30.0.1/32' } }],
+      ports: [{ port: 6390, protocol: 'TCP' }],
+    });
+    expect(extra).toEqual({ ports: [{ port: 4318 }] });
+    // What the release itself allows begins with the same.
+    expect(one('NetworkPolicy').spec.egress.slice(0, 3)).toEqual(policy.spec.egress);
+    for (const name of ['ledger-init', 'ledger-check', 'policy-activate']) {
+      expect(JSON.stringify(one('Job', `cs-countersign-${name}`))).not.toContain('"storage"');
+    }
+    expect(JSON.stringify(one('Deployment'))).toContain('"storage"');
+  });
+
   test('of one machine is made on that machine, and is not asked from outside', async () => {
     const { one, all } = await render({ example: 'pilot' });
     const [rule] = one('Job', 'cs-countersign-ledger-init').spec.template.spec.affinity.podAffinity
       .requiredDuringSchedulingIgnoredDuringExecution;
     expect(rule.topologyKey).toBe('kubernetes.io/hostname');
     expect(all('Job')).toHaveLength(1);
+    expect(JSON.stringify(all('Job'))).toContain('"name":"storage"');
   });
 });
 
@@ -94,7 +126,7 @@ describe('the policy', () => {
       activation: { operatorKey: { secretName: 'alice', key: 'k.pem' }, startEmpty: ['a', 'b'] },
     };
     const activate = await job('policy-activate', values);
-    expect(hookOf(activate)).toBe('post-install,post-upgrade');
+    expect(hookOf(activate)).toBe('post-install,post-upgrade,post-rollback');
     const weight = (object: KubernetesObject) => Number(object.metadata.annotations?.['helm.sh/hook-weight']);
     expect(weight(activate)).toBeGreaterThan(weight(await job('ledger-init', values)));
     expect(commandsOf(activate)).toEqual([

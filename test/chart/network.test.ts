@@ -1,4 +1,5 @@
 /** Who may reach the replicas, whom they may reach, and how co-signers and Prometheus come to them. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { type Release, render, valuesOf } from './helm.js';
 
@@ -60,8 +61,8 @@ describe('the network policy', () => {
   test('lets out to names, to the replicas for our test, and to the stores; nothing else', async () => {
     const { egress } = await policy();
     const ports = egress.map((rule: Rule) => rule.ports?.map(({ port }) => port));
-    expect(ports).toEqual([[53, 53], ['http', 'ops'], [6379]]);
-    expect(egress[2].to).toEqual([{ ipBlock: { cidr: '10.20.0.0/24' } }]);
+    expect(ports).toEqual([[53, 53], [6379], ['http', 'ops']]);
+    expect(egress[1].to).toEqual([{ ipBlock: { cidr: '10.20.0.0/24' } }]);
   });
 
   test('without peers it opens a port to the addresses of the document', async () => {
@@ -129,7 +130,7 @@ describe('co-signers come', () => {
     const { one } = await render({ example: 'standalone' });
     const { spec, metadata } = one('Ingress');
     expect(spec).toEqual({
-      ingressClassName: 'nginx',
+      ingressClassName: 'haproxy',
       tls: [{ hosts: ['callback.example'], secretName: 'callback-tls' }],
       rules: [
         {
@@ -146,7 +147,11 @@ describe('co-signers come', () => {
         },
       ],
     });
-    expect(metadata.annotations).toMatchObject({ 'nginx.ingress.kubernetes.io/proxy-read-timeout': '35' });
+    const snippet: string = metadata.annotations?.['haproxy.org/backend-config-snippet'] ?? '';
+    const tested = readFileSync('deploy/haproxy/haproxy.cfg', 'utf8');
+    const lines = snippet.trim().split('\n');
+    expect(lines).toHaveLength(6);
+    for (const line of lines) expect(tested).toMatch(new RegExp(`^  ${line.replaceAll(' ', ' +')}$`, 'm'));
   });
 
   test('by a Gateway', async () => {

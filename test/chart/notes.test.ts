@@ -19,8 +19,12 @@ const SAFE: Values = {
   storage: { enabled: true, accessModes: ['ReadWriteMany'] },
 };
 
-async function warnings(values: Values, base: Values = SAFE): Promise<readonly string[]> {
-  const text = await notes({ example: 'standalone', values: merged(base, values), ignoreSchema: true });
+async function warnings(
+  values: Values,
+  base: Values = SAFE,
+  example = 'standalone',
+): Promise<readonly string[]> {
+  const text = await notes({ example, values: merged(base, values), ignoreSchema: true });
   return text.split('\n').flatMap((line) => (line.startsWith('  ! ') ? [line.slice(4)] : []));
 }
 
@@ -114,6 +118,11 @@ describe('a warning', () => {
       'config.http.tls with an Ingress or HTTPRoute: if the controller passes TLS through, the death of a replica loses what is in flight; let it end TLS and speak TLS to the pods.',
     ],
     [
+      'a Gateway that may not repeat',
+      { ingress: { enabled: false }, httpRoute: { enabled: true, parentRefs: [{ name: 'edge' }] } },
+      'An HTTPRoute says nothing of repeating: give the Gateway a policy of its own kind that sends a request to another pod when a connection fails or closes without an answer, or the death of a replica loses what is in flight.',
+    ],
+    [
       'requests in the clear',
       { service: { type: 'LoadBalancer' } },
       'service.type LoadBalancer without config.http.tls: requests travel in the clear.',
@@ -165,6 +174,12 @@ describe('a warning', () => {
       'The document has no audit section: the journal is kept in the ledger only.',
     ]);
   });
+});
+
+test('three zones leave one thing to be done outside the chart', async () => {
+  expect(await warnings({}, {}, 'three-zones')).toEqual([
+    expect.stringContaining('An HTTPRoute says nothing of repeating'),
+  ]);
 });
 
 test('the stores for evaluation and the embedded ledger are named for what they are', async () => {

@@ -36,6 +36,11 @@ const CASES: readonly Case[] = [
     'config.ops.port: must differ from config.http.port',
   ],
   [
+    'one port for co-signers and notifications',
+    { config: { webhooks: { port: 8080 } } },
+    'config.webhooks.port: must differ from config.http.port and config.ops.port',
+  ],
+  [
     'a host that nothing reaches',
     { config: { ops: { host: '127.0.0.1' } } },
     'config.ops.host: nothing outside the pod reaches 127.0.0.1: leave it away',

@@ -27,8 +27,12 @@ export function toolPath(name: string): string {
 }
 
 function folderOf({ name, version }: Tool): string {
-  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-  return join(cache, 'countersign', `${name}-${version}`);
+  return cacheFolder(`${name}-${version}`);
+}
+
+/** A folder of this user for what is built once. */
+export function cacheFolder(name: string): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'countersign', name);
 }
 
 function install(tool: Tool): void {

@@ -3,56 +3,24 @@
  * happens when that dies, hangs or hands the slot to another.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Ledger } from '../../src/core/ports.js';
 import type { ClusterConnection } from '../../src/ledger/redis/connection.js';
-import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
 import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.js';
 import { outcome } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
+import { activateAgain, Begun, codeOf, committing, FENCED, UNAVAILABLE } from '../support/fail-over.js';
 import { aclAddition, aclLine } from '../support/guide.js';
-import { type Bench, bench } from '../support/ledger-bench.js';
+import type { Bench } from '../support/ledger-bench.js';
 import { charge, HOUR, LIFETIME, proposal, REJECT } from '../support/proposals.js';
 import { type ClusterBed, type ClusterOptions, startCluster } from '../support/redis-cluster.js';
 import { startRedis } from '../support/redis-server.js';
 
-const FENCED = { code: 'LEDGER_FENCED' };
-const UNAVAILABLE = { code: 'LEDGER_UNAVAILABLE' };
-
-const ended: (() => unknown)[] = [];
-async function endAll(): Promise<void> {
-  for (const end of ended.splice(0).reverse()) await end();
-}
+const begun = new Begun();
 
 function settingsOf({ nodes }: Pick<ClusterBed, 'nodes'>): ClusterConnection {
   return { cluster: { nodes }, commandTimeoutMs: 500 };
 }
 
-function open(workspace: string, connection: ClusterConnection): Ledger {
-  const ledger = createRedisLedger({ workspace, connection });
-  ended.push(() => ledger.close());
-  return ledger;
-}
-
-function ledgerOn(bed: ClusterBed, connection = settingsOf(bed)): Promise<Bench> {
-  return bench({ open: (workspace) => open(workspace, connection), stop: async () => {} });
-}
-
-const committing =
-  ({ versions, ledger }: Pick<Bench, 'versions' | 'ledger'>) =>
-  (txId: string) =>
-    ledger.commit(proposal(txId, { versions, charges: [charge('c')] }));
-
 const metaOf = (workspace: string) => `countersign:{${workspace}}:meta`;
-
-/** What an operator's signed word comes to. */
-async function activateAgain(ledger: Ledger): Promise<void> {
-  const { identity } = await ledger.state();
-  const { history = '', seen = 0 } = (await ledger.fence?.state()) ?? {};
-  await ledger.fence?.activate({ identity, history, sequence: seen + 1, statement: 's' });
-}
-
-const codeOf = (error: unknown): string =>
-  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error);
 
 /** Everything a ledger does. */
 async function everything({ ledger, versions }: Pick<Bench, 'ledger' | 'versions'>): Promise<void> {
@@ -77,7 +45,7 @@ async function everything({ ledger, versions }: Pick<Bench, 'ledger' | 'versions
 
 async function cluster(options: ClusterOptions = {}): Promise<ClusterBed> {
   const bed = await startCluster(options);
-  ended.push(() => bed.stop());
+  begun.add(() => bed.stop());
   return bed;
 }
 
@@ -86,12 +54,12 @@ describe('three primaries with a replica each', () => {
   beforeAll(async () => {
     bed = await cluster();
   }, 60_000);
-  afterAll(endAll);
+  afterAll(() => begun.end());
 
   test('every script runs, on whichever primary owns the workspace’s slot, which is also the one looked at', async () => {
     const owners = new Set<string>();
     while (owners.size < bed.primaries.length) {
-      const made = await ledgerOn(bed);
+      const made = await begun.ledgerOn(settingsOf(bed));
       const owner = await bed.ownerOf(metaOf(made.workspace));
       if (!owners.has(owner.id)) await everything(made);
       owners.add(owner.id);
@@ -112,31 +80,31 @@ describe('three primaries with a replica each', () => {
       await command(...aclAddition('countersign'));
     }
     const access = { username: 'countersign', password: () => 'secret' };
-    await everything(await ledgerOn(bed, { ...settingsOf(bed), ...access }));
-    const wrong = open('main', { ...settingsOf(bed), ...access, password: () => 'another' });
+    await everything(await begun.ledgerOn({ ...settingsOf(bed), ...access }));
+    const wrong = begun.open('main', { ...settingsOf(bed), ...access, password: () => 'another' });
     await expect(wrong.state()).rejects.toThrow(
       /no node of the Cluster says where the ledger is .*WRONGPASS/,
     );
   }, 30_000);
 
   test('one node that lives and knows the others is enough; a server that is no Cluster is named', async () => {
-    const made = await ledgerOn(bed);
+    const made = await begun.ledgerOn(settingsOf(bed));
     const owner = await bed.ownerOf(metaOf(made.workspace));
     const dead = await startRedis();
-    ended.push(() => dead.stop());
+    begun.add(() => dead.stop());
     await dead.kill('SIGKILL');
     const [living] = bed.primaries.filter((node) => node !== owner);
     const nodes = [`127.0.0.1:${dead.port}`, `127.0.0.1:${living?.port}`];
-    expect((await open(made.workspace, settingsOf({ nodes })).state()).sequence).toBe(2);
+    expect((await begun.open(made.workspace, settingsOf({ nodes })).state()).sequence).toBe(2);
     await dead.restart();
-    const single = open(made.workspace, settingsOf({ nodes: [`127.0.0.1:${dead.port}`] }));
+    const single = begun.open(made.workspace, settingsOf({ nodes: [`127.0.0.1:${dead.port}`] }));
     await expect(single.state()).rejects.toThrow(
       /no node of the Cluster says where the ledger is \(127\.0\.0\.1:\d+: ERR This instance has cluster support disabled/,
     );
   }, 30_000);
 
   test('a slot that is handed to another primary: unavailable on the way, fenced there, one decision in the end', async () => {
-    const made = await ledgerOn(bed);
+    const made = await begun.ledgerOn(settingsOf(bed));
     const commit = committing(made);
     const first = await commit('t');
     const key = metaOf(made.workspace);
@@ -166,7 +134,7 @@ describe('three primaries with a replica each', () => {
   }, 30_000);
 
   test('its primary killed: the promoted replica is found, and decides only after an operator said so', async () => {
-    const made = await ledgerOn(bed);
+    const made = await begun.ledgerOn(settingsOf(bed));
     const commit = committing(made);
     const first = await commit('t');
     const key = metaOf(made.workspace);
@@ -198,7 +166,7 @@ describe('three primaries with a replica each', () => {
   }, 60_000);
 
   test('its primary hanging: the connection is given up, and the promoted replica found', async () => {
-    const made = await ledgerOn(bed);
+    const made = await begun.ledgerOn(settingsOf(bed));
     const commit = committing(made);
     await commit('t');
     const owner = await bed.ownerOf(metaOf(made.workspace));
@@ -214,7 +182,7 @@ describe('three primaries with a replica each', () => {
 });
 
 describe('a small Cluster', () => {
-  afterEach(endAll);
+  afterEach(() => begun.end());
 
   test('a command whose reply is cut off is not run twice', async () => {
     const roads: CuttingProxy[] = [];
@@ -223,14 +191,14 @@ describe('a small Cluster', () => {
       replicas: false,
       announce: async ({ port }) => {
         const road = await cuttingProxy(port);
-        ended.push(() => road.stop());
+        begun.add(() => road.stop());
         roads.push(road);
         return road.port;
       },
     });
     const [road] = roads;
     if (road === undefined) throw new Error('no road');
-    const made = await ledgerOn(bed);
+    const made = await begun.ledgerOn(settingsOf(bed));
     for (const txId of ['loads-the-script', 'whole']) await committing(made)(txId);
     const once = road.sent('content-of-whole');
     road.armed = true;
@@ -242,7 +210,7 @@ describe('a small Cluster', () => {
 
   test('a primary that restarts is not trusted, whatever its settings', async () => {
     const bed = await cluster({ primaries: 1, replicas: false });
-    const made = await ledgerOn(bed);
+    const made = await begun.ledgerOn(settingsOf(bed));
     await committing(made)('t');
     await bed.primaries[0]?.restart();
     await eventually(async () => expect(await committing(made)('t').catch(codeOf)).toBe(FENCED.code));
@@ -253,7 +221,7 @@ describe('a small Cluster', () => {
     const [node] = bed.primaries;
     const slot = String(await node?.command('CLUSTER', 'KEYSLOT', metaOf('main')));
     await node?.command('CLUSTER', 'DELSLOTS', slot);
-    const ledger = open('main', settingsOf(bed));
+    const ledger = begun.open('main', settingsOf(bed));
     await expect(ledger.init()).rejects.toThrow(`says that nobody serves slot ${slot}`);
     await node?.command('CLUSTER', 'ADDSLOTS', slot);
     await eventually(() => ledger.init());

@@ -7,16 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import type { Ledger } from '../../src/core/ports.js';
 import type { SentinelConnection } from '../../src/ledger/redis/connection.js';
-import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
 import { authority, certificate } from '../support/certificates.js';
 import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.js';
 import { outcome } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
+import { activateAgain, Begun, codeOf, committing, FENCED, UNAVAILABLE } from '../support/fail-over.js';
 import { aclLine } from '../support/guide.js';
-import { type Bench, bench } from '../support/ledger-bench.js';
-import { charge, proposal } from '../support/proposals.js';
+import { charge } from '../support/proposals.js';
 import {
   PRIMARY_NAME,
   type SentinelBed,
@@ -25,17 +23,12 @@ import {
 } from '../support/redis-sentinel.js';
 import { commandOn, freePort, startRedis } from '../support/redis-server.js';
 
-const FENCED = { code: 'LEDGER_FENCED' };
-const UNAVAILABLE = { code: 'LEDGER_UNAVAILABLE' };
-
-const ended: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ended.splice(0).reverse()) await end();
-});
+const begun = new Begun();
+afterEach(() => begun.end());
 
 async function sentinels(options: SentinelOptions = {}): Promise<SentinelBed> {
   const bed = await startSentinels(options);
-  ended.push(() => bed.stop());
+  begun.add(() => bed.stop());
   return bed;
 }
 
@@ -46,34 +39,10 @@ function settingsOf(
   return { sentinel: { name: PRIMARY_NAME, nodes, ...own }, commandTimeoutMs: 500 };
 }
 
-function open(workspace: string, connection: SentinelConnection): Ledger {
-  const ledger = createRedisLedger({ workspace, connection });
-  ended.push(() => ledger.close());
-  return ledger;
-}
-
-async function ledgerBehind(bed: SentinelBed, connection = settingsOf(bed)): Promise<Bench> {
-  const made = await bench({ open: (workspace) => open(workspace, connection), stop: async () => {} });
-  ended.push(() => made.close());
-  return made;
-}
-
-const committing =
-  ({ versions, ledger }: Pick<Bench, 'versions' | 'ledger'>) =>
-  (txId: string) =>
-    ledger.commit(proposal(txId, { versions, charges: [charge('c')] }));
-
-/** What an operator's signed word comes to. */
-async function activateAgain(ledger: Ledger): Promise<void> {
-  const { identity } = await ledger.state();
-  const { history = '', seen = 0 } = (await ledger.fence?.state()) ?? {};
-  await ledger.fence?.activate({ identity, history, sequence: seen + 1, statement: 's' });
-}
-
 describe('a fail-over', () => {
   test('after the primary died: the new one is found, and decides only after an operator said so', async () => {
     const bed = await sentinels();
-    const made = await ledgerBehind(bed);
+    const made = await begun.ledgerOn(settingsOf(bed));
     const commit = committing(made);
     const first = await commit('t');
     expect(await made.ledger.check()).toEqual([
@@ -118,13 +87,13 @@ describe('a fail-over', () => {
 
   test('while the primary hangs: the connection moves at the word of the Sentinels', async () => {
     const bed = await sentinels();
-    const made = await ledgerBehind(bed, { ...settingsOf(bed), commandTimeoutMs: 20_000 });
+    const made = await begun.ledgerOn({ ...settingsOf(bed), commandTimeoutMs: 20_000 });
     const commit = committing(made);
     await commit('t');
     const old = await bed.primary();
     const stopped = Date.now();
     await old.kill('SIGSTOP');
-    ended.push(() => old.kill('SIGCONT'));
+    begun.add(() => old.kill('SIGCONT'));
     const waiting = codeOf(await commit('u').catch((error: unknown) => error));
     expect(waiting).toBe(UNAVAILABLE.code);
     await eventually(async () => expect(await commit('u').catch(codeOf)).toBe(FENCED.code), 15_000);
@@ -144,10 +113,10 @@ describe('behind Sentinels', () => {
     const bed = await sentinels({ replicas: 0 });
     // Takes subscriptions as a Sentinel does, and lets us speak.
     const late = await startRedis();
-    ended.push(() => late.stop());
+    begun.add(() => late.stop());
     const { sentinel } = settingsOf(bed);
     const nodes = [bed.nodes[0] ?? '', `127.0.0.1:${late.port}`];
-    const made = await ledgerBehind(bed, { sentinel: { ...sentinel, nodes }, commandTimeoutMs: 500 });
+    const made = await begun.ledgerOn({ sentinel: { ...sentinel, nodes }, commandTimeoutMs: 500 });
     await committing(made)('t');
     const primary = await bed.primary();
     const ours = async () => {
@@ -173,7 +142,7 @@ describe('behind Sentinels', () => {
       replicas: 0,
       sentinelLines: [`sentinel down-after-milliseconds ${PRIMARY_NAME} 60000`],
     });
-    const made = await ledgerBehind(bed);
+    const made = await begun.ledgerOn(settingsOf(bed));
     await committing(made)('t');
     await (await bed.primary()).restart();
     await eventually(() => made.ledger.state());
@@ -188,14 +157,14 @@ describe('behind Sentinels', () => {
       replicas: 0,
       via: async ({ port }) => {
         const road = await cuttingProxy(port);
-        ended.push(() => road.stop());
+        begun.add(() => road.stop());
         roads.push(road);
         return road.port;
       },
     });
     const [road] = roads;
     if (road === undefined) throw new Error('no road');
-    const made = await ledgerBehind(bed);
+    const made = await begun.ledgerOn(settingsOf(bed));
     for (const txId of ['loads-the-script', 'whole']) await committing(made)(txId);
     const once = road.sent('content-of-whole');
     road.armed = true;
@@ -207,18 +176,18 @@ describe('behind Sentinels', () => {
 
   test('the Sentinels may be away while the primary lives, and some of them always', async () => {
     const bed = await sentinels();
-    const made = await ledgerBehind(bed);
+    const made = await begun.ledgerOn(settingsOf(bed));
     const [one, two, three] = bed.sentinels;
     await one?.kill('SIGSTOP');
-    ended.push(() => one?.kill('SIGCONT'));
+    begun.add(() => one?.kill('SIGCONT'));
     const started = Date.now();
-    expect((await open(made.workspace, settingsOf(bed)).state()).sequence).toBe(2);
+    expect((await begun.open(made.workspace, settingsOf(bed)).state()).sequence).toBe(2);
     expect(Date.now() - started).toBeLessThan(900);
     await one?.kill('SIGKILL');
-    expect((await open(made.workspace, settingsOf(bed)).state()).sequence).toBe(2);
+    expect((await begun.open(made.workspace, settingsOf(bed)).state()).sequence).toBe(2);
     await Promise.all([two?.kill('SIGKILL'), three?.kill('SIGKILL')]);
     expect(await outcome(committing(made)('t'))).toBe('approve APPROVED');
-    const late = open(made.workspace, settingsOf(bed));
+    const late = begun.open(made.workspace, settingsOf(bed));
     await expect(late.state()).rejects.toThrow(
       /no Sentinel names the primary "countersign" \(127\.0\.0\.1:\d+: .*ECONNREFUSED.*; 127\.0\.0\.1:\d+: /,
     );
@@ -229,7 +198,7 @@ describe('behind Sentinels', () => {
 
   test('a wrong name of the primary is named', async () => {
     const bed = await sentinels({ replicas: 0 });
-    const ledger = open('main', settingsOf(bed, { name: 'another' }));
+    const ledger = begun.open('main', settingsOf(bed, { name: 'another' }));
     await expect(ledger.state()).rejects.toMatchObject(UNAVAILABLE);
     await expect(ledger.state()).rejects.toThrow(
       /no Sentinel names the primary "another" \(127\.0\.0\.1:\d+: knows no primary named "another"/,
@@ -238,10 +207,10 @@ describe('behind Sentinels', () => {
 
   test('a server that they take for the primary, and is none, is not talked to', async () => {
     const real = await startRedis();
-    ended.push(() => real.stop());
+    begun.add(() => real.stop());
     const bed = await sentinels({ replicas: 0, settings: { replicaof: `127.0.0.1 ${real.port}` } });
-    await expect(open('main', settingsOf(bed)).state()).rejects.toMatchObject(UNAVAILABLE);
-    await expect(eventually(() => open('main', settingsOf(bed)).state(), 100)).rejects.toThrow(
+    await expect(begun.open('main', settingsOf(bed)).state()).rejects.toMatchObject(UNAVAILABLE);
+    await expect(eventually(() => begun.open('main', settingsOf(bed)).state(), 100)).rejects.toThrow(
       /127\.0\.0\.1:\d+, said to be the primary, has the role slave/,
     );
   }, 30_000);
@@ -249,7 +218,7 @@ describe('behind Sentinels', () => {
   test('a server that is no Sentinel is named', async () => {
     const bed = await sentinels({ replicas: 0 });
     const nodes = bed.servers.map(({ port }) => `127.0.0.1:${port}`);
-    await expect(open('main', settingsOf(bed, { nodes })).state()).rejects.toThrow(
+    await expect(begun.open('main', settingsOf(bed, { nodes })).state()).rejects.toThrow(
       /no Sentinel names the primary "countersign" \(127\.0\.0\.1:\d+: ERR unknown command 'SENTINEL'/,
     );
   }, 30_000);
@@ -257,20 +226,20 @@ describe('behind Sentinels', () => {
   test('the Sentinels’ password is read again, and stands in no error', async () => {
     const bed = await sentinels({ replicas: 0, sentinelPassword: 'right-secret' });
     let secret = 'wrong-secret';
-    const ledger = open('main', settingsOf(bed, { password: () => secret }));
+    const ledger = begun.open('main', settingsOf(bed, { password: () => secret }));
     const error = await ledger.state().catch((failure: unknown) => failure);
     expect(error).toMatchObject(UNAVAILABLE);
     expect(inspect(error, { depth: 10, showHidden: true })).toMatch(/no Sentinel names .*WRONGPASS/);
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('-secret');
     secret = 'right-secret';
     await eventually(() => ledger.init());
-    const blank = open('main', settingsOf(bed));
+    const blank = begun.open('main', settingsOf(bed));
     await expect(blank.state()).rejects.toThrow(/no Sentinel names .*NOAUTH/);
   }, 30_000);
 
   test('TLS to Sentinels and to the primary, each with its own authority', async () => {
     const made = mkdtempSync(join(tmpdir(), 'countersign-sentinel-tls-'));
-    ended.push(() => rmSync(made, { recursive: true, force: true }));
+    begun.add(() => rmSync(made, { recursive: true, force: true }));
     const [dataCa, sentinelCa] = [authority(made, 'data-ca'), authority(made, 'sentinel-ca')];
     const data = certificate(made, dataCa, 'IP:127.0.0.1,DNS:data');
     const sentinel = certificate(made, sentinelCa, 'IP:127.0.0.1,DNS:sentinel');
@@ -300,15 +269,17 @@ describe('behind Sentinels', () => {
     const dataTls = { ca: pem(dataCa.certificate), cert: pem(own.certificate), key: pem(own.key) };
     const sentinelTls = { ca: pem(sentinelCa.certificate) };
     const settings = { ...settingsOf(bed, { tls: sentinelTls }), tls: dataTls };
-    expect(await outcome(committing(await ledgerBehind(bed, settings))('t'))).toBe('approve APPROVED');
+    expect(await outcome(committing(await begun.ledgerOn(settings))('t'))).toBe('approve APPROVED');
 
     const { cert: _, key: __, ...nobody } = dataTls;
-    await expect(open('main', { ...settings, tls: nobody }).state()).rejects.toMatchObject(UNAVAILABLE);
-    await expect(open('main', { ...settings, tls: sentinelTls }).state()).rejects.toThrow(/certificate/);
+    await expect(begun.open('main', { ...settings, tls: nobody }).state()).rejects.toMatchObject(UNAVAILABLE);
+    await expect(begun.open('main', { ...settings, tls: sentinelTls }).state()).rejects.toThrow(
+      /certificate/,
+    );
     await expect(
-      open('main', { ...settingsOf(bed, { tls: dataTls }), tls: dataTls }).state(),
+      begun.open('main', { ...settingsOf(bed, { tls: dataTls }), tls: dataTls }).state(),
     ).rejects.toThrow(/no Sentinel names the primary .*certificate/);
-    await expect(open('main', { ...settingsOf(bed), tls: dataTls }).state()).rejects.toThrow(
+    await expect(begun.open('main', { ...settingsOf(bed), tls: dataTls }).state()).rejects.toThrow(
       'no Sentinel names the primary',
     );
   }, 30_000);
@@ -320,7 +291,7 @@ describe('behind Sentinels', () => {
       await command(...aclLine('countersign-sentinel', 'their-secret'));
     const own = { username: 'countersign-sentinel', password: () => 'their-secret' };
     const access = { username: 'countersign', password: () => 'data-secret' };
-    const made = await ledgerBehind(bed, { ...settingsOf(bed, own), ...access });
+    const made = await begun.ledgerOn({ ...settingsOf(bed, own), ...access });
     expect(await outcome(committing(made)('t'))).toBe('approve APPROVED');
     expect((await made.ledger.check()).map(({ code }) => code)).toEqual(['RESTART']);
     const [sentinel] = bed.sentinels;
@@ -347,7 +318,3 @@ describe('behind Sentinels', () => {
 });
 
 const outcomeText = (reply: { readonly kind: string }): string => reply.kind;
-
-function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error);
-}

@@ -76,6 +76,10 @@ describe('the modelled witness', () => {
     }
     const steps = ['seal', 'stage', 'install'].flatMap((name) => [`${name} true`, `${name} false`]);
     const others = [
+      'trim 0',
+      'trim 1',
+      'trim 2',
+      'trim undefined',
       'append kept',
       'append promised',
       'append blank',
@@ -97,18 +101,24 @@ function callOf(chance: Chance, disks: readonly string[]): { readonly name: stri
   const page = { disk, isFirst: chance.happens(0.7), events, held };
   const { sequence, event } = eventOf(chance);
   const count = chance.below(3);
+  const most = chance.between(1, 3);
   const calls: readonly { readonly name: string; readonly call: Call }[] = [
     { name: 'append', call: (witness) => witness.append(ballot, sequence, event) },
     { name: 'seal', call: (witness) => witness.seal(ballot) },
     { name: 'read', call: (witness) => witness.read(ballot, undefined) },
     { name: 'stage', call: (witness) => witness.stage(ballot, page) },
     { name: 'install', call: (witness) => witness.install(ballot, { disk, count }) },
+    { name: 'trim', call: (witness) => witness.trim(ballot, { checkpoint: sequence, to: count, most }) },
   ];
   return chance.pick(calls) ?? { name: 'none', call: () => undefined };
 }
 
 function eventOf(chance: Chance): { readonly sequence: number; readonly event: string } {
-  return { sequence: chance.between(1, 4), event: `decision ${chance.below(100)} {"a":"b c"}` };
+  const body = `{"ledger":"ledger","from":0,"to":${chance.below(3)},"atMs":1}`;
+  const event = chance.happens(0.5)
+    ? `checkpoint ${chance.below(100)} ${body}`
+    : `decision ${chance.below(100)} {"a":"b c"}`;
+  return { sequence: chance.between(1, 4), event };
 }
 
 async function outcomeOf(call: () => unknown): Promise<unknown> {
@@ -146,9 +156,9 @@ async function kept(server: RedisServer): Promise<Kept> {
 
 /** A number that was never written is none in the hash. */
 function keptBy({
-  disk: { name, ledger, promised, base, appended, staging, log, staged },
+  disk: { name, ledger, promised, base, appended, staging, trimmed, log, staged },
 }: WitnessModel): Kept {
-  const numbers = Object.entries({ promised, base, appended, staging })
+  const numbers = Object.entries({ promised, base, appended, staging, trimmed })
     .filter(([, number]) => number > 0)
     .map(([field, number]) => [field, String(number)]);
   const hash = (events: typeof log) =>

@@ -1,7 +1,6 @@
 /** Forgetting where witnesses keep the log: a recovery brings back exactly what is left, whoever died at whatever step. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Ledger } from '../../src/core/ports.js';
-import { outcome } from '../support/each-ledger.js';
+import { asksOf } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
 import { age, forgetAll, orderOf } from '../support/forgetting.js';
 import { EVER, FREEZE, generation, RELEASE } from '../support/generations.js';
@@ -14,7 +13,7 @@ import {
   witnessedStore,
 } from '../support/ledger-bench.js';
 import { ledgerKeys } from '../support/ledger-keys.js';
-import { charge, LIFETIME, type ProposalParts, proposal, REJECT } from '../support/proposals.js';
+import { charge, LIFETIME, proposal, REJECT } from '../support/proposals.js';
 
 const ALICE = { key: 'alice', keeps: 'first' } as const;
 const WALLET = { key: 'wallet', keeps: 'newest' } as const;
@@ -32,16 +31,7 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     await store.stop();
   });
 
-  const decided = async (
-    txId: string,
-    parts: Partial<ProposalParts> = {},
-    ledger: Ledger = current.ledger,
-  ) => {
-    const { versions } = await ledger.state();
-    return outcome(ledger.commit(proposal(txId, { versions, ...parts })));
-  };
-  const asking = (txId: string, parts: Partial<ProposalParts> = {}, ledger?: Ledger) =>
-    patiently(() => decided(txId, parts, ledger));
+  const { decided, asking } = asksOf(() => current.ledger);
   const keys = () => ledgerKeys(store.server.url, current.workspace);
   const meta = async (...words: readonly [string, ...string[]]) => {
     const [name, ...rest] = words;

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { CommitObserver } from '../../src/core/fence.js';
-import type { CommitReply, Ledger } from '../../src/core/ports.js';
-import { outcome } from '../support/each-ledger.js';
+import { asksOf } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
 import {
   activate,
@@ -12,15 +11,7 @@ import {
   witnessedStore,
 } from '../support/ledger-bench.js';
 import { ledgerKeys } from '../support/ledger-keys.js';
-import {
-  charge,
-  IGNORE,
-  LIFETIME,
-  type ProposalParts,
-  proposal,
-  REJECT,
-  RETRY,
-} from '../support/proposals.js';
+import { charge, IGNORE, LIFETIME, proposal, REJECT, RETRY } from '../support/proposals.js';
 
 const RELEASE = { reason: 'failed', authority: { kind: 'operator', statement: 'a.b.c' } } as const;
 
@@ -37,17 +28,7 @@ describe('a ledger that witnesses keep', () => {
     await store.stop();
   });
 
-  const commit = async (
-    txId: string,
-    parts: Partial<ProposalParts> = {},
-    ledger: Ledger = current.ledger,
-  ): Promise<CommitReply> => {
-    const { versions } = await ledger.state();
-    return ledger.commit(proposal(txId, { versions, ...parts }));
-  };
-  const decided = async (txId: string, parts: Partial<ProposalParts> = {}) => outcome(commit(txId, parts));
-  const asking = (txId: string, parts: Partial<ProposalParts> = {}, ledger?: Ledger) =>
-    patiently(() => outcome(commit(txId, parts, ledger)));
+  const { commit, decided, asking } = asksOf(() => current.ledger);
   const keys = () => ledgerKeys(store.server.url, current.workspace);
 
   test('a commit that records shows what it waits for the witnesses, and one that does not has nothing to wait for', async () => {

@@ -69,7 +69,8 @@ interface Service {
   readonly volumes?: readonly string[];
   readonly depends_on?: readonly string[];
   readonly ports?: readonly string[];
-  readonly networks?: readonly string[];
+  readonly networks?: readonly string[] | Readonly<Record<string, { readonly ipv4_address: string }>>;
+  readonly extra_hosts?: readonly string[];
   readonly stop_grace_period?: string;
   readonly read_only?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
@@ -97,9 +98,19 @@ describe('compose.yaml', () => {
     expect(stores).toHaveLength(9);
     for (const [name, { volumes, networks }] of stores) {
       expect(volumes).toContain(`${name}:/data`);
-      expect(networks).toEqual(['stores']);
+      expect(Array.isArray(networks) ? networks : Object.keys(networks ?? {})).toEqual(['stores']);
     }
-    expect(compose.networks.stores).toEqual({ internal: true });
+    expect(compose.networks.stores.internal).toBe(true);
+  });
+
+  test('has Redis and the Sentinels look no name up: each has the address under which all know it', () => {
+    const hosts = Object.entries(services).flatMap(([name, { networks }]) =>
+      Array.isArray(networks) ? [] : [`${name}:${Object.values(networks ?? {})[0]?.ipv4_address}`],
+    );
+    expect(hosts).toHaveLength(6);
+    for (const [name, { extra_hosts: known }] of Object.entries(services)) {
+      if (/^(redis|sentinel)-/.test(name)) expect(known).toEqual(hosts);
+    }
   });
 
   test('has what the configuration, HAProxy and Prometheus name', () => {

@@ -51,7 +51,7 @@ const providers: JsonRpcProvider[] = [];
 
 beforeAll(async () => {
   const section = { amounts: 'base-units', contract: { revision: 'R1', address: ADDRESS, chainId: '137' } };
-  deployment = writeVotingDeployment(dir, { ledger: EMBEDDED, policy: POLICY, section });
+  deployment = writeVotingDeployment(dir, { ledger: EMBEDDED, policy: POLICY, section, deadline: '20s' });
   replica = await startReplica(deployment);
 });
 

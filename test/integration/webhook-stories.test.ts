@@ -52,7 +52,7 @@ test('the stories are there, and say of themselves whether their order matters',
   }
 });
 
-describe.each(['embedded', 'redis'] as const)('on %s', (kind) => {
+describe.each(['embedded', 'redis', 'witnesses'] as const)('on %s', (kind) => {
   let bed: WebhookBed;
   let runs = 0;
 

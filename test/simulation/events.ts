@@ -1,4 +1,6 @@
 /** What the models' logs are made of: as little as a decision needs, in the form that witnesses keep. */
+import type { KnownFate, SettlingReport } from '../../src/core/report.js';
+import type { Checkpoint } from '../../src/ledger/journal-body.js';
 import type { LogEvent } from '../../src/ledger/witness/ports.js';
 import type { Chance } from './chance.js';
 
@@ -9,110 +11,98 @@ export interface Question {
   /** Of several asks about one transaction the highest amount is charged, once. */
   readonly money: string;
   readonly amount: number;
+  /** Where it is paid to; empty text where nothing is paid. */
+  readonly to: string;
+  /** The destination that it whitelists, which is not paid for a while from then on. */
+  readonly whitelists?: string;
 }
 
 /** For the trace. */
-export function textOf({ ask, content, money, amount }: Question): string {
-  return `${ask} as ${content}, ${amount} of ${money}`;
+export function textOf({ ask, content, money, amount, to, whitelists }: Question): string {
+  const what = whitelists === undefined ? `${amount} of ${money} to ${to}` : `whitelisting ${whitelists}`;
+  return `${ask} as ${content}, ${what}`;
 }
 
 export interface Verdict {
   readonly effect: 'approve' | 'reject';
-  readonly reason: 'APPROVED' | 'LIMIT_EXCEEDED' | 'REJECTED_BEFORE' | 'CONFLICT_CONTENT';
+  readonly reason:
+    | 'APPROVED'
+    | 'LIMIT_EXCEEDED'
+    | 'COOLING_OFF'
+    | 'REJECTED_BEFORE'
+    | 'RELEASED_BEFORE'
+    | 'CONFLICT_CONTENT';
 }
 
+export type Decided = Question & Verdict & { readonly moments?: Readonly<Record<string, number>> };
+
 export type Body =
-  | ({ readonly type: 'decision' | 'conflict' } & Question & Verdict)
+  | ({ readonly type: 'decision' | 'conflict' } & Decided)
   | { readonly type: 'freeze' | 'unfreeze'; readonly id: string }
   | { readonly type: 'policy'; readonly version: string }
+  | { readonly type: 'report'; readonly money: string; readonly known: KnownFate }
+  | { readonly type: 'release'; readonly money: string; readonly amount: number }
+  | ({ readonly type: 'checkpoint' } & Checkpoint)
   | { readonly type: 'ledger' };
 
 export interface Entry extends LogEvent {
+  /** By the clock of the server that recorded it. */
+  readonly at: number;
   readonly body: Body;
 }
 
-/** What is charged against the one limit there is. */
+/** What is charged against the limit of amounts, and how many destinations may be paid at all. */
 export const LIMIT = 10;
+export const MOST_DESTINATIONS = 4;
+
+/** For so many steps nothing is paid to a destination that was whitelisted. */
+export const COOLING_STEPS = 60;
 
 /** @param at tells apart what was recorded twice under one number, as the time does in the product */
 export function entryOf(sequence: number, at: number, body: Body): Entry {
-  return { sequence, event: `${body.type} ${at} ${JSON.stringify(body)}`, body };
+  const { type, ...rest } = body;
+  return { sequence, at, event: `${type} ${at} ${JSON.stringify(rest)}`, body };
 }
 
 /** The same few events are read again and again. */
-const BODIES = new Map<string, Body>();
+const ENTRIES = new Map<string, Pick<Entry, 'at' | 'body'>>();
 
-const MOST_BODIES = 10_000;
+const MOST_ENTRIES = 10_000;
 
 export function entryFrom({ sequence, event }: LogEvent): Entry {
-  let body = BODIES.get(event);
-  if (body === undefined) {
-    if (BODIES.size >= MOST_BODIES) BODIES.clear();
-    const parsed: Body = JSON.parse(event.slice(event.indexOf('{')));
-    BODIES.set(event, parsed);
-    body = parsed;
+  let read = ENTRIES.get(event);
+  if (read === undefined) {
+    if (ENTRIES.size >= MOST_ENTRIES) ENTRIES.clear();
+    const [type = '', at = ''] = event.split(' ', 2);
+    const body: Body = { type, ...JSON.parse(event.slice(event.indexOf('{'))) };
+    read = { at: Number(at), body };
+    ENTRIES.set(event, read);
   }
-  return { sequence, event, body };
+  return { sequence, event, ...read };
 }
 
-/** What money keys hold by the approvals of a log. */
-export function heldBy(journal: readonly Entry[]): ReadonlyMap<string, number> {
-  const held = new Map<string, number>();
-  for (const { body } of journal) {
-    if (body.type === 'decision' && body.effect === 'approve') {
-      held.set(body.money, Math.max(body.amount, held.get(body.money) ?? 0));
-    }
-  }
-  return held;
-}
-
-export function totalOf(held: ReadonlyMap<string, number>): number {
-  let total = 0;
-  for (const amount of held.values()) total += amount;
-  return total;
-}
-
-/** The freezes that stand at the end of a log. */
-export function frozenBy(journal: readonly Entry[]): ReadonlyMap<string, Entry> {
-  const standing = new Map<string, Entry>();
-  for (const entry of journal) {
-    if (entry.body.type === 'freeze') standing.set(entry.body.id, entry);
-    if (entry.body.type === 'unfreeze') standing.delete(entry.body.id);
-  }
-  return standing;
+/** The last event that the newest checkpoint of a log covers. */
+export function coveredBy(journal: readonly Entry[]): number {
+  const newest = journal.findLast(({ body }) => body.type === 'checkpoint')?.body;
+  return newest?.type === 'checkpoint' ? newest.to : 0;
 }
 
 export const CONFLICT: Verdict = { effect: 'reject', reason: 'CONFLICT_CONTENT' };
-export const REJECTED_BEFORE: Verdict = { effect: 'reject', reason: 'REJECTED_BEFORE' };
-
-/** The decision of an ask. */
-export function standing(journal: readonly Entry[], ask: string) {
-  for (const { body, sequence, event } of journal) {
-    if (body.type === 'decision' && body.ask === ask) return { sequence, event, body };
-  }
-  return undefined;
-}
-
-export function conflictOf(journal: readonly Entry[], { ask, content }: Question): Entry | undefined {
-  return journal.find(({ body }) => body.type === 'conflict' && body.ask === ask && body.content === content);
-}
-
-export function verdictOf(journal: readonly Entry[], { money, amount }: Question): Verdict {
-  const held = heldBy(journal);
-  const added = Math.max(0, amount - (held.get(money) ?? 0));
-  return totalOf(held) + added <= LIMIT
-    ? { effect: 'approve', reason: 'APPROVED' }
-    : { effect: 'reject', reason: 'LIMIT_EXCEEDED' };
-}
+export const RELEASED_BEFORE: Verdict = { effect: 'reject', reason: 'RELEASED_BEFORE' };
 
 /**
- * A few transactions of two asks each, and now and then an ask with other content.
+ * A few transactions of two asks each, and now and then an ask with other content, or one that whitelists a destination.
  *
  * @param others how often that is; where it is often, there are few questions
  */
 export function questions(chance: Chance, others: number): readonly Question[] {
   const length = others < 0.5 ? 24 : 6;
-  return Array.from({ length }, (_, index) => {
+  return Array.from({ length }, (_, index): Question => {
+    const to = `to-${chance.below(6)}`;
+    if (index % 6 === 5) {
+      const content = 'content';
+      return { ask: `ask-${index}`, content, money: `money-of-${index}`, amount: 0, to: '', whitelists: to };
+    }
     const isOther = index > 0 && chance.happens(others);
     const number = isOther ? chance.below(index) : index;
     return {
@@ -120,6 +110,25 @@ export function questions(chance: Chance, others: number): readonly Question[] {
       content: isOther ? `other-${index}` : 'content',
       money: `money-${Math.floor(number / 2)}`,
       amount: chance.between(1, 4),
+      to,
     };
   });
+}
+
+const STORIES: readonly (readonly SettlingReport['fate'][])[] = [
+  ['never-signed'],
+  ['signed', 'completed'],
+  ['signed', 'never-signed'],
+  ['never-signed', 'signed'],
+];
+
+/** What a vendor says of each of these transactions in the course of time: told late, twice, and in any order. */
+export function reportsOf(chance: Chance, asked: readonly Question[]): readonly SettlingReport[] {
+  const paid = [...new Set(asked.flatMap(({ money, to }) => (to === '' ? [] : [money])))];
+  return paid.flatMap((moneyKey) =>
+    (chance.pick(STORIES) ?? []).map((fate, index) => ({
+      ...{ moneyKey, txId: moneyKey, protocol: 'any', source: 'webhook' },
+      ...{ fate, status: fate.toUpperCase(), createdAtMs: 0, updatedAtMs: index + 1 },
+    })),
+  );
 }

@@ -68,6 +68,14 @@ const EFFECTS = {
   'a fail-over': (world) => failOver(world, true),
   'a fail-over that the old primary misses': (world) => failOver(world, false),
   'the old primary learns of it': ({ servers }) => servers.rejoin(),
+  'a clock is wrong': (world) => {
+    const { chance, servers, replicas } = world;
+    const isServer = chance.happens(0.7);
+    const wrong = isServer ? servers.elected : chance.pick(replicas);
+    // Two that are wrong are not wrong by the same.
+    const clockError = (isServer ? 1 : 2) * 150 * (chance.happens(0.3) ? -1 : 1);
+    if (wrong !== undefined) during(world, (is) => Object.assign(wrong, { clockError: is ? clockError : 0 }));
+  },
   'everybody recovers at once': (world) => {
     restart(world, world.chance.between(0, 6));
     for (const replica of world.replicas) recoverNow(replica);

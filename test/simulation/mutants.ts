@@ -9,8 +9,18 @@ import type { ProfileName } from './profiles.js';
 import type { Product } from './replica.js';
 import { ALL_RULES, type Rule } from './rules.js';
 
+/** Where the product's code that is driven is, in the order in which the parts are made of one another. */
+const FILES = {
+  quorum: 'ledger/witness/quorum',
+  log: 'ledger/witness/log',
+  recovery: 'ledger/witness/recovery',
+  trimming: 'ledger/witness/trimming',
+  report: 'core/report',
+  settle: 'core/settle',
+} as const;
+
 interface Edit {
-  readonly file: 'recovery' | 'quorum';
+  readonly file: keyof typeof FILES;
   /** Must be in the file exactly once. */
   readonly text: string;
   readonly instead: string;
@@ -25,6 +35,8 @@ export interface Mutant {
 }
 
 const inRecovery = (text: string, instead: string): Edit => ({ file: 'recovery', text, instead });
+const inLog = (text: string, instead: string): Edit => ({ file: 'log', text, instead });
+const inReport = (text: string, instead: string): Edit => ({ file: 'report', text, instead });
 const inQuorum = (text: string, instead: string): Edit => ({ file: 'quorum', text, instead });
 
 export const MUTANTS: readonly Mutant[] = [
@@ -150,15 +162,101 @@ export const MUTANTS: readonly Mutant[] = [
     profile: 'torn',
     removed: ['state-is-witnessed'],
   },
+  {
+    name: 'forgotten before the checkpoint is witnessed',
+    profile: 'old',
+    removed: ['forget-is-witnessed'],
+  },
+  {
+    name: 'trimmed behind a checkpoint that one witness holds',
+    profile: 'old',
+    removed: ['forget-is-witnessed', 'trim-needs-checkpoint'],
+  },
+  { name: 'forgotten by one clock', profile: 'old', removed: ['two-clocks'] },
+  { name: 'a checkpoint of what is not witnessed', profile: 'old', removed: ['checkpoint-is-grounded'] },
+  {
+    name: 'a checkpoint without what was spent',
+    profile: 'old',
+    removed: ['checkpoint-has-totals'],
+  },
+  {
+    name: 'a checkpoint without what the one before it says was spent',
+    profile: 'old',
+    removed: ['checkpoint-goes-on'],
+  },
+  { name: 'a checkpoint without different members', profile: 'old', removed: ['checkpoint-has-members'] },
+  { name: 'a checkpoint without transactions that go on', profile: 'old', removed: ['checkpoint-carries'] },
+  { name: 'a checkpoint without freezes', profile: 'old', removed: ['checkpoint-has-freezes'] },
+  {
+    name: 'what came before the newest checkpoint is dropped, covered or not',
+    profile: 'old',
+    edits: [
+      inLog(
+        'events.filter(({ sequence }) => sequence > to)',
+        'events.filter(({ sequence }) => sequence >= (newestCheckpoint(events)?.sequence ?? 0))',
+      ),
+    ],
+  },
+  {
+    name: 'what came after the newest checkpoint is dropped',
+    profile: 'old',
+    edits: [
+      inLog(
+        'events.filter(({ sequence }) => sequence > to)',
+        'events.filter(({ sequence }) => sequence > to && sequence <= (newestCheckpoint(events)?.sequence ?? sequence))',
+      ),
+    ],
+  },
+  {
+    name: 'what a checkpoint covers is loaded again',
+    profile: 'old',
+    edits: [inLog('events.filter(({ sequence }) => sequence > to)', 'events')],
+  },
+  { name: 'a condition is checked and not written', removed: ['moments-are-written'] },
+  {
+    name: 'a report is taken for recorded before it is witnessed',
+    profile: 'torn',
+    removed: ['report-is-witnessed'],
+  },
+  { name: 'a release is told before it is witnessed', profile: 'torn', removed: ['release-is-witnessed'] },
+  {
+    name: 'a release that somebody else recorded is relied upon unseen',
+    profile: 'torn',
+    edits: [
+      {
+        file: 'settle',
+        text: '!approval.approved) return [];',
+        instead: '!approval.approved || approval.released) return [];',
+      },
+    ],
+  },
+  { name: 'released although a report forbids it', removed: ['report-forbids'] },
+  { name: 'approved after its release', removed: ['release-is-final'] },
+  {
+    name: 'the report that arrives last counts',
+    edits: [
+      inReport(
+        'if (one.updatedAtMs !== other.updatedAtMs) return one.updatedAtMs > other.updatedAtMs;',
+        'return true;',
+      ),
+    ],
+  },
+  {
+    name: 'what was seen signed is forgotten by the next report',
+    edits: [inReport('known?.signed === true || ', '')],
+  },
 ];
 
-/** The recovery and the counting of witnesses, with these edits. Rejects when a text is not there any more. */
+/** The product's code with these edits. Rejects when a text is not there any more. */
 export async function productOf(edits: readonly Edit[]): Promise<Product> {
-  const quorum = await moduleOf('quorum', edits, {});
-  const recovery = await moduleOf('recovery', edits, { './quorum.js': quorum });
+  const [quorum, log] = [moduleOf('quorum', edits), moduleOf('log', edits)];
+  const recovery = moduleOf('recovery', edits, { './quorum.js': quorum, './log.js': log });
   const { appendToMajority } = await import(quorum);
   const { recover } = await import(recovery);
-  return { appendToMajority, recover };
+  const { trimWitnesses } = await import(moduleOf('trimming', edits));
+  const { mergeFate } = await import(moduleOf('report', edits));
+  const { settle } = await import(moduleOf('settle', edits));
+  return { appendToMajority, recover, trimWitnesses, mergeFate, settle };
 }
 
 export function removedBy({ removed }: Mutant): ReadonlySet<Rule> {
@@ -166,17 +264,20 @@ export function removedBy({ removed }: Mutant): ReadonlySet<Rule> {
 }
 
 /** So few that the logs of a schedule take several. */
-const SMALL_PAGES = inRecovery('const PAGE_EVENTS = 200;', 'const PAGE_EVENTS = 5;');
+const SMALL_PAGES: readonly Edit[] = [
+  inRecovery('const PAGE_EVENTS = 200;', 'const PAGE_EVENTS = 5;'),
+  { file: 'trimming', text: 'const CALL_EVENTS = 1000;', instead: 'const CALL_EVENTS = 4;' },
+];
 
 /** A module of its own, as a URL; its imports are taken from the sources. */
-async function moduleOf(
+function moduleOf(
   file: Edit['file'],
   edits: readonly Edit[],
-  imports: Readonly<Record<string, string>>,
-): Promise<string> {
-  const place = new URL(`../../src/ledger/witness/${file}.ts`, import.meta.url);
+  imports: Readonly<Record<string, string>> = {},
+): string {
+  const place = new URL(`../../src/${FILES[file]}.ts`, import.meta.url);
   let text = readFileSync(place, 'utf8');
-  for (const edit of [SMALL_PAGES, ...edits]) {
+  for (const edit of [...SMALL_PAGES, ...edits]) {
     if (edit.file !== file) continue;
     if (text.split(edit.text).length !== 2) {
       throw new Error(`${file}.ts does not hold this once, so the mutant is none any more: ${edit.text}`);

@@ -1,7 +1,8 @@
 /** The models behind the product's ports: how a call travels is the caller's choice. Calls have names for the trace. */
 import type { RecoveryPrimary, RecoveryWitness } from '../../src/ledger/witness/ports.js';
 import type { AppendingWitness } from '../../src/ledger/witness/quorum.js';
-import type { Scripts } from './server-model.js';
+import type { TrimmingWitness } from '../../src/ledger/witness/trimming.js';
+import type { Scripts } from './janitor-model.js';
 import type { WitnessModel } from './witness-model.js';
 
 export type Travel = <T>(what: string, run: () => T) => Promise<T>;
@@ -20,7 +21,9 @@ export function primaryPort(run: Run): RecoveryPrimary {
   };
 }
 
-export function witnessPort(witness: WitnessModel, travel: Travel): RecoveryWitness & AppendingWitness {
+type Port = RecoveryWitness & AppendingWitness & TrimmingWitness;
+
+export function witnessPort(witness: WitnessModel, travel: Travel): Port {
   return {
     survey: () => travel('survey', () => witness.survey(newName())),
     append: (ballot, sequence, event) =>
@@ -31,6 +34,8 @@ export function witnessPort(witness: WitnessModel, travel: Travel): RecoveryWitn
       travel(`stage ${page.events.length} in ${ballot.epoch}`, () => witness.stage(ballot, page)),
     install: (ballot, installed) =>
       travel(`install ${installed.count} in ${ballot.epoch}`, () => witness.install(ballot, installed)),
+    trim: (ballot, covered) =>
+      travel(`trim ${covered.to} in ${ballot.epoch}`, () => witness.trim(ballot, covered)),
   };
 }
 

@@ -3,8 +3,9 @@
  * The seed of a schedule chooses one, each as often as the others, for the product and for mutants alike; a mutant is
  * looked for first where its rule is needed most, and then everywhere else.
  */
+import type { SettlingReport } from '../../src/core/report.js';
 import type { Chance } from './chance.js';
-import { type Question, questions } from './events.js';
+import { type Question, questions, reportsOf } from './events.js';
 import { FAULTS, type FaultName, weigh } from './faults.js';
 
 /** What one schedule is made of. */
@@ -31,14 +32,33 @@ export interface Course {
   /** One witness is blank at the beginning. */
   readonly isBlank: boolean;
   readonly questions: readonly Question[];
+  /** What vendors tell, again and again, in any order. */
+  readonly reports: readonly SettlingReport[];
+  /** For so many steps what was decided is kept, and whether anybody forgets what is older. */
+  readonly retention: number;
+  readonly isTrimming: boolean;
 }
 
 const RECOVERY_CALLS = ['seal', 'read', 'stage', 'install', 'claim', 'load', 'settle'] as const;
+
+/** No shorter than a destination cools off. */
+const RETENTION_STEPS = 80;
+
+function asked(chance: Chance, others: number): Pick<Course, 'questions' | 'reports'> {
+  const chosen = questions(chance, others);
+  const reports = reportsOf(chance, chosen);
+  // Of few transactions much is told at the same time.
+  return { questions: chosen, reports: chance.happens(0.5) ? reports.slice(0, 4) : reports };
+}
+
+/** What is rare enough without anything else going on. */
+const RECOVERY_ALONE = { reports: [], isTrimming: false } as const;
 
 /** What the others change a part of: everything may go wrong, and one kind of fault more than another. */
 function mixed(chance: Chance): Course {
   const faultRate = chance.pick([0.005, 0.01, 0.03, 0.06]) ?? 0.01;
   return {
+    ...asked(chance, chance.happens(0.5) ? 0.15 : 0.5),
     steps: chance.pick([150, 300, 600]) ?? 150,
     witnesses: chance.happens(0.1) ? 5 : 3,
     replicas: chance.between(2, 4),
@@ -55,7 +75,8 @@ function mixed(chance: Chance): Course {
     isLocking: chance.happens(0.7),
     apartRate: chance.happens(0.5) ? 0.6 : 0,
     isBlank: chance.happens(0.3),
-    questions: questions(chance, chance.happens(0.5) ? 0.15 : 0.5),
+    retention: RETENTION_STEPS,
+    isTrimming: chance.happens(0.3),
   };
 }
 
@@ -76,7 +97,8 @@ function duel(chance: Chance): Course {
     isLocking: false,
     apartRate: 0.9,
     isBlank: false,
-    questions: questions(chance, 0.5),
+    ...asked(chance, 0.5),
+    ...RECOVERY_ALONE,
   };
 }
 
@@ -126,6 +148,7 @@ function disks(chance: Chance): Course {
     isLocking: chance.happens(0.3),
     apartRate: 0,
     isBlank: true,
+    ...RECOVERY_ALONE,
   };
 }
 
@@ -150,15 +173,46 @@ function torn(chance: Chance): Course {
     isLocking: chance.happens(0.3),
     apartRate: 0,
     isBlank: false,
-    questions: questions(chance, 0.6),
+    ...asked(chance, 0.6),
+    ...(chance.happens(0.7) ? RECOVERY_ALONE : { isTrimming: false }),
   };
 }
 
-const PROFILES = { mixed, duel, sleeper, disks, torn };
+/** What was decided is forgotten again and again, by replicas and on servers whose clocks go wrong. */
+function old(chance: Chance): Course {
+  return {
+    ...mixed(chance),
+    steps: 400,
+    witnesses: 3,
+    faults: [
+      'a clock is wrong',
+      'a clock is wrong',
+      'the primary forgets',
+      'a replica dies',
+      ...weigh(chance, [
+        'a fail-over',
+        'a connection breaks',
+        'the primary restarts',
+        'a witness is cut off',
+      ]),
+    ],
+    faultRate: chance.pick([0.01, 0.03]) ?? 0.01,
+    recoveryFaultRate: 0.02,
+    heldUp: new Set(['append', chance.pick(['forget', 'trim', 'checkpoint', 'release']) ?? '']),
+    holdRate: 0.2,
+    isLocking: chance.happens(0.5),
+    apartRate: 0,
+    isBlank: false,
+    isTrimming: true,
+    ...asked(chance, 0.15),
+  };
+}
+
+const PROFILES = { mixed, duel, sleeper, disks, torn, old };
 
 export type ProfileName = keyof typeof PROFILES;
 
-const NAMES: readonly ProfileName[] = ['mixed', 'duel', 'sleeper', 'disks', 'torn'];
+const NAMES: readonly ProfileName[] = ['mixed', 'duel', 'sleeper', 'disks', 'torn', 'old'];
 
 export function profileOf(seed: number): ProfileName {
   return NAMES[seed % NAMES.length] ?? 'mixed';

@@ -2,7 +2,18 @@
  * What the ledger promises, checked on what co-signers and operators were told. Nothing here knows how the promises are
  * kept.
  */
-import { type Entry, LIMIT, type Question, totalOf, type Verdict } from './events.js';
+import { mergeFate, type SettlingReport } from '../../src/core/report.js';
+import { fateText } from '../../src/ledger/journal-body.js';
+import {
+  COOLING_STEPS,
+  coveredBy,
+  type Entry,
+  LIMIT,
+  MOST_DESTINATIONS,
+  type Question,
+  type Verdict,
+} from './events.js';
+import { TOLERANCE_STEPS } from './ledger-model.js';
 
 export type Promised =
   | 'one answer'
@@ -11,6 +22,8 @@ export type Promised =
   | 'the order of time'
   | 'nothing answered is lost'
   | 'a freeze holds'
+  | 'a destination cools off'
+  | 'a release is right'
   | 'it comes back'
   | 'no defect';
 
@@ -35,18 +48,44 @@ interface Answered {
   readonly answeredAt: number;
 }
 
+interface Acknowledged {
+  readonly what: string;
+  /** It was not recorded before. */
+  readonly since: number;
+}
+
+/** By so much a time in the log may differ from the true one. */
+const TOLERANCE = 2 * TOLERANCE_STEPS;
+
 export class Promises {
   /** Steps of the schedule. */
   now = 0;
+  readonly #retention: number;
   readonly #askedAt = new Map<string, number>();
   readonly #answered = new Map<string, Answered>();
   /** What was decided about an ask, whatever contents it was asked with. */
   readonly #decided = new Map<string, Answered>();
-  readonly #acknowledged = new Map<number, string>();
+  /** What was approved of each transaction at most, and to whom. */
+  readonly #approved = new Map<string, number>();
+  readonly #destinations = new Set<string>();
+  readonly #acknowledged = new Map<number, Acknowledged>();
+  /** When a report about the transaction was first sent, and what was said to be recorded of it. */
+  readonly #reportedAt = new Map<string, number>();
+  readonly #reported = new Map<string, Set<SettlingReport>>();
+  readonly #released = new Set<string>();
+  /** Of which it was said that no signature can exist, rightly or not: they may hold nothing any more. */
+  readonly #unsigned = new Set<string>();
+  /** The highest event that lifted a freeze, told or not. */
+  #lifted = 0;
   readonly #note: (text: string) => void;
+  #saidMore = 0;
 
-  /** @param note is told what was said, for the trace */
-  constructor(note: (text: string) => void) {
+  /**
+   * @param retention for so many steps what was decided is kept
+   * @param note is told what was said, for the trace
+   */
+  constructor(retention: number, note: (text: string) => void) {
+    this.#retention = retention;
     this.#note = note;
   }
 
@@ -56,11 +95,11 @@ export class Promises {
 
   /** How many things were said; more is promised only when this grows. */
   get said(): number {
-    return this.#answered.size + this.#acknowledged.size;
+    return this.#saidMore;
   }
 
   isAnswered(question: Question): boolean {
-    return this.#answered.has(keyOf(question));
+    return this.#answered.has(keyOf(question)) || this.#answered.has(withdrawnKeyOf(question));
   }
 
   asked(question: Question): void {
@@ -70,71 +109,155 @@ export class Promises {
 
   /** A replica gave this answer to a co-signer. */
   answered(question: Question, answer: Answer): void {
-    const key = keyOf(question);
+    const isWithdrawn = answer.reason === 'RELEASED_BEFORE';
+    const key = isWithdrawn ? withdrawnKeyOf(question) : keyOf(question);
     this.#note(`told: ${key} is ${textOf(answer)}`);
     const known = this.#answered.get(key);
+    const firstAsked = this.#askedAt.get(keyOf(question)) ?? 0;
     if (known !== undefined) {
-      if (textOf(known.answer) !== textOf(answer)) {
-        throw new Broken(
-          'one answer',
-          `${key} was answered ${textOf(known.answer)} and then ${textOf(answer)}`,
-        );
-      }
-      return;
+      if (textOf(known.answer) === textOf(answer)) return;
+      // Told so late that the decision has been forgotten since, and made anew.
+      if (answer.sequence < known.answer.sequence && this.#isForgettable(firstAsked)) return;
     }
-    const fresh = { question, answer, askedAt: this.#askedAt.get(key) ?? 0, answeredAt: this.now };
-    this.#checkNumber(key, fresh);
-    this.#answered.set(key, fresh);
-    if (answer.kind === 'conflict') return;
-    const other = this.#decided.get(question.ask);
-    if (other !== undefined) {
+    if (known !== undefined && !this.#isForgettable(known.askedAt)) {
       throw new Broken(
         'one answer',
-        `${question.ask} was decided as ${other.question.content} and ${question.content}`,
+        `${key} was answered ${textOf(known.answer)} and then ${textOf(answer)}`,
       );
     }
-    this.#decided.set(question.ask, fresh);
-    this.#checkLimit();
+    // What is decided anew was not recorded before the old decision was forgotten.
+    const askedAt = known === undefined ? firstAsked : known.askedAt + this.#retention - TOLERANCE;
+    const fresh = { question, answer, askedAt, answeredAt: this.now };
+    this.#checkNumber(key, fresh);
+    this.#saidMore += 1;
+    this.#answered.set(key, fresh);
+    if (answer.kind === 'decision' && !isWithdrawn) this.#checkDecision(fresh);
   }
 
   /** An operator was told that a change is in force. */
-  acknowledged(sequence: number, what: string): void {
+  acknowledged(sequence: number, { what, since }: Acknowledged): void {
     this.#note(`told: ${what} is in force (event ${sequence})`);
     const taken = this.#acknowledged.get(sequence);
-    if (taken !== undefined && taken !== what) {
-      throw new Broken('one number each', `event ${sequence} is ${taken} and ${what}`);
+    if (taken !== undefined && taken.what !== what) {
+      throw new Broken('one number each', `event ${sequence} is ${taken.what} and ${what}`);
     }
-    this.#acknowledged.set(sequence, what);
+    if (taken !== undefined) return;
+    this.#saidMore += 1;
+    this.#acknowledged.set(sequence, { what, since });
   }
 
-  /** The ledger as it is in the end, after everything is well again. */
+  /** Somewhere a freeze was lifted by this event, and nobody may ever hear of it. */
+  lifted(sequence: number): void {
+    this.#lifted = Math.max(sequence, this.#lifted);
+  }
+
+  /** A vendor begins to tell of a transaction. */
+  reporting({ moneyKey, fate }: SettlingReport): void {
+    if (!this.#reportedAt.has(moneyKey)) this.#reportedAt.set(moneyKey, this.now);
+    if (fate === 'never-signed') this.#unsigned.add(moneyKey);
+  }
+
+  /** The vendor was told that its report is recorded. */
+  reported(report: SettlingReport): void {
+    const { moneyKey, fate } = report;
+    this.#note(`told: it is recorded that ${moneyKey} is ${fate}`);
+    const known = this.#reported.get(moneyKey) ?? new Set();
+    if (!known.has(report)) this.#saidMore += 1;
+    this.#reported.set(moneyKey, known.add(report));
+  }
+
+  /** The vendor will not tell of it again, since what it held was given back. */
+  released(money: string): void {
+    this.#note(`told: what ${money} held was given back`);
+    if (!this.#released.has(money)) this.#saidMore += 1;
+    this.#released.add(money);
+  }
+
+  /** A ledger as it is, or as a recovery would find it. */
   checkLog(journal: readonly Entry[]): void {
-    const events = new Map(journal.map((entry) => [entry.sequence, entry.body]));
-    for (const [key, { question, answer }] of this.#answered) {
-      const body = events.get(answer.sequence);
-      const isThere =
-        body?.type === answer.kind &&
-        'ask' in body &&
-        keyOf(body) === keyOf(question) &&
-        body.effect === answer.effect &&
-        body.reason === answer.reason;
-      if (!isThere) {
-        throw new Broken(
-          'nothing answered is lost',
-          `${key} was answered ${textOf(answer)}; event ${answer.sequence} is ${JSON.stringify(body)}`,
-        );
-      }
-    }
-    for (const [sequence, what] of this.#acknowledged) {
-      const body = events.get(sequence);
+    const log: Log = { journal, covered: coveredBy(journal), events: new Map() };
+    for (const { sequence, body } of journal) log.events.set(sequence, body);
+    for (const answered of this.#answered.values()) this.#checkAnswer(log, answered);
+    for (const [sequence, { what, since }] of this.#acknowledged) {
+      const body = log.events.get(sequence);
+      if (body === undefined && this.#isForgotten(log, sequence, since)) continue;
       if (body === undefined || changeText(body) !== what) {
-        throw new Broken(
-          'nothing answered is lost',
-          `${what} was acknowledged as event ${sequence}, which is ${JSON.stringify(body)}`,
-        );
+        throw lost(`${what} was acknowledged as event ${sequence}, which is ${JSON.stringify(body)}`);
       }
     }
-    checkFreezes(journal);
+    this.#checkReports(log);
+    this.#checkFreezes(log);
+    checkReleases(journal);
+    checkCooling(journal);
+  }
+
+  /** What was first asked, or told, at that time may be older than the retention. */
+  #isForgettable(since: number): boolean {
+    return this.now >= since + this.#retention - TOLERANCE;
+  }
+
+  #isForgotten({ covered }: Log, sequence: number, since: number): boolean {
+    return sequence <= covered && this.#isForgettable(since);
+  }
+
+  #checkAnswer(log: Log, { question, answer, askedAt }: Answered): void {
+    const body = log.events.get(answer.sequence);
+    if (body === undefined && this.#isForgotten(log, answer.sequence, askedAt)) return;
+    const isThere =
+      body?.type === answer.kind &&
+      'ask' in body &&
+      keyOf(body) === keyOf(question) &&
+      body.effect === answer.effect &&
+      body.reason === answer.reason;
+    if (isThere) return;
+    throw lost(
+      `${keyOf(question)} was answered ${textOf(answer)}; event ${answer.sequence} is ${JSON.stringify(body)}`,
+    );
+  }
+
+  /** Each report that was said to be recorded adds nothing to what is known. */
+  #checkReports({ journal }: Log): void {
+    for (const [money, reports] of this.#reported) {
+      if (this.#isForgettable(this.#reportedAt.get(money) ?? 0)) continue;
+      const newest = journal.findLast(({ body }) => body.type === 'report' && body.money === money)?.body;
+      const known = newest?.type === 'report' ? newest.known : undefined;
+      const fate = known && fateText(known);
+      for (const report of reports) {
+        if (known !== undefined && fateText(mergeFate(known, report)) === fate) continue;
+        throw lost(`it was recorded that ${money} is ${report.fate}, and what is known is ${fate}`);
+      }
+      const isReleased = journal.some(({ body }) => body.type === 'release' && body.money === money);
+      if (this.#released.has(money) && !isReleased) throw lost(`what ${money} held was given back`);
+    }
+  }
+
+  /** What was approved after a freeze and before it was lifted. */
+  #checkFreezes({ journal, covered }: Log): void {
+    const standing = new Set<string>();
+    for (const [sequence, { what }] of this.#acknowledged) {
+      if (what.startsWith('freeze ') && sequence <= covered && sequence > this.#lifted) standing.add(what);
+    }
+    for (const { sequence, body } of journal) {
+      if (body.type === 'freeze') standing.add(changeText(body));
+      if (body.type === 'unfreeze') standing.clear();
+      if (body.type === 'decision' && body.effect === 'approve' && standing.size > 0 && sequence > covered) {
+        throw new Broken('a freeze holds', `event ${sequence} approves while ${[...standing]} stands`);
+      }
+    }
+  }
+
+  #checkDecision(fresh: Answered): void {
+    const { question, answer } = fresh;
+    const { ask, content, money, amount, to } = question;
+    const other = this.#decided.get(ask);
+    if (other !== undefined && other.question.content !== content && !this.#isForgettable(other.askedAt)) {
+      throw new Broken('one answer', `${ask} was decided as ${other.question.content} and ${content}`);
+    }
+    this.#decided.set(ask, fresh);
+    if (answer.effect !== 'approve') return;
+    this.#approved.set(money, Math.max(amount, this.#approved.get(money) ?? 0));
+    if (to !== '') this.#destinations.add(to);
+    this.#checkLimits();
   }
 
   #checkNumber(key: string, { answer, askedAt }: Answered): void {
@@ -151,28 +274,60 @@ export class Promises {
     }
   }
 
-  #checkLimit(): void {
-    const held = new Map<string, number>();
-    for (const { question, answer } of this.#decided.values()) {
-      if (answer.effect !== 'approve') continue;
-      held.set(question.money, Math.max(question.amount, held.get(question.money) ?? 0));
-    }
-    if (totalOf(held) > LIMIT) {
-      throw new Broken('the limit', `${totalOf(held)} of ${LIMIT} were approved`);
+  /** Whatever may have been given back is not counted, and nothing twice: what is counted was certainly approved. */
+  #checkLimits(): void {
+    let total = 0;
+    for (const [money, amount] of this.#approved) if (!this.#unsigned.has(money)) total += amount;
+    if (total > LIMIT) throw new Broken('the limit', `${total} of ${LIMIT} were approved`);
+    const { size } = this.#destinations;
+    if (size > MOST_DESTINATIONS) {
+      throw new Broken('the limit', `${size} destinations of ${MOST_DESTINATIONS} were approved`);
     }
   }
 }
 
-/** What was approved after a freeze and before it was lifted. */
-function checkFreezes(journal: readonly Entry[]): void {
-  const standing = new Set<string>();
+interface Log {
+  readonly journal: readonly Entry[];
+  /** The last event that a checkpoint of it covers. */
+  readonly covered: number;
+  readonly events: Map<number, Entry['body']>;
+}
+
+/** What a report said may be signed is not given back, and what was given back is not approved. */
+function checkReleases(journal: readonly Entry[]): void {
+  const [signed, released] = [new Set<string>(), new Set<string>()];
   for (const { sequence, body } of journal) {
-    if (body.type === 'freeze') standing.add(body.id);
-    if (body.type === 'unfreeze') standing.delete(body.id);
-    if (body.type === 'decision' && body.effect === 'approve' && standing.size > 0) {
-      throw new Broken('a freeze holds', `event ${sequence} approves while ${[...standing]} stands`);
+    if (body.type === 'report' && body.known.signed) signed.add(body.money);
+    if (body.type === 'release') {
+      if (signed.has(body.money)) {
+        throw new Broken(
+          'a release is right',
+          `event ${sequence} releases ${body.money}, which may be signed`,
+        );
+      }
+      released.add(body.money);
+    }
+    if (body.type === 'decision' && body.effect === 'approve' && released.has(body.money)) {
+      throw new Broken('a release is right', `event ${sequence} approves ${body.money}, which was released`);
     }
   }
+}
+
+/** What was paid to a destination too soon after it was whitelisted. */
+function checkCooling(journal: readonly Entry[]): void {
+  const since = new Map<string, number>();
+  for (const { sequence, at, body } of journal) {
+    if (body.type !== 'decision' || body.effect !== 'approve') continue;
+    const whitelisted = since.get(body.to);
+    if (whitelisted !== undefined && at < whitelisted + COOLING_STEPS) {
+      throw new Broken('a destination cools off', `event ${sequence} pays ${body.to} too early`);
+    }
+    if (body.whitelists !== undefined) since.set(body.whitelists, at);
+  }
+}
+
+function lost(message: string): Broken {
+  return new Broken('nothing answered is lost', message);
 }
 
 export function changeText(body: Entry['body']): string {
@@ -182,6 +337,11 @@ export function changeText(body: Entry['body']): string {
 
 function keyOf({ ask, content }: Question): string {
   return `${ask} as ${content}`;
+}
+
+/** An approval may be followed by this one other answer: what it held was given back. */
+function withdrawnKeyOf(question: Question): string {
+  return `${keyOf(question)} after its release`;
 }
 
 function textOf({ kind, effect, reason, sequence }: Answer): string {

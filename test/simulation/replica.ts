@@ -3,16 +3,21 @@
  * scripts, in the same order. Recovering and counting the witnesses that kept an event is the product's own code.
  */
 import { CountersignError } from '../../src/core/errors.js';
-import type { RecoveryPorts, RecoveryPrimary } from '../../src/ledger/witness/ports.js';
+import type { mergeFate, SettlingReport } from '../../src/core/report.js';
+import type { settle } from '../../src/core/settle.js';
+import type { Ballot, RecoveryPorts, RecoveryPrimary } from '../../src/ledger/witness/ports.js';
 import type { appendToMajority } from '../../src/ledger/witness/quorum.js';
 import type { RecoveryCause, recover } from '../../src/ledger/witness/recovery.js';
+import type { trimWitnesses } from '../../src/ledger/witness/trimming.js';
 import { type Question, textOf } from './events.js';
+import { trim } from './janitor.js';
+import type { Scripts } from './janitor-model.js';
 import { Route } from './network.js';
 import { primaryPort, witnessPort } from './ports.js';
 import { type Answer, changeText, type Promises } from './promises.js';
 import type { Caller, Change, Recorded, Refusal, StateReply } from './replies.js';
+import { hear } from './reporting.js';
 import type { Removed } from './rules.js';
-import type { Scripts } from './server-model.js';
 import type { Server, Servers } from './servers.js';
 import type { WitnessModel } from './witness-model.js';
 
@@ -20,6 +25,9 @@ import type { WitnessModel } from './witness-model.js';
 export interface Product {
   readonly recover: typeof recover;
   readonly appendToMajority: typeof appendToMajority;
+  readonly trimWitnesses: typeof trimWitnesses;
+  readonly mergeFate: typeof mergeFate;
+  readonly settle: typeof settle;
 }
 
 export interface Surroundings {
@@ -28,6 +36,10 @@ export interface Surroundings {
   readonly servers: Servers;
   readonly witnesses: readonly WitnessModel[];
   readonly promises: Promises;
+  /** For so many steps what was decided is kept. */
+  readonly retention: number;
+  /** The true time, in steps. */
+  readonly now: () => number;
   /** A request has been sent there. */
   readonly sent: (route: Route, what: string) => void;
   /** Something happened that no fault explains. */
@@ -35,7 +47,9 @@ export interface Surroundings {
 }
 
 type State = Extract<StateReply, { readonly code: 'STATE' }>;
-type Accepted<Reply extends { readonly code: string }> = Exclude<Reply, Refusal> & { readonly epoch: number };
+export type Accepted<Reply extends { readonly code: string }> = Exclude<Reply, Refusal> & {
+  readonly epoch: number;
+};
 
 /** After so many attempts the co-signer is told to ask again. */
 const ATTEMPTS = 3;
@@ -45,6 +59,8 @@ export class Replica {
   isDead = false;
   /** Its Sentinels have not heard of the fail-over. */
   isLeftBehind = false;
+  /** By how many steps its clock is wrong. */
+  clockError = 0;
   /** Things it is at. */
   tasks = 0;
   readonly #witnessRoutes: readonly { readonly witness: WitnessModel; readonly route: Route }[];
@@ -106,14 +122,14 @@ export class Replica {
     promises.asked(question);
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const { versions, isFrozen } = await this.#state();
-      const reply = await this.#call(`commit ${textOf(question)}`, (scripts, caller) =>
+      const reply = await this.call(`commit ${textOf(question)}`, (scripts, caller) =>
         scripts.commit(caller, versions, { ...question, isFrozen }),
       );
       if (reply.code === 'STALE') continue;
-      if (reply.code === 'RETRY') return;
+      if (reply.code !== 'DECIDED' && reply.code !== 'CONFLICT') return;
       const { verdict, sequence, event, epoch } = reply;
-      if (event !== undefined) await this.#confirm(epoch, event);
-      this.#saw(epoch, sequence);
+      if (event !== undefined) await this.confirm(epoch, event);
+      this.saw(epoch, sequence);
       const kind: Answer['kind'] = reply.code === 'CONFLICT' ? 'conflict' : 'decision';
       promises.answered(question, { ...verdict, kind, sequence });
       return;
@@ -121,23 +137,42 @@ export class Replica {
   }
 
   async change(type: Change['type'], id: string): Promise<void> {
+    const { promises, now } = this.#world;
+    const begun = now();
     const { sequence: expected } = await this.#state();
     const change: Change = type === 'policy' ? { type, version: id, expected } : { type, id };
-    const reply = await this.#call(`${type} ${id}`, (scripts, caller) => scripts.change(caller, change));
+    const reply = await this.call(`${type} ${id}`, (scripts, caller) => {
+      const done = scripts.change(caller, change);
+      if (type === 'unfreeze' && done.code === 'DONE') promises.lifted(done.sequence);
+      return done;
+    });
     if (reply.code !== 'DONE') return;
-    if (reply.event !== undefined) await this.#confirm(reply.epoch, reply.event);
-    this.#saw(reply.epoch, reply.sequence);
-    const { promises } = this.#world;
-    promises.acknowledged(
-      reply.sequence,
-      changeText(type === 'policy' ? { type, version: id } : { type, id }),
-    );
+    if (reply.event !== undefined) await this.confirm(reply.epoch, reply.event);
+    this.saw(reply.epoch, reply.sequence);
+    const what = changeText(type === 'policy' ? { type, version: id } : { type, id });
+    // A freeze that stands already is as old as it is.
+    promises.acknowledged(reply.sequence, { what, since: reply.isRepeated ? 0 : begun });
+  }
+
+  /** What a vendor reported. */
+  async hear(report: SettlingReport): Promise<void> {
+    await hear(this, this.#world, report);
+  }
+
+  /** Forgets what is old enough, as the janitor does. */
+  async trim(): Promise<void> {
+    await trim(this, this.#world);
+  }
+
+  /** Takes what the checkpoint covers from the witnesses. */
+  async drop(ballot: Ballot, covered: { readonly checkpoint: number; readonly to: number }): Promise<void> {
+    await this.#world.product.trimWitnesses(this.#witnesses(), ballot, covered);
   }
 
   /** Events whose recorder died before a majority had them. */
   async confirmPending(): Promise<void> {
-    const { events, epoch } = await this.#call('pending', (scripts, caller) => scripts.pending(caller));
-    await Promise.all(events.map((event) => this.#confirm(epoch, event)));
+    const { events, epoch } = await this.call('pending', (scripts, caller) => scripts.pending(caller));
+    await Promise.all(events.map((event) => this.confirm(epoch, event)));
   }
 
   /** As an operator has it done, to give a blank witness its vote back. */
@@ -147,17 +182,18 @@ export class Replica {
   }
 
   async #state(): Promise<State & { readonly epoch: number }> {
-    const state = await this.#call('state', (scripts, caller) => scripts.state(caller));
+    const state = await this.call('state', (scripts, caller) => scripts.state(caller));
     const { versions, sequence, epoch } = state;
     if (epoch === this.#epoch && versions.ledger !== this.#known.identity) {
       this.#known = { identity: versions.ledger, sequence: 0 };
     }
-    await Promise.all(state.unconfirmed.map((event) => this.#confirm(epoch, event)));
-    this.#saw(epoch, sequence);
+    await Promise.all(state.unconfirmed.map((event) => this.confirm(epoch, event)));
+    this.saw(epoch, sequence);
     return state;
   }
 
-  async #confirm(epoch: number, { ledger, sequence, event }: Recorded): Promise<void> {
+  /** Resolves once a majority of the witnesses has the event. */
+  async confirm(epoch: number, { ledger, sequence, event }: Recorded): Promise<void> {
     const ballot = { ledger, epoch };
     const witnesses = this.#witnesses();
     const result = await this.#world.product.appendToMajority(witnesses, ballot, { sequence, event });
@@ -165,7 +201,7 @@ export class Replica {
       // Nobody waits for it.
       void this.does(async () => {
         if (this.#epoch === epoch) {
-          await this.#call(`confirm ${sequence}`, (scripts, caller) => scripts.confirm(caller, [sequence]));
+          await this.call(`confirm ${sequence}`, (scripts, caller) => scripts.confirm(caller, [sequence]));
         }
       });
       return;
@@ -187,7 +223,7 @@ export class Replica {
   }
 
   /** Speaks with the server until it accepts the epoch and stands behind its fence, or it is not worth waiting for. */
-  async #call<Reply extends { readonly code: string }>(
+  async call<Reply extends { readonly code: string }>(
     what: string,
     script: (scripts: Scripts, caller: Caller) => Reply,
   ): Promise<Accepted<Reply>> {
@@ -196,7 +232,9 @@ export class Replica {
       const [server, epoch] = [this.#server, this.#epoch];
       const { identity, sequence: seen } = this.#known;
       const reply = await this.#send(this.#routeTo(server), what, () =>
-        servers.run(server, (scripts) => script(scripts, { epoch, identity, seen })),
+        servers.run(server, (scripts) =>
+          script(scripts, { epoch, identity, seen, now: this.#world.now() + this.clockError }),
+        ),
       );
       if (!isRefusal(reply)) return { ...reply, epoch } as Accepted<Reply>;
       if (reply.code === 'EPOCH' && reply.epoch >= this.#epoch) this.#follow(reply.epoch);
@@ -219,7 +257,8 @@ export class Replica {
     this.#known = { ...this.#known, sequence: 0 };
   }
 
-  #saw(epoch: number, sequence: number): void {
+  /** What it has been shown of the ledger. */
+  saw(epoch: number, sequence: number): void {
     if (epoch !== this.#epoch) return;
     this.#known = { ...this.#known, sequence: Math.max(sequence, this.#known.sequence) };
   }

@@ -1,4 +1,5 @@
 /** What a server holds, and what its scripts are asked and answer. */
+import type { KnownFate } from '../../src/core/report.js';
 import type { Entry, Verdict } from './events.js';
 
 /** What one server holds. Never changed: a write makes another one, so that what was before can come back. */
@@ -18,6 +19,10 @@ export interface Meta {
   readonly policy: number;
   readonly freezes: number;
   readonly seen: number;
+  /** The newest checkpoint, the last event that it covers, and the last one that was forgotten. */
+  readonly checkpoint: number;
+  readonly covered: number;
+  readonly trimmed: number;
 }
 
 export interface Keys {
@@ -36,6 +41,9 @@ export const EMPTY: Dataset = {
     policy: 0,
     freezes: 0,
     seen: 0,
+    checkpoint: 0,
+    covered: 0,
+    trimmed: 0,
   },
   keys: new Map(),
 };
@@ -46,7 +54,7 @@ export const NO_KEYS: Keys = { journal: [], pending: new Set() };
 export interface Here {
   readonly role: 'master' | 'slave';
   readonly history: string;
-  /** Stands for the clock. */
+  /** By its clock. */
   readonly now: number;
 }
 
@@ -55,6 +63,8 @@ export interface Caller {
   readonly epoch: number;
   readonly identity: string;
   readonly seen: number;
+  /** By its clock. */
+  readonly now: number;
 }
 
 export interface Versions {
@@ -84,9 +94,17 @@ export type Decided = {
   readonly event: Recorded | undefined;
 };
 
-export type CommitReply = Decided | { readonly code: 'STALE' } | { readonly code: 'RETRY' } | Refusal;
+export type CommitReply =
+  | Decided
+  | { readonly code: 'STALE' | 'RETRY' | 'EXPIRING' | 'CLOCK_SKEW' }
+  | Refusal;
 export type ChangeReply =
-  | { readonly code: 'DONE'; readonly sequence: number; readonly event: Recorded | undefined }
+  | {
+      readonly code: 'DONE';
+      readonly sequence: number;
+      readonly isRepeated: boolean;
+      readonly event: Recorded | undefined;
+    }
   | { readonly code: 'UNKNOWN' | 'CHANGED' }
   | Refusal;
 export type StateReply =
@@ -103,3 +121,60 @@ export type StateReply =
 export type Change =
   | { readonly type: 'freeze' | 'unfreeze'; readonly id: string }
   | { readonly type: 'policy'; readonly version: string; readonly expected: number };
+
+/** What is known of a transaction by reports, and of its approvals; see fate.lua. */
+export type FateReply =
+  | {
+      readonly code: 'FOUND';
+      readonly fate: { readonly known: KnownFate; readonly sequence: number } | undefined;
+      readonly unconfirmed: Recorded | undefined;
+      readonly approval: {
+        readonly approved: boolean;
+        readonly rejected: boolean;
+        readonly released: boolean;
+        readonly batch: boolean;
+      };
+    }
+  | Refusal;
+
+export type ReportReply =
+  | { readonly code: 'DONE'; readonly sequence: number; readonly event: Recorded }
+  | { readonly code: 'CHANGED' }
+  | Refusal;
+
+export type ReleaseReply =
+  | {
+      readonly code: 'DONE';
+      readonly sequence: number;
+      readonly repeated: boolean;
+      readonly event: Recorded | undefined;
+    }
+  | { readonly code: 'NONE' | 'SIGNED' }
+  | Refusal;
+
+/** What is still there; see kept.lua. */
+export type KeptReply =
+  | {
+      readonly code: 'KEPT';
+      readonly ledger: string;
+      readonly now: number;
+      readonly checkpoint: number;
+      readonly covered: number;
+      readonly trimmed: number;
+      readonly event: Recorded | undefined;
+      readonly journal: readonly Entry[];
+    }
+  | Refusal;
+
+export interface Covering {
+  readonly from: number;
+  readonly to: number;
+  readonly retention: number;
+}
+
+export type CheckpointReply =
+  | { readonly code: 'DONE'; readonly sequence: number; readonly event: Recorded }
+  | { readonly code: 'CLOCK_SKEW' | 'CHANGED' | 'YOUNG' | 'PENDING' }
+  | Refusal;
+
+export type ForgetReply = { readonly code: 'DONE' | 'CHANGED' | 'PENDING' } | Refusal;

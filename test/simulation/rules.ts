@@ -30,7 +30,33 @@ export type Rule =
   /** Once an epoch has begun at a witness, by an installation or an event, nothing is installed there in it. */
   | 'no-install-once-begun'
   /** A recovery installs on the witness that it surveyed, not on one that has lost its disk since. */
-  | 'same-witness';
+  | 'same-witness'
+  /** A witness removes what a checkpoint covers only if it holds that checkpoint. */
+  | 'trim-needs-checkpoint'
+  /** The server forgets what a checkpoint covers only once enough witnesses have the checkpoint. */
+  | 'forget-is-witnessed'
+  /** Nothing is forgotten, or decided, unless the clocks of server and replica agree. */
+  | 'two-clocks'
+  /** A checkpoint rests on nothing that witnesses may not have. */
+  | 'checkpoint-is-grounded'
+  /** A checkpoint says what forgotten transactions held, and takes over what the ones before it said of that. */
+  | 'checkpoint-has-totals'
+  | 'checkpoint-goes-on'
+  /** A checkpoint names the different members that were counted. */
+  | 'checkpoint-has-members'
+  /** A checkpoint says what is known of transactions that later events are about too. */
+  | 'checkpoint-carries'
+  /** A checkpoint names the freezes that stand. */
+  | 'checkpoint-has-freezes'
+  /** What a condition of a verdict began is in the event. */
+  | 'moments-are-written'
+  /** Who was told that a report is recorded, or charges were released, is told so after enough witnesses have that. */
+  | 'report-is-witnessed'
+  | 'release-is-witnessed'
+  /** Nothing is released of which a report said that a signature of it may exist. */
+  | 'report-forbids'
+  /** What was released is approved no more. */
+  | 'release-is-final';
 
 export type Removed = ReadonlySet<Rule>;
 

@@ -4,8 +4,9 @@
  */
 import { audit } from './audit.js';
 import { Chance } from './chance.js';
-import { frozenBy, type Question } from './events.js';
+import type { Question } from './events.js';
 import { type Breakable, detour, type FaultName, happen } from './faults.js';
+import { LedgerState } from './ledger-state.js';
 import type { Route } from './network.js';
 import { type Course, courseOf } from './profiles.js';
 import { Broken, Promises } from './promises.js';
@@ -56,11 +57,13 @@ const LAST_FAULTS: readonly FaultName[] = [
 
 export class Schedule implements Breakable, Surroundings {
   readonly chance: Chance;
-  readonly promises = new Promises((text) => this.#note(text));
+  readonly promises: Promises;
   readonly servers: Servers;
   readonly witnesses: readonly WitnessModel[];
   readonly replicas: Replica[];
   readonly product: Product;
+  readonly retention: number;
+  readonly now = () => this.#step;
   readonly #product: Product;
   #recoveries = 0;
   #step = 0;
@@ -86,9 +89,11 @@ export class Schedule implements Breakable, Surroundings {
     const { chance } = this;
     this.#product = product;
     this.product = { ...product, recover: (...args) => this.#recover(...args) };
-    this.servers = new Servers(removed);
+    this.servers = new Servers(removed, this.now);
     this.#course = courseOf(seed, chance);
-    const { witnesses, replicas, apartRate, isBlank } = this.#course;
+    const { witnesses, replicas, apartRate, isBlank, retention } = this.#course;
+    this.retention = retention;
+    this.promises = new Promises(retention, (text) => this.#note(text));
     this.witnesses = numbered(witnesses, 'witness', (name) => new WitnessModel(name, removed));
     this.#begin();
     this.replicas = numbered(replicas, 'replica', (name) => new Replica(name, this));
@@ -242,7 +247,12 @@ export class Schedule implements Breakable, Surroundings {
     if (replica === undefined) return;
     const roll = chance.next();
     const isBlank = this.witnesses.some((witness) => witness.isBlank);
-    if (roll < 0.8 - (isBlank ? 0.2 : 0)) this.#ask(replica, chance.below(Math.ceil(this.#step / 40) + 2));
+    const { isTrimming, reports } = this.#course;
+    const report = reports.length > 0 && chance.happens(0.15) ? chance.pick(reports) : undefined;
+    if (isTrimming && chance.happens(0.15)) void replica.does(() => replica.trim());
+    else if (report !== undefined) void replica.does(() => replica.hear(report));
+    else if (roll < 0.8 - (isBlank ? 0.2 : 0))
+      this.#ask(replica, chance.below(Math.ceil(this.#step / 40) + 2));
     else if (isBlank && roll < 0.8) void replica.does(() => replica.recover().then(() => undefined));
     else if (roll < 0.86) void replica.does(() => replica.confirmPending());
     else if (roll < 0.9) void replica.does(() => replica.change('policy', `version-${chance.below(3)}`));
@@ -291,7 +301,10 @@ export class Schedule implements Breakable, Surroundings {
 
   /** Every question has an answer now: the one that was given, where one was. */
   async #askAll(last: Replica): Promise<void> {
-    for (const id of frozenBy(this.#journal()).keys())
+    // What is being forgotten is forgotten, so that it can be decided anew.
+    await this.#finish(last, () => last.trim());
+    const { trimmed } = this.servers.elected.dataset.meta;
+    for (const id of new LedgerState(this.#journal(), trimmed).freezes.keys())
       await this.#finish(last, () => last.change('unfreeze', id));
     for (const question of this.#asked) {
       await this.#finish(last, () => last.ask(question));

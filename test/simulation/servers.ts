@@ -2,10 +2,11 @@
  * Three servers with asynchronous replication: one is elected to decide, the others follow it at some distance. What a
  * server went through since it started is kept, so that any end of it can be forgotten.
  */
+
+import { Scripts } from './janitor-model.js';
 import type { Node } from './network.js';
 import { type Dataset, EMPTY, type Here } from './replies.js';
 import type { Removed } from './rules.js';
-import { Scripts } from './server-model.js';
 
 export class Server implements Node {
   isDown = false;
@@ -17,6 +18,8 @@ export class Server implements Node {
   trail: Dataset[] = [EMPTY];
   /** How much of its primary's trail a replica has. */
   offset = 0;
+  /** By how many steps its clock is wrong. */
+  clockError = 0;
 
   readonly name: string;
 
@@ -41,12 +44,14 @@ export class Servers {
   /** An old primary that nobody has told, and that still decides for whoever is connected to it. */
   leftBehind: Server | undefined;
   #histories = 0;
-  #now = 0;
 
   readonly #removed: Removed;
+  readonly #clock: () => number;
 
-  constructor(removed: Removed) {
+  /** @param clock the true time, in steps */
+  constructor(removed: Removed, clock: () => number = () => 0) {
     this.#removed = removed;
+    this.#clock = clock;
     const [first] = this.all;
     if (first === undefined) throw new Error('there are servers');
     this.elected = first;
@@ -55,9 +60,9 @@ export class Servers {
 
   /** Runs a script there: one atomic step. */
   run<T>(server: Server, script: (scripts: Scripts) => T): T {
-    this.#now += 1;
-    const { role, history, dataset } = server;
-    const scripts = new Scripts(dataset, { role, history, now: this.#now }, this.#removed);
+    const { role, history, dataset, clockError } = server;
+    const here = { role, history, now: this.#clock() + clockError };
+    const scripts = new Scripts(dataset, here, this.#removed);
     try {
       return script(scripts);
     } finally {

@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
+import { mergeFate } from '../../src/core/report.js';
+import { settle } from '../../src/core/settle.js';
 import { appendToMajority } from '../../src/ledger/witness/quorum.js';
 import { recover } from '../../src/ledger/witness/recovery.js';
+import { trimWitnesses } from '../../src/ledger/witness/trimming.js';
 import { ALL_RULES, type Rule } from './rules.js';
 import { type Outcome, Schedule } from './schedule.js';
 
-const product = { appendToMajority, recover };
+const product = { appendToMajority, recover, trimWitnesses, mergeFate, settle };
 const SEEDS = Array.from({ length: 20 }, (_, index) => index + 1);
 
 const run = (seed: number, removed: ReadonlySet<Rule> = ALL_RULES): Promise<Outcome> =>

@@ -4,6 +4,8 @@
  */
 import { CountersignError } from '../../src/core/errors.js';
 import type { Ballot, LogPage, StagedPage, WitnessSurvey } from '../../src/ledger/witness/ports.js';
+import type { TrimmingWitness } from '../../src/ledger/witness/trimming.js';
+import { entryFrom } from './events.js';
 import type { Node } from './network.js';
 import type { Removed } from './rules.js';
 
@@ -19,9 +21,12 @@ interface Disk {
   base: number;
   appended: number;
   staging: number;
+  trimmed: number;
   log: Map<number, Kept>;
   staged: Map<number, Kept>;
 }
+
+type Covered = Parameters<TrimmingWitness['trim']>[1];
 
 /** Why a step is refused. */
 type Refusal = 'BLANK' | 'PROMISED';
@@ -127,6 +132,23 @@ export class WitnessModel implements Node {
     return true;
   }
 
+  trim(ballot: Ballot, { checkpoint, to, most }: Covered): number | undefined {
+    const { disk } = this;
+    if (this.#refuseEvent(ballot) !== undefined) return undefined;
+    if (!this.#holds(checkpoint, to) && !this.#removed.has('trim-needs-checkpoint')) return undefined;
+    const last = Math.min(to, disk.trimmed + most);
+    for (let sequence = disk.trimmed + 1; sequence <= last; sequence += 1) disk.log.delete(sequence);
+    disk.trimmed = Math.max(last, disk.trimmed);
+    return disk.trimmed;
+  }
+
+  #holds(checkpoint: number, to: number): boolean {
+    const event = this.disk.log.get(checkpoint)?.event;
+    if (event === undefined) return false;
+    const { body } = entryFrom({ sequence: checkpoint, event });
+    return body.type === 'checkpoint' && body.to === to;
+  }
+
   #refuseEvent({ ledger, epoch }: Ballot): Refusal | undefined {
     if (this.isBlank) return 'BLANK';
     this.#sameLedger(ledger);
@@ -163,6 +185,7 @@ function emptyDisk(): Disk {
     base: 0,
     appended: 0,
     staging: 0,
+    trimmed: 0,
     log: new Map(),
     staged: new Map(),
   };

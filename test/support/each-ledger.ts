@@ -2,7 +2,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from '@jest/globals';
 import type { Charge } from '../../src/core/decision.js';
 import type { CommitReply, Ledger, Versions } from '../../src/core/ports.js';
-import { type Bench, bench, embeddedStore, redisStore, type Store, witnessedStore } from './ledger-bench.js';
+import {
+  type Bench,
+  bench,
+  embeddedStore,
+  patiently,
+  redisStore,
+  type Store,
+  witnessedStore,
+} from './ledger-bench.js';
 import { type ProposalParts, proposal } from './proposals.js';
 
 const STORES: readonly (readonly [string, Ledger['kind'], () => Promise<Store>])[] = [
@@ -72,4 +80,20 @@ export async function outcome(reply: Promise<CommitReply>): Promise<string> {
     default:
       return answer.kind;
   }
+}
+
+/** Asks by the versions that a ledger has when it is asked. */
+export function asksOf(current: () => Ledger) {
+  const commit = async (
+    txId: string,
+    parts: Partial<ProposalParts> = {},
+    ledger = current(),
+  ): Promise<CommitReply> => {
+    const { versions } = await ledger.state();
+    return ledger.commit(proposal(txId, { versions, ...parts }));
+  };
+  const decided = (...ask: Parameters<typeof commit>) => outcome(commit(...ask));
+  /** As {@link patiently} does. */
+  const asking = (...ask: Parameters<typeof commit>) => patiently(() => decided(...ask));
+  return { commit, decided, asking };
 }

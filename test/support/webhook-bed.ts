@@ -44,7 +44,8 @@ export interface WebhookBed {
 }
 
 export interface BedSettings {
-  readonly kind: 'redis' | 'embedded';
+  /** `witnesses`: on Redis, which three more of them keep. */
+  readonly kind: 'redis' | 'witnesses' | 'embedded';
   readonly policy: string;
   readonly replicas: number;
   /** Over the webhooks section of the workspace. */
@@ -60,14 +61,19 @@ export interface BedSettings {
 
 export async function startBed({ kind, policy, replicas, ...more }: BedSettings): Promise<WebhookBed> {
   const dir = mkdtempSync(join(tmpdir(), 'countersign-webhooks-'));
-  const redis = kind === 'redis' ? await startRedis() : undefined;
+  const redis = kind === 'embedded' ? undefined : await startRedis();
+  const witnesses = await Promise.all(
+    Array.from({ length: kind === 'witnesses' ? 3 : 0 }, () => startRedis()),
+  );
   const vendor = vendorKey('vendor-1');
   const keys = await keyServer(keySet(vendor), { 'cache-control': 'max-age=3600' });
   const ledger = redis === undefined ? EMBEDDED : ({ kind: 'redis', redis: { url: redis.url } } as const);
+  const durability = { mode: 'witness', witnesses: witnesses.map(({ url }) => ({ url })) };
   const deployment = writeDeployment(dir, { ledger, policy, ...more.settings });
   const { configFile, operatorKeyFile } = deployment;
   const config = parse(readFileSync(configFile, 'utf8'));
   Object.assign(config, more.document);
+  if (witnesses.length > 0) Object.assign(config.ledger, { durability });
   config.webhooks = { host: '127.0.0.1', port: 0, ...more.server };
   Object.assign(config.workspaces[0], {
     webhooks: { path: HOOK_PATH, workspaceIds: [WORKSPACE_ID], jwks: { url: keys.url }, ...more.webhooks },
@@ -87,6 +93,7 @@ export async function startBed({ kind, policy, replicas, ...more }: BedSettings)
     await Promise.all(commands.map(({ ended }) => ended));
     await keys.stop();
     await redis?.stop();
+    await Promise.all(witnesses.map((witness) => witness.stop()));
     rmSync(dir, { recursive: true, force: true });
   };
   try {
@@ -100,7 +107,7 @@ export async function startBed({ kind, policy, replicas, ...more }: BedSettings)
       '--key',
       operatorKeyFile,
     ]);
-    if (made.code !== 0 || active.code !== 0) throw new Error(`${made.stderr}${active.stderr}`);
+    if (made.code !== 0 || active.code !== 0) throw new Error(JSON.stringify({ made, active }));
     const started = await Promise.all(Array.from({ length: replicas }, serve));
     const stranger = vendorKey('stranger');
     const { look, close } = await openLedgerOf(configFile);

@@ -195,3 +195,36 @@ which no route tells.
 {{- end -}}
 {{ $ports | uniq | toJson }}
 {{- end -}}
+
+{{/* To names, and to the stores and other addresses of the document: rules of a NetworkPolicy. */}}
+{{- define "countersign.egressRules" -}}
+- to: {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
+  ports:
+    - { port: 53, protocol: UDP }
+    - { port: 53, protocol: TCP }
+{{- if or .Values.evaluation.redis .Values.evaluation.witnesses }}
+- to:
+    - podSelector:
+        matchLabels: {{- include "countersign.selector" . | nindent 10 }}
+        matchExpressions:
+          - { key: app.kubernetes.io/component, operator: In, values: [redis, witness] }
+  ports:
+    - { port: 6379, protocol: TCP }
+    - { port: 26379, protocol: TCP }
+{{- end }}
+{{- range $port, $hosts := include "countersign.egress" . | fromJson }}
+- ports:
+    - { port: {{ $port }}, protocol: TCP }
+  {{- if $.Values.networkPolicy.stores }}
+  to: {{- toYaml $.Values.networkPolicy.stores | nindent 4 }}
+  {{- else if not (has "any" $hosts) }}
+  to:
+    {{- range $hosts }}
+    - ipBlock: { cidr: {{ . }}/32 }
+    {{- end }}
+  {{- end }}
+{{- end }}
+{{- with .Values.networkPolicy.extraEgress }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

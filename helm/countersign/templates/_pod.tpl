@@ -38,7 +38,7 @@ priorityClassName: {{ . }}
 
 {{/*
 The document, the files beside it and the keys of Secrets that it names, as one folder: of a Secret only what is named.
-Takes root, and the name of the ConfigMap.
+Takes root, the name of the ConfigMap, and storage: whether the pod needs the volume.
 */}}
 {{- define "countersign.volumes" -}}
 {{- $root := .root -}}
@@ -55,7 +55,7 @@ Takes root, and the name of the ConfigMap.
             - { key: {{ . | quote }}, path: {{ printf "secrets/%s/%s" $name . | quote }} }
             {{- end }}
       {{- end }}
-{{- if $root.Values.storage.enabled }}
+{{- if .storage }}
 - name: storage
   persistentVolumeClaim:
     claimName: {{ default (include "countersign.fullname" $root) $root.Values.storage.existingClaim }}
@@ -65,12 +65,13 @@ Takes root, and the name of the ConfigMap.
 {{- end }}
 {{- end -}}
 
+{{/* Takes root and storage. */}}
 {{- define "countersign.volumeMounts" -}}
 - { name: documents, mountPath: /etc/countersign, readOnly: true }
-{{- if .Values.storage.enabled }}
-- { name: storage, mountPath: {{ .Values.storage.mountPath }} }
+{{- if .storage }}
+- { name: storage, mountPath: {{ .root.Values.storage.mountPath }} }
 {{- end }}
-{{- with .Values.extraVolumeMounts }}
+{{- with .root.Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
@@ -82,6 +83,9 @@ weight, command (a list; WORKSPACE is replaced), and optionally configMap, volum
 {{- define "countersign.hook" -}}
 {{- $root := .root -}}
 {{- $fullname := include "countersign.fullname" $root -}}
+{{- $embedded := eq (include "countersign.durability" $root) "embedded" -}}
+{{- /* Only the embedded ledger lies there; and before an upgrade that asks for a first volume there is none. */ -}}
+{{- $storage := and $root.Values.storage.enabled $embedded -}}
 apiVersion: batch/v1
 kind: Job
 metadata:
@@ -106,7 +110,7 @@ spec:
     spec:
       restartPolicy: Never
       {{- include "countersign.podBasics" $root | nindent 6 }}
-      {{- if eq (include "countersign.durability" $root) "embedded" }}
+      {{- if $embedded }}
       # The disk with the ledger is attached to the node of the replica.
       affinity:
         podAffinity:
@@ -130,13 +134,13 @@ spec:
             requests: { cpu: 50m, memory: 128Mi }
             limits: { memory: 256Mi }
           volumeMounts:
-            {{- include "countersign.volumeMounts" $root | nindent 12 }}
+            {{- include "countersign.volumeMounts" (dict "root" $root "storage" $storage) | nindent 12 }}
             {{- with $hook.mounts }}
             {{- . | nindent 12 }}
             {{- end }}
         {{- end }}
       volumes:
-        {{- include "countersign.volumes" (dict "root" $root "configMap" (default $fullname .configMap)) | nindent 8 }}
+        {{- include "countersign.volumes" (dict "root" $root "configMap" (default $fullname .configMap) "storage" $storage) | nindent 8 }}
         {{- with .volumes }}
         {{- . | nindent 8 }}
         {{- end }}

@@ -80,6 +80,8 @@ spec:
     spec:
       automountServiceAccountToken: false
       enableServiceLinks: false
+      # Redis and Sentinel look names up in their only thread, and stand still as long as nobody answers.
+      dnsConfig: { options: [{ name: timeout, value: "1" }, { name: attempts, value: "1" }] }
       securityContext:
         runAsNonRoot: true
         runAsUser: 999

@@ -62,6 +62,9 @@
 {{- else if hasKey .Values.config.http "tls" -}}
 {{- $say = append $say "config.http.tls with an Ingress or HTTPRoute: if the controller passes TLS through, the death of a replica loses what is in flight; let it end TLS and speak TLS to the pods." -}}
 {{- end -}}
+{{- if .Values.httpRoute.enabled -}}
+{{- $say = append $say "An HTTPRoute says nothing of repeating: give the Gateway a policy of its own kind that sends a request to another pod when a connection fails or closes without an answer, or the death of a replica loses what is in flight." -}}
+{{- end -}}
 {{- if and (ne .Values.service.type "ClusterIP") (not (hasKey .Values.config.http "tls")) -}}
 {{- $say = append $say (printf "service.type %s without config.http.tls: requests travel in the clear." .Values.service.type) -}}
 {{- end -}}

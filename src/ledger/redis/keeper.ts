@@ -182,7 +182,7 @@ class Keeper implements Guard, Witnesses {
     const problems = witnessProblems(states, faults);
     if (this.#recovering === undefined && failure === undefined) return problems;
     const text = `The ledger is being recovered from its witnesses: ${failure?.message ?? 'it is under way'}.`;
-    return [...problems, { code: 'RECOVERING', text, blocks: true }];
+    return [{ code: 'RECOVERING', text, blocks: true }, ...problems];
   }
 
   /** Nobody tells us that another one has recovered since: a replica that nobody asks anything finds out here. */
