@@ -9,7 +9,7 @@ import type { Ledger } from '../core/ports.js';
 import { generateKeyFiles } from '../keys/generate.js';
 import { authenticateActivation, loadOperators, type Operator, verifyStatement } from '../keys/statements.js';
 import { openLedger } from '../ledger/index.js';
-import { acceptPolicy, chainsOf } from '../replica.js';
+import { acceptPolicy, chainsOf } from '../replica/replica.js';
 import { activatePolicyFile } from './activate.js';
 
 const OPERATOR = 'mirror';

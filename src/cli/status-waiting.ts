@@ -13,7 +13,7 @@ import {
   type WaitingAbout,
   type WaitingAsk,
 } from '../core/waiting.js';
-import { retriesOf } from '../endpoints.js';
+import { retriesOf } from '../replica/endpoints.js';
 
 export interface WaitingStatus {
   /** How many wait; of the most endangered ones `asks` has the particulars. */

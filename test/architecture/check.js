@@ -13,15 +13,16 @@ const MAX_LINES = 340;
 
 const SIDES = ['protocols', 'chains', 'ledger', 'locks', 'keys', 'audit', 'telemetry', 'config'];
 
-/** Folder of src/ → folders it may import from, besides itself. The files of src/ itself compose and may import all. */
+/** Folder of src/ → folders it may import from, besides itself; '' are the files of src/ itself. */
 const ALLOWED = {
   core: [],
   ...Object.fromEntries(SIDES.map((side) => [side, ['core']])),
   http: ['core', ...SIDES],
   mirror: ['core', 'http', ...SIDES],
-  cli: ['core', 'http', 'simulator', 'mirror', ...SIDES, ''],
+  replica: ['core', 'http', ...SIDES, ''],
+  cli: ['core', 'http', 'replica', 'simulator', 'mirror', ...SIDES, ''],
   simulator: ['core'],
-  '': ['core', 'http', 'cli', 'simulator', ...SIDES],
+  '': ['core', 'http', 'replica', 'cli'],
 };
 
 /** Only these may know the package. */

@@ -3,22 +3,22 @@
  * those that are overdue, checks that it is still asked, and notices other rules. No decision waits for any of it.
  */
 import type { Logger } from 'pino';
-import type { ApiConfig, Config, WorkspaceConfig } from './config/schema.js';
-import { messageOf } from './core/errors.js';
-import type { Clock, Ledger } from './core/ports.js';
-import type { Request } from './core/request.js';
-import type { SingleFlight } from './core/single-flight.js';
+import type { ApiConfig, Config, WorkspaceConfig } from '../../config/schema.js';
+import { messageOf } from '../../core/errors.js';
+import type { Clock, Ledger } from '../../core/ports.js';
+import type { Request } from '../../core/request.js';
+import type { SingleFlight } from '../../core/single-flight.js';
+import { API_PROBLEMS, type FireblocksApi } from '../../protocols/fireblocks/api.js';
+import { HANDLER_RESULTS } from '../../protocols/fireblocks/handlers.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import type { CallPurpose } from '../../telemetry/vendor-metrics.js';
+import { Elected } from '../elected.js';
+import type { Settler } from '../settling.js';
+import { type Credentials, doctorCredentials, openVendorApi } from './api.js';
 import { Drift } from './drift.js';
-import { Elected } from './elected.js';
 import { Follower, followingLog } from './following.js';
 import { expectedHandlers, HandlerWatch } from './handler-checking.js';
-import { API_PROBLEMS, type FireblocksApi } from './protocols/fireblocks/api.js';
-import { HANDLER_RESULTS } from './protocols/fireblocks/handlers.js';
-import type { Settler } from './settling.js';
 import { SWEEP_RESULTS, Sweep, type SweepObserver } from './sweeping.js';
-import type { Metrics } from './telemetry/metrics.js';
-import type { CallPurpose } from './telemetry/vendor-metrics.js';
-import { type Credentials, doctorCredentials, openVendorApi } from './vendor-api.js';
 
 export interface VendorWorkspace {
   readonly name: string;
