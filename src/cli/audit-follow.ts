@@ -41,7 +41,9 @@ async function follow(options: FollowOptions): Promise<void> {
       observer: { exported: () => undefined },
     });
     const following = new Elected({
-      ...{ name: 'follow', termMs: TERM_MS, work: (signal) => exporter.export(signal) },
+      name: 'follow',
+      termMs: TERM_MS,
+      work: (signal) => exporter.export(signal),
       failed: (error) => process.stderr.write(`countersign: ${messageOf(error)}; trying again\n`),
     });
     following.start();

@@ -114,7 +114,9 @@ async function ledgerChecks(config: string, workspace: string): Promise<readonly
   const { policy, blocked, warnings, ledger } = await statusOf(config, workspace);
   const version = policy?.version.slice(0, 12);
   const made: Check = {
-    ...{ area: 'ledger', workspace, state: 'ok' },
+    area: 'ledger',
+    workspace,
+    state: 'ok',
     sentence: `Decisions are made, under policy ${version}.`,
   };
   const wrong = blocked.map((sentence): Check => {

@@ -66,10 +66,16 @@ export async function openMirrorWorkspace(
     if (!isNew) await refuseForeign(ledger, operators, folder.ledgerFile);
     const { version, changed } = await activatePolicyFile({
       config: { ...config, operators: folder.operators },
-      ...{ workspace, ledger, privateKeyFile: folder.privateKeyFile, startEmpty: [] },
+      workspace,
+      ledger,
+      privateKeyFile: folder.privateKeyFile,
+      startEmpty: [],
     });
     return {
-      ...{ name, ledger, policyVersion: version, isPolicyNew: changed && !isNew },
+      name,
+      ledger,
+      policyVersion: version,
+      isPolicyNew: changed && !isNew,
       ports: portsOf(workspace, config, { ledger, operators, faulted }),
     };
   } catch (error) {

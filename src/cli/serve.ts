@@ -90,7 +90,10 @@ async function webhookServer(
   if (tls !== undefined) metrics.files.serves(tls.name, () => tls.certificate);
   const module = WebhookModule.of({ readiness, logger }, webhooks.receiving);
   const server = await startWebhookServer(module, {
-    ...{ host, port: options.webhookPort ?? port, bodyLimitBytes, tls },
+    host,
+    port: options.webhookPort ?? port,
+    bodyLimitBytes,
+    tls,
   });
   return { ...server, parts: [...webhooks.parts, ...(tls === undefined ? [] : [tls])] };
 }

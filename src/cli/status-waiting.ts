@@ -87,8 +87,13 @@ function lineOf(ask: WaitingAsk, schedule: RetrySchedule | undefined): WaitingLi
   const { givesUpAtMs, endsBy } = budgetOf({ firstMs, lastMs, count }, known);
   return {
     ...ask.about,
-    ...{ cause: causeOf(ask.about), firstMs, lastMs, deliveries: count },
-    ...{ attempts: known.attempts ?? null, givesUpAtMs, endsBy },
+    cause: causeOf(ask.about),
+    firstMs,
+    lastMs,
+    deliveries: count,
+    attempts: known.attempts ?? null,
+    givesUpAtMs,
+    endsBy,
   };
 }
 

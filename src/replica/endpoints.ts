@@ -146,7 +146,9 @@ function askerOf({
   clientCertificates,
 }: InWorkspace<SignedFireblocksConfig | UnsignedFireblocksConfig>) {
   return {
-    ...{ name, workspace, ...(signers !== undefined && { signers }) },
+    name,
+    workspace,
+    ...(signers !== undefined && { signers }),
     connection: {
       ...(networks !== undefined && { networks }),
       ...(clientCertificates !== undefined && { clientCertificates }),
@@ -159,8 +161,14 @@ function openIofinnet(cosigner: InWorkspace<IofinnetConfig>, keys: PathKeys, cha
   const { name, workspace, organisation, networks, clientCertificates, assets, amounts, contract } = cosigner;
   const { expiresAt, ...transferPlaces } = cosigner.transferFields;
   return iofinnetProtocol({
-    ...{ name, workspace, organisation, networks, assets, transferPlaces },
-    ...{ voteKeys: keys.voteKeys, signsRequests: cosigner.requestKeys !== undefined },
+    name,
+    workspace,
+    organisation,
+    networks,
+    assets,
+    transferPlaces,
+    voteKeys: keys.voteKeys,
+    signsRequests: cosigner.requestKeys !== undefined,
     transferExpiry: expiresAt,
     decimalsOf: (asset) => chains.asset(asset)?.decimals,
     ...(clientCertificates === undefined ? {} : { clientCertificates }),

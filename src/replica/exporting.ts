@@ -60,7 +60,9 @@ export function startExporting(
       },
     });
     return new Elected({
-      ...{ name: `audit:${workspace}`, alone, termMs: TERM_MS },
+      name: `audit:${workspace}`,
+      alone,
+      termMs: TERM_MS,
       work: (signal) => exporter.export(signal),
       failed: (error) => failed(messageOf(error)),
     });

@@ -80,7 +80,8 @@ export function composeReplica(
     openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
   const webhooks = openWebhooks(config, {
-    ...{ metrics, logger },
+    metrics,
+    logger,
     settlerOf: (name) => workspaceIn(workspaces, name).settle,
   });
   const readiness = new Readiness([

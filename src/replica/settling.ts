@@ -85,9 +85,16 @@ function remember(counted: Set<string>, once: string): void {
 function lineOf(workspace: string, { report, statusKnown }: Said, { fate, changed, given }: Settlement) {
   const { source, notification, txId, status, subStatus, txHash, updatedAtMs } = report;
   return {
-    ...{ workspace, source, notification, txId, status, subStatus, txHash },
+    workspace,
+    source,
+    notification,
+    txId,
+    status,
+    subStatus,
+    txHash,
     updatedAt: new Date(updatedAtMs).toISOString(),
-    ...{ fate, changed },
+    fate,
+    changed,
     ...(statusKnown ? {} : { statusKnown }),
     ...(given.length === 0
       ? {}

@@ -32,7 +32,11 @@ export function openVendorApi(
     );
   const { key, warnings } = readPrivateKeyFile(privateKeyFile, ['RS256']);
   const api = fireblocksApi({
-    ...{ origin: url, apiKey, privateKey: key, timeoutMs: timeout, requestsPerMinute },
+    origin: url,
+    apiKey,
+    privateKey: key,
+    timeoutMs: timeout,
+    requestsPerMinute,
     ...(caFile === undefined ? {} : { ca: readText(caFile) }),
     ...(called && { called }),
   });

@@ -49,7 +49,9 @@ export function expectedHandlers(
 function expectedOf(cosigner: FireblocksConfig): ExpectedCosigner {
   const { name, signers, path, callbackUrl } = cosigner;
   return {
-    ...{ name, path, callbackUrl },
+    name,
+    path,
+    callbackUrl,
     signers: signers?.map(({ id }) => id),
     // In plain JSON nothing is signed: the vendor should have a certificate of ours, and no key.
     answerKeys: cosigner.mode === 'json' ? () => [] : answerKeysOf(cosigner),

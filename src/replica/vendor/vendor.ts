@@ -90,12 +90,17 @@ function follower(
     api?.sweep === undefined
       ? undefined
       : new Sweep({
-          ...{ api: opened(name, 'sweep', { api, credentials: api, metrics, logger }), settle, clock },
-          ...{ afterMs: api.sweep.after, everyMs: api.sweep.every },
+          api: opened(name, 'sweep', { api, credentials: api, metrics, logger }),
+          settle,
+          clock,
+          afterMs: api.sweep.after,
+          everyMs: api.sweep.every,
           observer: sweepObserver(name, metrics, logger),
         });
   const follower = new Follower({
-    ...{ ledger, clock, unfinishedAfterMs: unfinishedAfter },
+    ledger,
+    clock,
+    unfinishedAfterMs: unfinishedAfter,
     ...(sweep && { sweep }),
     observer: {
       followed(figures) {
@@ -105,7 +110,9 @@ function follower(
     },
   });
   return new Elected({
-    ...{ name: `follow:${name}`, alone, failed: log.failed },
+    name: `follow:${name}`,
+    alone,
+    failed: log.failed,
     left: () => metrics.vendor.left(name),
     work: (signal) => follower.follow(signal),
   });
@@ -117,12 +124,16 @@ function handlerWatch(
 ): Elected | undefined {
   if (api?.doctor?.every === undefined) return undefined;
   const watch = new HandlerWatch({
-    ...{ workspace: name, everyMs: api.doctor.every, logger, metrics: metrics.vendor },
+    workspace: name,
+    everyMs: api.doctor.every,
+    logger,
+    metrics: metrics.vendor,
     api: opened(name, 'doctor', { api, credentials: doctorCredentials(api), metrics, logger }),
     expected: () => expectedHandlers(name, inForce()),
   });
   return new Elected({
-    ...{ name: `doctor:${name}`, alone },
+    name: `doctor:${name}`,
+    alone,
     failed: (error) =>
       logger.error({ workspace: name, problem: messageOf(error) }, 'callback handlers are not checked'),
     left() {
