@@ -56,8 +56,7 @@ export class Scripts extends LedgerScripts {
     const { epoch, policy, freezes } = this.dataset.meta;
     const carried = holders.map((money) => state.transaction(money).last);
     const restsOn = Math.max(to, policy, freezes, ...carried);
-    const isPending = [...this.keys(epoch).pending].some((sequence) => sequence <= restsOn);
-    return isPending && !this.removed.has('checkpoint-is-grounded');
+    return [...this.keys(epoch).pending].some((sequence) => sequence <= restsOn);
   }
 
   #checkpoint(

@@ -34,15 +34,15 @@ export interface Course {
   readonly questions: readonly Question[];
   /** What vendors tell, again and again, in any order. */
   readonly reports: readonly SettlingReport[];
-  /** For so many steps what was decided is kept, and whether anybody forgets what is older. */
+  /** For so many steps what was decided is kept; for ever where nobody forgets. */
   readonly retention: number;
-  readonly isTrimming: boolean;
 }
 
 const RECOVERY_CALLS = ['seal', 'read', 'stage', 'install', 'claim', 'load', 'settle'] as const;
 
 /** No shorter than a destination cools off. */
 const RETENTION_STEPS = 80;
+const FOR_EVER = Number.POSITIVE_INFINITY;
 
 function asked(chance: Chance, others: number): Pick<Course, 'questions' | 'reports'> {
   const chosen = questions(chance, others);
@@ -52,7 +52,7 @@ function asked(chance: Chance, others: number): Pick<Course, 'questions' | 'repo
 }
 
 /** What is rare enough without anything else going on. */
-const RECOVERY_ALONE = { reports: [], isTrimming: false } as const;
+const RECOVERY_ALONE = { reports: [], retention: FOR_EVER } as const;
 
 /** What the others change a part of: everything may go wrong, and one kind of fault more than another. */
 function mixed(chance: Chance): Course {
@@ -75,8 +75,7 @@ function mixed(chance: Chance): Course {
     isLocking: chance.happens(0.7),
     apartRate: chance.happens(0.5) ? 0.6 : 0,
     isBlank: chance.happens(0.3),
-    retention: RETENTION_STEPS,
-    isTrimming: chance.happens(0.3),
+    retention: chance.happens(0.3) ? RETENTION_STEPS : FOR_EVER,
   };
 }
 
@@ -98,7 +97,7 @@ function duel(chance: Chance): Course {
     apartRate: 0.9,
     isBlank: false,
     ...asked(chance, 0.5),
-    ...RECOVERY_ALONE,
+    retention: FOR_EVER,
   };
 }
 
@@ -174,7 +173,7 @@ function torn(chance: Chance): Course {
     apartRate: 0,
     isBlank: false,
     ...asked(chance, 0.6),
-    ...(chance.happens(0.7) ? RECOVERY_ALONE : { isTrimming: false }),
+    ...(chance.happens(0.7) ? RECOVERY_ALONE : { retention: FOR_EVER }),
   };
 }
 
@@ -203,7 +202,7 @@ function old(chance: Chance): Course {
     isLocking: chance.happens(0.5),
     apartRate: 0,
     isBlank: false,
-    isTrimming: true,
+    retention: RETENTION_STEPS,
     ...asked(chance, 0.15),
   };
 }

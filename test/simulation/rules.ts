@@ -37,8 +37,6 @@ export type Rule =
   | 'forget-is-witnessed'
   /** Nothing is forgotten, or decided, unless the clocks of server and replica agree. */
   | 'two-clocks'
-  /** A checkpoint rests on nothing that witnesses may not have. */
-  | 'checkpoint-is-grounded'
   /** A checkpoint says what forgotten transactions held, and takes over what the ones before it said of that. */
   | 'checkpoint-has-totals'
   | 'checkpoint-goes-on'

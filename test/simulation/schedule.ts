@@ -247,9 +247,9 @@ export class Schedule implements Breakable, Surroundings {
     if (replica === undefined) return;
     const roll = chance.next();
     const isBlank = this.witnesses.some((witness) => witness.isBlank);
-    const { isTrimming, reports } = this.#course;
+    const { retention, reports } = this.#course;
     const report = reports.length > 0 && chance.happens(0.15) ? chance.pick(reports) : undefined;
-    if (isTrimming && chance.happens(0.15)) void replica.does(() => replica.trim());
+    if (retention < Number.POSITIVE_INFINITY && chance.happens(0.15)) void replica.does(() => replica.trim());
     else if (report !== undefined) void replica.does(() => replica.hear(report));
     else if (roll < 0.8 - (isBlank ? 0.2 : 0))
       this.#ask(replica, chance.below(Math.ceil(this.#step / 40) + 2));
