@@ -9,7 +9,7 @@ import { OpsController } from './http/ops.controller.js';
 import { Readiness } from './http/readiness.js';
 import { Receiving } from './http/receiving.js';
 import { WebhookController, WebhookDrain, WebhookFailureFilter } from './http/webhook.controller.js';
-import type { Replica } from './replica.js';
+import type { Replica } from './replica/replica.js';
 import { Metrics } from './telemetry/metrics.js';
 
 /** The port that co-signers talk to. */

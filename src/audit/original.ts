@@ -109,7 +109,9 @@ function sealedText(shown: ReturnType<typeof shownOf>, { protocol, request, answ
     ...shown,
     protocol,
     request: {
-      ...{ route, address, certificateSha256 },
+      route,
+      address,
+      certificateSha256,
       headers: request.headers,
       // No protocol takes a body for a request that is not UTF-8, so the text is the bytes.
       body: Buffer.from(request.body).toString('utf8'),

@@ -44,7 +44,11 @@ export class Stretch {
     this.#lines += lines.length + 1;
     const { ledger, workspace } = this.chain;
     const fields: Omit<Checkpoint, 'audit' | 'key' | 'signature'> = {
-      ...{ ledger, workspace, sequence, hash, count },
+      ledger,
+      workspace,
+      sequence,
+      hash,
+      count,
       line: this.#lines,
       at: new Date(nowMs).toISOString(),
     };

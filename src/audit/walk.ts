@@ -102,7 +102,9 @@ export class Walk {
     if (event.previous !== position.hash) {
       const problem = `it does not follow from the line before it: its \`previous\` is ${event.previous}, and that line's SHA-256 is ${position.hash}`;
       this.#suspect = {
-        ...{ line: line.number, problem, hash },
+        line: line.number,
+        problem,
+        hash,
         before: {
           line: this.#lastEvent === 0 ? line.number : this.#lastEvent,
           problem: `its SHA-256 is ${position.hash}, and line ${line.number}, which is vouched for, follows ${event.previous}: it was changed, or lines after it were removed`,

@@ -14,7 +14,7 @@ import {
   signStatement,
   verifyStatement,
 } from '../keys/statements.js';
-import { acceptPolicy, chainsOf } from '../replica.js';
+import { acceptPolicy, chainsOf } from '../replica/replica.js';
 
 export interface PolicyFileActivation {
   readonly config: Config;

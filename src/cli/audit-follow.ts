@@ -3,8 +3,8 @@ import { Command } from 'commander';
 import { Exporter } from '../audit/exporter.js';
 import { streamSink } from '../audit/sink.js';
 import { CountersignError, messageOf } from '../core/errors.js';
-import { Elected } from '../elected.js';
-import { checkpointKeyOf, TERM_MS } from '../exporting.js';
+import { Elected } from '../replica/elected.js';
+import { checkpointKeyOf, TERM_MS } from '../replica/exporting.js';
 import { withLedger } from './ledger.js';
 
 interface FollowOptions {
@@ -41,7 +41,9 @@ async function follow(options: FollowOptions): Promise<void> {
       observer: { exported: () => undefined },
     });
     const following = new Elected({
-      ...{ name: 'follow', termMs: TERM_MS, work: (signal) => exporter.export(signal) },
+      name: 'follow',
+      termMs: TERM_MS,
+      work: (signal) => exporter.export(signal),
       failed: (error) => process.stderr.write(`countersign: ${messageOf(error)}; trying again\n`),
     });
     following.start();

@@ -132,7 +132,10 @@ function virtualSignerSection(dir: string, name: string) {
     .digest('hex')
     .slice(0, 32);
   return {
-    ...{ name, protocol: 'iofinnet', path: `/iofinnet/${secret}`, organisation: 'development' },
+    name,
+    protocol: 'iofinnet',
+    path: `/iofinnet/${secret}`,
+    organisation: 'development',
     answerKey: { file: keyFile, algorithm: 'Ed25519' },
     networks: ['127.0.0.0/8'],
     assets: { 'development-ether': 'ETH' },

@@ -27,7 +27,11 @@ export function verdictOf(checks: readonly Check[]): Verdict {
   const [wrong, unknown, warnings] = [count('wrong'), count('unknown'), count('warning')];
   const exitCode = wrong > 0 ? ERROR_CODES.CHECK_FAILED.exit : unknown > 0 ? ERROR_CODES.API_FAILED.exit : 0;
   return {
-    ...{ well: exitCode === 0, wrong, unknown, warnings, exitCode },
+    well: exitCode === 0,
+    wrong,
+    unknown,
+    warnings,
+    exitCode,
     withoutHandler: checks.filter(({ result }) => result === 'missing').length,
   };
 }

@@ -4,12 +4,12 @@ import { Command } from 'commander';
 import { loadConfig, readText } from '../config/load.js';
 import type { Config, WorkspaceConfig } from '../config/schema.js';
 import { CountersignError, messageOf } from '../core/errors.js';
-import { expectedHandlers, findHandlers, GRAVE } from '../handler-checking.js';
 import { ApiError } from '../protocols/fireblocks/api.js';
 import type { HandlerFinding } from '../protocols/fireblocks/handlers.js';
-import { loadKeys } from '../replica.js';
+import { loadKeys } from '../replica/replica.js';
+import { type Credentials, doctorCredentials, openVendorApi } from '../replica/vendor/api.js';
+import { expectedHandlers, findHandlers, GRAVE } from '../replica/vendor/handler-checking.js';
 import { CERTIFICATE, certificateFiles } from '../telemetry/file-metrics.js';
-import { type Credentials, doctorCredentials, openVendorApi } from '../vendor-api.js';
 import { type Check, doctorText, verdictOf } from './doctor-text.js';
 import { statusOf } from './status.js';
 
@@ -114,7 +114,9 @@ async function ledgerChecks(config: string, workspace: string): Promise<readonly
   const { policy, blocked, warnings, ledger } = await statusOf(config, workspace);
   const version = policy?.version.slice(0, 12);
   const made: Check = {
-    ...{ area: 'ledger', workspace, state: 'ok' },
+    area: 'ledger',
+    workspace,
+    state: 'ok',
     sentence: `Decisions are made, under policy ${version}.`,
   };
   const wrong = blocked.map((sentence): Check => {

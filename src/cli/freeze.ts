@@ -9,7 +9,7 @@ import { freezeCovers } from '../core/policy/match.js';
 import { durationMs } from '../core/policy/schema.js';
 import type { Freeze, JournalEvent } from '../core/ports.js';
 import { loadOperatorPrivateKey, loadOperators, operatorOf } from '../keys/statements.js';
-import { chainsOf } from '../replica.js';
+import { chainsOf } from '../replica/replica.js';
 import { type ScopeOptions, scopeFrom, scopeOptions } from './freeze-scope.js';
 import { describeFreeze } from './freeze-text.js';
 import { withLedger } from './ledger.js';

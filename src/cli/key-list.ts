@@ -3,10 +3,10 @@ import { loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { messageOf } from '../core/errors.js';
 import { type ForSigners, inOrderFor, type KeyState, type KeyWindow, stateAt } from '../core/key-window.js';
-import { hasKeys, type KeyedCosigner, type KeySet, keySetOf } from '../key-life.js';
 import { inspectKeyFile, kindOf } from '../keys/key-file.js';
 import { spkiSha256 } from '../keys/published-keys.js';
-import { loadKeys } from '../replica.js';
+import { hasKeys, type KeyedCosigner, type KeySet, keySetOf } from '../replica/key-life.js';
+import { loadKeys } from '../replica/replica.js';
 
 export interface ListedKey {
   /** `requests`: a co-signer signs with it. The others are ours, or an operator's. */

@@ -89,7 +89,10 @@ function showFile(file: string, json: true | undefined): void {
   print(
     json,
     {
-      ...{ file, half: key.type, type: kindOf(key), spkiSha256: digest },
+      file,
+      half: key.type,
+      type: kindOf(key),
+      spkiSha256: digest,
       ...(published ? { published } : {}),
       ...virtualSignerSetting(key),
     },

@@ -8,7 +8,7 @@ import type { Ledger } from '../core/ports.js';
 import type { Kept } from '../core/upkeep.js';
 import { openLedger } from '../ledger/index.js';
 import { createLocks, singleFlight } from '../locks/locks.js';
-import { ledgerSettings, lockNodes } from '../stores.js';
+import { ledgerSettings, lockNodes } from '../replica/stores.js';
 import { journalTable, newestEvents } from './ledger-journal.js';
 import { wholeNumber } from './options.js';
 

@@ -9,7 +9,7 @@ import type { Ledger } from '../core/ports.js';
 import { generateKeyFiles } from '../keys/generate.js';
 import { authenticateActivation, loadOperators, type Operator, verifyStatement } from '../keys/statements.js';
 import { openLedger } from '../ledger/index.js';
-import { acceptPolicy, chainsOf } from '../replica.js';
+import { acceptPolicy, chainsOf } from '../replica/replica.js';
 import { activatePolicyFile } from './activate.js';
 
 const OPERATOR = 'mirror';
@@ -66,10 +66,16 @@ export async function openMirrorWorkspace(
     if (!isNew) await refuseForeign(ledger, operators, folder.ledgerFile);
     const { version, changed } = await activatePolicyFile({
       config: { ...config, operators: folder.operators },
-      ...{ workspace, ledger, privateKeyFile: folder.privateKeyFile, startEmpty: [] },
+      workspace,
+      ledger,
+      privateKeyFile: folder.privateKeyFile,
+      startEmpty: [],
     });
     return {
-      ...{ name, ledger, policyVersion: version, isPolicyNew: changed && !isNew },
+      name,
+      ledger,
+      policyVersion: version,
+      isPolicyNew: changed && !isNew,
       ports: portsOf(workspace, config, { ledger, operators, faulted }),
     };
   } catch (error) {

@@ -79,7 +79,10 @@ async function mirror(options: MirrorOptions): Promise<void> {
       workspaces.push(await openMirrorWorkspace(workspace, config, { folder, faulted }));
     describe(workspaces);
     const examiner = new Examiner({
-      ...{ ears, handlerKeys, listener: tally, deadlineMs: config.deadline },
+      ears,
+      handlerKeys,
+      listener: tally,
+      deadlineMs: config.deadline,
       workspaces: new Map(workspaces.map(({ name, ports }) => [name, ports])),
     });
     const progress = setInterval(() => say(tally.soFar), PROGRESS_MS);

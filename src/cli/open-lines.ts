@@ -2,7 +2,7 @@
 import type { WorkspaceConfig } from '../config/schema.js';
 import { OpenTransactions } from '../core/open-transactions.js';
 import type { Ledger } from '../core/ports.js';
-import { isTold } from '../vendor.js';
+import { isTold } from '../replica/vendor/vendor.js';
 
 export interface OpenStatus {
   readonly count: number;

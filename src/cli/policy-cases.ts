@@ -17,8 +17,8 @@ import type { Rules } from '../core/policy/rulebook.js';
 import { durationMs } from '../core/policy/schema.js';
 import { oneOf, strict } from '../core/policy/strict-object.js';
 import type { Asset, Chains, ContractCall, Movement } from '../core/ports.js';
-import type { Destination, Device, Intent, Request } from '../core/request.js';
 import { type Examination, examineMessage } from '../core/verify.js';
+import { requestOf } from './policy-case-request.js';
 
 const MAX_CASES = 2000;
 /** A Monday noon, for cases that do not care. */
@@ -179,60 +179,6 @@ function usedBy({ counters, name }: PolicyCase, rules: Rules): (charge: Charge) 
   };
 }
 
-type CaseRequest = PolicyCase['request'];
-
-function requestOf(request: CaseRequest): Request {
-  const { kind, stage, protocol, workspace, cosigner, signer, requestId } = request;
-  const identity = { protocol, workspace, cosigner, signer, requestId };
-  if (kind === 'config-change')
-    return { ...identity, kind, stage: 'approval', type: request.type, extraInfo: request.extraInfo };
-  if (kind === 'keygen' || kind === 'reshare') {
-    const { id, name, threshold, devices } = request.vault;
-    const vaultDevices = devices?.map(({ weight, ...names }): Device => ({ ...names, weight }));
-    return { ...identity, kind, stage: 'approval', vault: { id, name }, threshold, devices: vaultDevices };
-  }
-  if (kind === 'sign')
-    return {
-      ...{ ...identity, kind, stage: 'approval', source: defined(request.source), algorithm: '' },
-      ...{ contentType: request.contentType, data: request.data },
-    };
-  return { ...identity, kind, stage, txId: request.txId, intent: intentOf(request), rawTransactions: [] };
-}
-
-function intentOf({
-  operation,
-  asset,
-  source,
-  destinations,
-  amount,
-  fee,
-  externalTxId,
-}: CaseRequest): Intent {
-  return {
-    operation,
-    asset,
-    source: defined(source),
-    destinations: destinations.map(
-      ({ firstPaid: _, whitelisted: __, ...each }): Destination => ({
-        ...defined(each),
-        otherAddresses: [],
-      }),
-    ),
-    ...(amount !== undefined && { amount }),
-    ...(fee !== undefined && { fee }),
-    ...(externalTxId !== undefined && { externalTxId }),
-  };
-}
-
-type Defined<Value> = { [Key in keyof Value]: Exclude<Value[Key], undefined> };
-
-/** Leaves out members that are undefined. */
-function defined<Value extends object>(value: Value): Defined<Value> {
-  return Object.fromEntries(
-    Object.entries(value).filter(([, member]) => member !== undefined),
-  ) as Defined<Value>;
-}
-
 function examinationOf(policyCase: PolicyCase, policy: CompiledPolicy): Examination {
   const { request, verified } = policyCase;
   const { chains } = policy;
@@ -241,7 +187,9 @@ function examinationOf(policyCase: PolicyCase, policy: CompiledPolicy): Examinat
   const asset = chains.asset(request.asset);
   if (asset === undefined)
     return {
-      ...{ kind: 'refused', asset, reason: 'ASSET_UNKNOWN' },
+      kind: 'refused',
+      asset,
+      reason: 'ASSET_UNKNOWN',
       detail: `asset ${JSON.stringify(request.asset)} is not in the registry`,
     };
   const kind = verified ?? (request.stage === 'signing' ? 'agrees' : 'absent');
@@ -312,13 +260,20 @@ function effectsOf({ name, request, bytes }: PolicyCase, asset: Asset, chains: C
       amount: units(amount ?? request.amount, asset),
     }));
   const calls: ContractCall[] = bytes.calls.map(({ address, selector, signature, args, understood }) => ({
-    ...{ address: addressOf(address), selector, value: 0n, understood },
+    address: addressOf(address),
+    selector,
+    value: 0n,
+    understood,
     ...(signature !== undefined && { signature }),
     ...(args !== undefined && { args }),
   }));
   const fee = request.fee === undefined ? undefined : toBaseUnits(request.fee, asset.native.decimals);
   return {
-    ...{ chain: asset.chain ?? '', movements, calls, summary: {}, facts: [] },
+    chain: asset.chain ?? '',
+    movements,
+    calls,
+    summary: {},
+    facts: [],
     maxFee: fee?.ok === true ? fee.units : undefined,
   };
 }

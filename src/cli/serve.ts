@@ -6,8 +6,8 @@ import type { Config } from '../config/schema.js';
 import { type RunningServer, startAskServer, startOpsServer } from '../http/servers.js';
 import { ServerTls } from '../http/tls.js';
 import { startWebhookServer } from '../http/webhook-server.js';
-import { type ReloadedPart, Reloading } from '../reloading.js';
-import { openReplica, type Replica } from '../replica.js';
+import { type ReloadedPart, Reloading } from '../replica/reloading.js';
+import { openReplica, type Replica } from '../replica/replica.js';
 import { createLogger, type Logger } from '../telemetry/logging.js';
 import { openTracing, type Tracing } from '../telemetry/tracing.js';
 import { VERSION } from '../version.js';
@@ -90,7 +90,10 @@ async function webhookServer(
   if (tls !== undefined) metrics.files.serves(tls.name, () => tls.certificate);
   const module = WebhookModule.of({ readiness, logger }, webhooks.receiving);
   const server = await startWebhookServer(module, {
-    ...{ host, port: options.webhookPort ?? port, bodyLimitBytes, tls },
+    host,
+    port: options.webhookPort ?? port,
+    bodyLimitBytes,
+    tls,
   });
   return { ...server, parts: [...webhooks.parts, ...(tls === undefined ? [] : [tls])] };
 }

@@ -134,7 +134,11 @@ async function simulate(options: SimulateOptions): Promise<void> {
 function targetOf({ url, dir, key, signer, answerKey, mode, pin, ca }: SimulateOptions): Target {
   if (url !== undefined) {
     return targetByHand({
-      ...{ url, keyFiles: key, signers: signer, answerKeyFiles: answerKey, mode: mode ?? 'jwt' },
+      url,
+      keyFiles: key,
+      signers: signer,
+      answerKeyFiles: answerKey,
+      mode: mode ?? 'jwt',
       ...(pin !== undefined && { pin }),
       ...(ca !== undefined && { caFile: ca }),
     });

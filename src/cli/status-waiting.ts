@@ -13,7 +13,7 @@ import {
   type WaitingAbout,
   type WaitingAsk,
 } from '../core/waiting.js';
-import { retriesOf } from '../endpoints.js';
+import { retriesOf } from '../replica/endpoints.js';
 
 export interface WaitingStatus {
   /** How many wait; of the most endangered ones `asks` has the particulars. */
@@ -87,8 +87,13 @@ function lineOf(ask: WaitingAsk, schedule: RetrySchedule | undefined): WaitingLi
   const { givesUpAtMs, endsBy } = budgetOf({ firstMs, lastMs, count }, known);
   return {
     ...ask.about,
-    ...{ cause: causeOf(ask.about), firstMs, lastMs, deliveries: count },
-    ...{ attempts: known.attempts ?? null, givesUpAtMs, endsBy },
+    cause: causeOf(ask.about),
+    firstMs,
+    lastMs,
+    deliveries: count,
+    attempts: known.attempts ?? null,
+    givesUpAtMs,
+    endsBy,
   };
 }
 

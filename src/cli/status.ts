@@ -7,7 +7,7 @@ import type { LedgerProblem } from '../core/fence.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
 import type { ActivePolicy, Freeze, Ledger, LedgerState } from '../core/ports.js';
 import { authenticateActivation, loadOperators, verifyStatement } from '../keys/statements.js';
-import { acceptPolicy, chainsOf } from '../replica.js';
+import { acceptPolicy, chainsOf } from '../replica/replica.js';
 import { describeFreeze, hasExpired } from './freeze-text.js';
 import { withLedger } from './ledger.js';
 import { newestEvents } from './ledger-journal.js';

@@ -68,7 +68,9 @@ export function describeCluster({
       const signers = (cosigner.protocol === 'fireblocks' ? cosigner.signers : undefined) ?? [];
       const publicKeys = signs(cosigner) ? cosigner.publicKeys : [];
       return {
-        ...{ name, protocol, url: `${http}${path}` },
+        name,
+        protocol,
+        url: `${http}${path}`,
         ...(cosigner.protocol === 'fireblocks' && { mode: cosigner.mode }),
         privateKeyFile: otherHalf(publicKeys[0]?.file, '.pub.pem', '.pem'),
         signerIds: signers.map((signer) => signer.id),

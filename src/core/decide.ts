@@ -192,7 +192,9 @@ async function commitAnonymous(
 
 /** Records nothing, and is told of what stands. */
 const LOOKING: Opinion = {
-  ...{ effect: 'retry', reason: 'RULE_RETRIES', sentence: 'Nothing stands.' },
+  effect: 'retry',
+  reason: 'RULE_RETRIES',
+  sentence: 'Nothing stands.',
 };
 
 function foundNothing(reply: CommitReply): boolean {
@@ -233,11 +235,15 @@ async function bindNonce(
 }
 
 const NONCE_GIVEN: Opinion = {
-  ...{ effect: 'approve', reason: 'APPROVED', sentence: 'The nonce is given to this request.' },
+  effect: 'approve',
+  reason: 'APPROVED',
+  sentence: 'The nonce is given to this request.',
 };
 /** Records nothing, and is told of a nonce that was given to other content. */
 const NONCE_LEFT: Opinion = {
-  ...{ effect: 'retry', reason: 'RULE_RETRIES', sentence: 'The nonce is not given to this request.' },
+  effect: 'retry',
+  reason: 'RULE_RETRIES',
+  sentence: 'The nonce is not given to this request.',
 };
 
 interface Binding {

@@ -122,7 +122,10 @@ export function decidedUnder(askKey: string): readonly string[] {
 const CONTENT = '#';
 
 const NOTHING_BOUND = {
-  ...{ moneyKey: undefined, binding: undefined, coreFingerprint: undefined, amount: undefined },
+  moneyKey: undefined,
+  binding: undefined,
+  coreFingerprint: undefined,
+  amount: undefined,
 } as const;
 
 function identifyTransaction(request: TransactionRequest): AskIdentity {

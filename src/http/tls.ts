@@ -118,7 +118,10 @@ function read({ certificateFile, keyFile, clientCaFile, minVersion }: TlsSetting
       `the key in ${keyFile} is not that of the certificate in ${certificateFile}`,
     );
   const material = {
-    ...{ cert, key, leaf, minVersion },
+    cert,
+    key,
+    leaf,
+    minVersion,
     ...(clientCaFile !== undefined && { ca: authority(clientCaFile) }),
   };
   parsed(certificateFile, 'something that cannot be served', () => createSecureContext(material));

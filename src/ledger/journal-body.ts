@@ -170,7 +170,11 @@ export function reportOf(
 ): Readonly<Record<string, unknown>> {
   const { fate, status, subStatus, txHash, createdAtMs, updatedAtMs } = said;
   return {
-    ...{ moneyKey, protocol, txId, source, notification },
+    moneyKey,
+    protocol,
+    txId,
+    source,
+    notification,
     said: { fate, status, subStatus, txHash, createdAtMs, updatedAtMs },
     approval,
     known: JSON.parse(fateText(known)),
@@ -181,7 +185,11 @@ export function reportOf(
 export function fateText({ fate, signed, status, subStatus, updatedAtMs, hash }: KnownFate): string {
   const { txHash, atMs } = hash ?? {};
   return JSON.stringify({
-    ...{ fate, signed, status, subStatus, updatedAtMs },
+    fate,
+    signed,
+    status,
+    subStatus,
+    updatedAtMs,
     hash: hash === undefined ? undefined : { txHash, atMs },
   });
 }

@@ -30,7 +30,8 @@ function protocolOf(sharing: readonly Heard[]): Protocol {
     cosigners: keyed,
     cosignerKeys: loadCosignerKeys(
       keyed.map(({ signers, publicKeyFiles = [], ...heard }) => ({
-        ...{ ...heard, publicKeyFiles },
+        ...heard,
+        publicKeyFiles,
         ...(signers === undefined ? {} : { signers: signers.map(({ id }) => id) }),
       })),
     ),

@@ -26,7 +26,8 @@ function reasonOf(outcome: NonNullable<Comparison['ours']>['outcome']) {
   if (outcome.kind === 'undecided') return { reason: outcome.reason, sentence: outcome.sentence };
   const { reason, sentence, rule, limit } = outcome.decision;
   return {
-    ...{ reason, sentence },
+    reason,
+    sentence,
     ...(rule === undefined ? {} : { rule }),
     ...(limit === undefined ? {} : { limit }),
   };

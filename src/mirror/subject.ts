@@ -16,7 +16,10 @@ const MAX_PART = 80;
 export function subjectOf(request: Request): Subject {
   const { workspace, cosigner, signer, requestId, stage } = request;
   return {
-    ...{ workspace, cosigner, stage, requestId: shown(requestId, 256) },
+    workspace,
+    cosigner,
+    stage,
+    requestId: shown(requestId, 256),
     signer: signer === undefined ? undefined : shown(signer),
     what: whatOf(request),
   };

@@ -53,13 +53,14 @@ export function transferOperation({ id, amount, usd, address, expiresAtMs }: Vot
     id,
     about: `vote on ${amount} ETH to ${address}`,
     body: ({ organisation, ether }) => ({
-      ...{ __typename: 'TransactionRequest', id, organisationId: organisation, displayId: id },
-      ...{
-        transactionRequestStatus: 'VOTING',
-        amountOriginal: amount,
-        amountUsd: usd,
-        receivingAddress: address,
-      },
+      __typename: 'TransactionRequest',
+      id,
+      organisationId: organisation,
+      displayId: id,
+      transactionRequestStatus: 'VOTING',
+      amountOriginal: amount,
+      amountUsd: usd,
+      receivingAddress: address,
       expiresAt: new Date(expiresAtMs ?? Date.now() + OPEN_MS).toISOString(),
       updatedAt: new Date().toISOString(),
       metadata: { contractData: '', source: '', sourceUrl: '', signerInputV1: '' },
@@ -78,9 +79,12 @@ export function unapprovable(random: Random): Operation {
     case 0: {
       const signers = [{ id: 's1', device: { id: operationId(random), uuid: random.uuid() }, weight: 2 }];
       return {
-        ...{ id, about: 'a vault that one device opens' },
+        id,
+        about: 'a vault that one device opens',
         body: ({ organisation }) => ({
-          ...{ __typename: 'OperationCreateVault_v3', id, organisationId: organisation },
+          __typename: 'OperationCreateVault_v3',
+          id,
+          organisationId: organisation,
           cDetails: { status: 'VOTING', threshold: 2 },
           details: { ...details, vault: { ...details.vault, signers } },
         }),
@@ -88,23 +92,29 @@ export function unapprovable(random: Random): Operation {
     }
     case 1:
       return {
-        ...{ id, about: 'a signature over 32 unknown bytes' },
+        id,
+        about: 'a signature over 32 unknown bytes',
         body: () => ({
-          ...{ __typename: 'OperationSign', id, details },
+          __typename: 'OperationSign',
+          id,
+          details,
           signingData: {
-            ...{ data: random.bytes(32).toString('hex'), contentType: 'application/octet-stream+hex' },
+            data: random.bytes(32).toString('hex'),
+            contentType: 'application/octet-stream+hex',
             coseAlgorithm: 'ES256K',
           },
         }),
       };
     case 2:
       return {
-        ...{ id, about: 'an operation of a type from the future' },
+        id,
+        about: 'an operation of a type from the future',
         body: () => ({ __typename: 'OperationSomethingNew_v9', id, details }),
       };
     default:
       return {
-        ...{ id, about: 'a transfer that says nothing of itself' },
+        id,
+        about: 'a transfer that says nothing of itself',
         body: () => ({ __typename: 'OperationTransferOut_v3', id, details }),
       };
   }

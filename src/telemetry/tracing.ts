@@ -41,7 +41,10 @@ export async function openTracing({ endpoint, version, replica, logger }: Tracin
   const quiet = (): void => undefined;
   api.diag.setLogger(
     {
-      ...{ verbose: quiet, debug: quiet, info: quiet, warn: quiet },
+      verbose: quiet,
+      debug: quiet,
+      info: quiet,
+      warn: quiet,
       error: seldom((problem) => logger.warn({ problem: brief(problem) }, 'traces are not delivered')),
     },
     { logLevel: api.DiagLogLevel.ERROR, suppressOverrideMessage: true },

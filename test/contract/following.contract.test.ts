@@ -4,7 +4,7 @@ import type { OpenTransactions } from '../../src/core/open-transactions.js';
 import type { Ledger } from '../../src/core/ports.js';
 import type { Fate, SettlingReport } from '../../src/core/report.js';
 import { settle } from '../../src/core/settle.js';
-import { Follower } from '../../src/following.js';
+import { Follower } from '../../src/replica/vendor/following.js';
 import type { OpenFigures } from '../../src/telemetry/vendor-metrics.js';
 import { onEachLedger } from '../support/each-ledger.js';
 import { proposal } from '../support/proposals.js';

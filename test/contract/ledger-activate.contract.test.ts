@@ -16,8 +16,8 @@ import { Rulebook } from '../../src/core/policy/rulebook.js';
 import { deadlineAfter } from '../../src/http/deadline.js';
 import { generateKeyFiles } from '../../src/keys/generate.js';
 import { openLedger } from '../../src/ledger/index.js';
-import { openReplica } from '../../src/replica.js';
-import { ledgerSettings } from '../../src/stores.js';
+import { openReplica } from '../../src/replica/replica.js';
+import { ledgerSettings } from '../../src/replica/stores.js';
 import { question } from '../support/policy.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 

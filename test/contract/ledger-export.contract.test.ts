@@ -7,7 +7,7 @@ import { eventsOf } from '../../src/audit/read.js';
 import { streamSink } from '../../src/audit/sink.js';
 import { verifyFiles } from '../../src/audit/verify.js';
 import type { Ledger } from '../../src/core/ports.js';
-import { Elected } from '../../src/elected.js';
+import { Elected } from '../../src/replica/elected.js';
 import { type TestFolder, testFolder, testKey } from '../support/audit.js';
 import { onEachLedger } from '../support/each-ledger.js';
 import { rejectionOf } from '../support/errors.js';

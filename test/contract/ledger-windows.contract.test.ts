@@ -7,8 +7,8 @@ onEachLedger('windows', (given) => {
   const { commit, used } = given;
 
   describe('windows', () => {
-    const SHORT = { kind: 'rolling', lengthMs: 150 } as const;
-    const LONG = { kind: 'rolling', lengthMs: 500 } as const;
+    const SHORT = { kind: 'rolling', lengthMs: 450 } as const;
+    const LONG = { kind: 'rolling', lengthMs: 1_500 } as const;
 
     test('an entry leaves a rolling window only when it is certainly older, then room is there again', async () => {
       const charges = [charge('c', { max: '1', window: SHORT, whenFull: 'retry' })];
@@ -27,7 +27,7 @@ onEachLedger('windows', (given) => {
     test('approved again just before it would leave, a transaction is in the window whole for another length', async () => {
       const charges = [charge('c', { amount: '100', max: '100', window: LONG })];
       const approval = await commit('t', { ask: { askKey: 'approval' }, charges });
-      await pauseUntil(approval.ledgerNowMs + LONG.lengthMs - 100);
+      await pauseUntil(approval.ledgerNowMs + LONG.lengthMs - 500);
       const signing = await commit('t', { ask: { askKey: 'signing' }, charges });
       expect(signing).toMatchObject({ use: [{ used: '100' }] });
       expect(signing.ledgerNowMs - approval.ledgerNowMs).toBeLessThanOrEqual(LONG.lengthMs);
@@ -45,13 +45,13 @@ onEachLedger('windows', (given) => {
       await stage('smaller', 's1', '5');
       await stage('zero', 'z1', '7');
       await stage('raised', 'r1', '5');
-      await pause(280);
+      await pause(840);
       await stage('repeated', 'p', '3');
       await stage('smaller', 's2', '1');
       await stage('zero', 'z2', '0');
       await stage('raised', 'r2', '6');
       expect(await used(charge('c', { window: LONG }))).toEqual(['21']);
-      await pause(280);
+      await pause(840);
       expect(await used(charge('c', { window: LONG }))).toEqual(['18']);
     });
 
@@ -59,7 +59,7 @@ onEachLedger('windows', (given) => {
       const stage = (askKey: string, amount: string) =>
         commit('t', { ask: { askKey }, charges: [charge('c', { amount, window: SHORT })] });
       await stage('first', '5');
-      await pause(170);
+      await pause(500);
       expect(await stage('second', '3')).toMatchObject({ use: [{ used: '3' }] });
     });
 
@@ -136,9 +136,9 @@ onEachLedger('windows', (given) => {
         commit(txId, { charges: [charge('d', { members: [member], window: SHORT })] });
       await seen('t1', 'a');
       await seen('t2', 'b');
-      await pause(90);
+      await pause(270);
       await seen('t3', 'a');
-      await pause(90);
+      await pause(270);
       expect(await used(charge('d', { members: [], window: SHORT }))).toEqual(['1']);
       expect(await seen('t4', 'c')).toMatchObject({ use: [{ used: '2' }] });
     });

@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.js';
 import { aclAddition, aclLine } from '../support/guide.js';
 import { commandOn, type RedisServer, startRedis } from '../support/redis-server.js';
 
-const TTL_MS = 600;
+const TTL_MS = 1_200;
 const KEY = 'countersign:lock:janitor';
 const LOST = { code: 'LOCK_LOST' };
 const UNAVAILABLE = { code: 'LOCKS_UNAVAILABLE' };

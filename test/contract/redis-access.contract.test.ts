@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
-import { ledgerSettings } from '../../src/stores.js';
+import { ledgerSettings } from '../../src/replica/stores.js';
 import { authority, type Certified, certificate } from '../support/certificates.js';
 import { outcome } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';

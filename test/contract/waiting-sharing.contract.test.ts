@@ -4,8 +4,8 @@ import { Registry } from 'prom-client';
 import { type UndecidedReason, undecided } from '../../src/core/decision.js';
 import type { ConfigChangeRequest } from '../../src/core/request.js';
 import { DEFAULT_RETRIES, deliveriesOf } from '../../src/core/waiting.js';
+import { type Sharing, shareWaiting } from '../../src/replica/waiting.js';
 import { RetryMetrics } from '../../src/telemetry/retry-metrics.js';
-import { type Sharing, shareWaiting } from '../../src/waiting.js';
 import { onEachLedger } from '../support/each-ledger.js';
 import { redisStore } from '../support/ledger-bench.js';
 

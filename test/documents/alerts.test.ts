@@ -131,7 +131,7 @@ function commandsPrinted(): readonly string[] {
   const inline = [...runbooks().values()].flatMap((text) => [...text.matchAll(/`countersign\s+([^`]+)`/g)]);
   const blocks = [...guides().values()].flatMap((text) => [...text.matchAll(/^```sh\n(.*?)^```/gms)]);
   const lines = blocks.flatMap(([, block = '']) => [
-    ...block.replaceAll('\\\n', ' ').matchAll(/^countersign ([^\n#|&]+)/gm),
+    ...block.replaceAll('\\\n', ' ').matchAll(/^countersign ([^\n#|&>]+)/gm),
   ]);
   return [...new Set([...inline, ...lines].map(([, line = '']) => line.replace(/\s+/g, ' ').trim()))];
 }

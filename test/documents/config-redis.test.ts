@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { configWarnings, loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
-import { ledgerSettings, lockNodes } from '../../src/stores.js';
+import { ledgerSettings, lockNodes } from '../../src/replica/stores.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-config-redis-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 import { loadConfig } from '../../src/config/load.js';
-import { retriesOf } from '../../src/endpoints.js';
+import { retriesOf } from '../../src/replica/endpoints.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));

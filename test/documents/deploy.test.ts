@@ -50,6 +50,18 @@ describe('the Dockerfile', () => {
     expect(last.filter(({ name }) => name === 'RUN').map(({ rest }) => rest.split(' ')[0])).toEqual(['rm']);
   });
 
+  test('is readable for its user, however strict the checkout was', () => {
+    const copied = all('COPY').flatMap((rest) => rest.match(/(?<=\/build\/)\S+/g) ?? []);
+    const opened = all('RUN').find((rest) => rest.startsWith('chmod -R go=rX '));
+    // npm makes what it installs readable.
+    expect(opened?.split(' ').slice(3).sort()).toEqual(
+      copied.filter((name) => name !== 'node_modules').sort(),
+    );
+    const last = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'));
+    const others = last.filter(({ name, rest }) => name === 'COPY' && !rest.startsWith('--from=build '));
+    expect(others).toEqual([]);
+  });
+
   test('is of the Node that the program needs, not root, and its first process is the program', () => {
     expect(all('ARG')).toEqual([expect.stringMatching(/^NODE=node:24-/)]);
     expect(program.engines.node).toMatch(/^>=24\./);

@@ -275,6 +275,25 @@ describe('messages', () => {
     ]);
   });
 
+  test('in a batch have each the vote of their own operation', async () => {
+    const call = (id: number, change: object) => {
+      const argument = transactionArgument('R1', { Id: `each${id}`, AmountOriginal: '1', ...change });
+      const data = APPROVAL.encodeFunctionData('approvedTx', [argument]);
+      return { jsonrpc: '2.0', id, method: 'eth_call', params: [{ to: ADDRESS, data }, 'latest'] };
+    };
+    const stranger = { ReceivingAddress: `0x${'3'.repeat(40)}` };
+    const { answer } = await post([
+      call(1, {}),
+      call(2, stranger),
+      call(3, { AmountOriginal: '5000000000000000000' }),
+    ]);
+    expect(answer.map(({ id, result }: { id: number; result: string }) => [id, BigInt(result)])).toEqual([
+      [1, APPROVE],
+      [2, REJECT],
+      [3, ABSTAIN],
+    ]);
+  });
+
   test.each<[string, unknown, number]>([
     ['no JSON', '{', -32700],
     ['an empty batch', [], -32600],

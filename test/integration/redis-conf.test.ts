@@ -9,7 +9,7 @@ import { Redis } from 'ioredis';
 import { withLedger } from '../../src/cli/ledger.js';
 import { loadConfig } from '../../src/config/load.js';
 import { createLocks } from '../../src/locks/locks.js';
-import { lockNodes } from '../../src/stores.js';
+import { lockNodes } from '../../src/replica/stores.js';
 import { freePorts } from '../support/cluster.js';
 import { eventually } from '../support/deployment.js';
 

@@ -98,6 +98,24 @@ describe('a second up', () => {
   });
 });
 
+test('what somebody froze to try it is lifted by the operators that the example policy asks for', async () => {
+  const up = await started('--ledger', 'embedded');
+  const config = ['--config', join(dir, 'config.yaml')];
+  const key = (name: string) => ['--key', join(dir, 'keys', `${name}.pem`)];
+  const freeze = ['freeze', ...config, '--id', 'f1', '--all', '--reason', 'try', '--author', 'me'];
+  expect(await outcomeOf(freeze)).toMatchObject({ code: 0 });
+  const { stdout } = await outcomeOf(['unfreeze', 'f1', ...config, ...key('operator'), '--print']);
+  const statement = join(dir, 'statement');
+  writeFileSync(statement, stdout);
+  expect(
+    await outcomeOf(['unfreeze', 'f1', ...config, ...key('operator-2'), '--statement', statement]),
+  ).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('was lifted by development and development-2'),
+  });
+  await stopped(up);
+});
+
 describe('the ledger', () => {
   test('of a folder stays of the kind it was made with', async () => {
     await stopped(await started('--ledger', 'embedded'));

@@ -9,7 +9,7 @@ import { withLedger } from '../../src/cli/ledger.js';
 import { loadConfig } from '../../src/config/load.js';
 import { generateKeyFiles } from '../../src/keys/generate.js';
 import { createLocks } from '../../src/locks/locks.js';
-import { lockNodes } from '../../src/stores.js';
+import { lockNodes } from '../../src/replica/stores.js';
 import { type Cluster, startCluster } from '../support/cluster.js';
 import { countersign, outcomeOf } from '../support/command.js';
 import {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cacheFolder } from '../chart/require-helm.js';
 
-export const KUBERNETES = process.env.COUNTERSIGN_KUBERNETES || '1.36.3';
+const KUBERNETES = '1.36.3';
 /** What the programs print as their version; helm compares it with the chart's `kubeVersion`. */
 const STAMP = 'k8s.io/component-base/version';
 const PACKAGES = [

@@ -1,8 +1,12 @@
 /** Bitcoin signing requests: preimages serialised here by the letter of the protocol, apart from the code under test. */
 import { createHash } from 'node:crypto';
-import { address as addresses, networks } from 'bitcoinjs-lib';
+import * as ecc from '@bitcoinerlab/secp256k1';
+import { address as addresses, initEccLib, networks } from 'bitcoinjs-lib';
 import type { Intent, TransactionRequest } from '../../src/core/request.js';
 import { signingRequest } from './signing-requests.js';
+
+// The library asks for it when an address is P2TR.
+initEccLib(ecc);
 
 export const OWN_KEY = '01b81c4fe5f2db8411f1873b804d8e20dccd8b04';
 export const OTHER_KEY = '40efae057e945bef1f1390cf0bb147dfc97f02f4';

@@ -5,7 +5,7 @@ import { activatePolicyFile } from '../../src/cli/activate.js';
 import { withLedger } from '../../src/cli/ledger.js';
 import { loadConfig } from '../../src/config/load.js';
 import { startAskServer, startOpsServer } from '../../src/http/servers.js';
-import { composeReplica, loadKeys, type ReplicaKeys } from '../../src/replica.js';
+import { composeReplica, loadKeys, type ReplicaKeys } from '../../src/replica/replica.js';
 import type { Deployment } from './deployment.js';
 
 export interface RunningReplica {

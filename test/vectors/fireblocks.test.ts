@@ -51,6 +51,7 @@ describe('the documentation example', () => {
     const { actionInfo } = destination;
     expect(await receive(example.request)).toEqual({
       kind: 'request',
+      key: expect.stringMatching(/^[0-9a-f]{64}$/),
       request: {
         kind: 'transaction',
         protocol: 'fireblocks',

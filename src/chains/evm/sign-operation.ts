@@ -76,7 +76,11 @@ function readText(text: string, { allowPersonalSign }: AssetSettings): Judged {
   return {
     kind: 'effects',
     effects: {
-      ...{ chain: '', movements: [], calls: [], maxFee: 0n, facts: [] },
+      chain: '',
+      movements: [],
+      calls: [],
+      maxFee: 0n,
+      facts: [],
       summary: { message: `text of ${bytes.length} bytes` },
     },
   };

@@ -67,8 +67,13 @@ const environment = new Environment({
   .registerType('Destination', {
     ctor: CelDestination,
     fields: {
-      ...{ type: 'string', id: 'string', subType: 'string', address: 'string', addressType: 'string' },
-      ...{ amount: 'Decimal', usd: 'Decimal' },
+      type: 'string',
+      id: 'string',
+      subType: 'string',
+      address: 'string',
+      addressType: 'string',
+      amount: 'Decimal',
+      usd: 'Decimal',
     },
   })
   .registerType('Call', {
@@ -78,11 +83,25 @@ const environment = new Environment({
   .registerType('Request', {
     ctor: CelRequest,
     fields: {
-      ...{ kind: 'string', stage: 'string', cosigner: 'string', signer: 'string', requestId: 'string' },
-      ...{ txId: 'string', externalTxId: 'string', operation: 'string', asset: 'string', chain: 'string' },
-      ...{ source: 'Source', destinations: 'list<Destination>', calls: 'list<Call>' },
-      ...{ amount: 'Decimal', usd: 'Decimal', fee: 'Decimal', feeAsset: 'string' },
-      ...{ type: 'string', extraInfo: 'map<string, string>' },
+      kind: 'string',
+      stage: 'string',
+      cosigner: 'string',
+      signer: 'string',
+      requestId: 'string',
+      txId: 'string',
+      externalTxId: 'string',
+      operation: 'string',
+      asset: 'string',
+      chain: 'string',
+      source: 'Source',
+      destinations: 'list<Destination>',
+      calls: 'list<Call>',
+      amount: 'Decimal',
+      usd: 'Decimal',
+      fee: 'Decimal',
+      feeAsset: 'string',
+      type: 'string',
+      extraInfo: 'map<string, string>',
     },
   })
   .registerVariable('request', 'Request')
@@ -236,7 +255,11 @@ function scaled(units: string | null, decimals: number | null): Decimal | null {
 function requestRecord(facts: Facts): CelRequest {
   const { kind, stage, cosigner, signer, requestId, transaction, change } = facts;
   return new CelRequest({
-    ...{ kind, stage, cosigner, signer, requestId },
+    kind,
+    stage,
+    cosigner,
+    signer,
+    requestId,
     ...(transaction === null ? {} : transactionMembers(transaction)),
     // An expression can ask whether an entry is there, or about all of them: it sees all or none.
     ...(change === null ? {} : { type: change.type, extraInfo: change.whole ? change.extraInfo : null }),
@@ -246,13 +269,21 @@ function requestRecord(facts: Facts): CelRequest {
 function transactionMembers(facts: TransactionFacts): Readonly<Record<string, unknown>> {
   const { txId, externalTxId, operation, asset, chain, decimals, fee } = facts;
   return {
-    ...{ txId, externalTxId, chain, operation: operation || null, asset: asset || null },
+    txId,
+    externalTxId,
+    chain,
+    operation: operation || null,
+    asset: asset || null,
     source: new CelParty({ ...facts.source }),
     destinations:
       facts.destinations?.map(
         ({ type, id, subType, address, addressType, amount, usd }) =>
           new CelDestination({
-            ...{ type, id, subType, address, addressType },
+            type,
+            id,
+            subType,
+            address,
+            addressType,
             amount: scaled(amount, decimals),
             usd: scaled(usd, USD_DECIMALS),
           }),

@@ -155,7 +155,9 @@ export function vaultFacts({ vault, threshold, devices }: VaultRequest): VaultFa
       devices === undefined || devices.length > MAX_DEVICES
         ? null
         : devices.map(({ id, uuid, weight }) => ({
-            ...{ id: id || null, uuid: uuid || null, weight: weightOf(weight) },
+            id: id || null,
+            uuid: uuid || null,
+            weight: weightOf(weight),
           })),
   };
 }

@@ -35,7 +35,7 @@ export function parsePolicy(text: string, source: string): PolicyDocument {
 /** The scope of a freeze: JSON text of a `match` block. Named lists belong to a document and cannot be used. */
 export function parseScope(text: string, source: string): Match {
   const { value: match, document } = readDocument(text, matchSchema, { source, code: 'POLICY_INVALID' });
-  const rule: Rule = { ...{ name: 'freeze', mode: 'enforce', match, limits: [], effect: 'approve' } };
+  const rule: Rule = { name: 'freeze', mode: 'enforce', match, limits: [], effect: 'approve' };
   const found = discrepanciesOf({ lists: {}, limits: {}, rules: [rule] });
   // What is said about the match of the only rule is said about the scope.
   document.report(found.map(({ path, message }) => ({ path: path.slice(3), message })));

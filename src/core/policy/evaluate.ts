@@ -124,7 +124,9 @@ function opinionOf(compiled: CompiledRule, mode: Charge['mode'], context: Contex
       });
     case 'ignore':
       return without({
-        ...{ rule, effect, reason: 'RULE_IGNORES' },
+        rule,
+        effect,
+        reason: 'RULE_IGNORES',
         sentence: `Rule ${rule} leaves this request to other approvers.`,
       });
     default:
@@ -151,7 +153,9 @@ function approvalOf(compiled: CompiledRule, mode: Charge['mode'], context: Conte
     const needed = needsOf(limit.limit, context.occasion.facts);
     if ('unknown' in needed)
       return without({
-        ...{ rule, effect: 'reject', reason: 'AMOUNT_UNKNOWN' },
+        rule,
+        effect: 'reject',
+        reason: 'AMOUNT_UNKNOWN',
         sentence: `Limit ${limit.name} must be charged, and ${needed.unknown}.`,
       });
     const prefix = Object.hasOwn(instances, limit.name) ? instances[limit.name] : undefined;
@@ -165,7 +169,9 @@ function approvalOf(compiled: CompiledRule, mode: Charge['mode'], context: Conte
   const coolingOff = coolingOffOf(facts, policy.document, policy.chains);
   if (charges.length > MAX_CHARGES || (coolingOff?.keys.length ?? 0) > MAX_WAITING)
     return without({
-      ...{ rule, effect: 'reject', reason: 'CHARGES_TOO_MANY' },
+      rule,
+      effect: 'reject',
+      reason: 'CHARGES_TOO_MANY',
       sentence: `The limits of rule ${rule} would be charged for too many destinations at once.`,
     });
   return {
@@ -226,7 +232,9 @@ function verificationOpinion({ rule }: CompiledRule, question: Question): Opinio
     case 'absent':
       if (demand !== 'required') return undefined;
       return {
-        ...{ rule: rule.name, effect: 'reject', reason: 'RAWTX_MISSING' },
+        rule: rule.name,
+        effect: 'reject',
+        reason: 'RAWTX_MISSING',
         sentence: sentenceOf(
           `Rule ${rule.name} needs the raw transaction; where the vendor never sends it (EU cloud, Virtual Signers), verify: if-present in the rule accepts that`,
         ),
@@ -234,7 +242,9 @@ function verificationOpinion({ rule }: CompiledRule, question: Question): Opinio
     case 'unavailable':
       if (demand === 'off') return undefined;
       return {
-        ...{ rule: rule.name, effect: 'retry', reason: 'EVIDENCE_UNAVAILABLE' },
+        rule: rule.name,
+        effect: 'retry',
+        reason: 'EVIDENCE_UNAVAILABLE',
         sentence: 'A source needed to verify the bytes cannot be reached; ask again.',
       };
     case 'not-applicable':

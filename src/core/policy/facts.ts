@@ -126,7 +126,11 @@ function messageFacts(
   const effects = examination.kind === 'agrees' ? examination.effects : undefined;
   const { destinations, moves } = effects === undefined ? NOTHING_KNOWN : movedValue('', [], effects);
   return {
-    ...{ txId: requestId, externalTxId: null, operation: contentType, asset: '', decimals: null },
+    txId: requestId,
+    externalTxId: null,
+    operation: contentType,
+    asset: '',
+    decimals: null,
     chain: effects?.chain || null,
     source: partyFacts(source),
     ...NOTHING_KNOWN,

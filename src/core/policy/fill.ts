@@ -145,7 +145,9 @@ export function entriesFor(
         const key = JSON.stringify([id, moneyKey]);
         const held = entries.get(key);
         entries.set(key, {
-          ...{ counter: id, window: limit.spanAt(nowMs), moneyKey },
+          counter: id,
+          window: limit.spanAt(nowMs),
+          moneyKey,
           atMs: Math.max(event.atMs, held?.atMs ?? 0),
           need: held === undefined ? need : larger(held.need, need),
         });

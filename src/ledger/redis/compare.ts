@@ -61,7 +61,9 @@ export function versionDifferences(
     .filter((name) => ledger[name] !== journal[name])
     .map((name) => ({
       key: `version of ${name}`,
-      ...{ missing: 0, added: 0, different: 1 },
+      missing: 0,
+      added: 0,
+      different: 1,
       total: { ledger: String(ledger[name]), journal: String(journal[name]) },
     }));
 }
@@ -129,7 +131,9 @@ async function differenceOf(
   if (total.ledger === total.journal && count === 0) return undefined;
   return {
     key,
-    ...{ missing: missing.size, added: added.size, different: different.size },
+    missing: missing.size,
+    added: added.size,
+    different: different.size,
     ...(/^(held|members):/.test(key) && { total }),
     names: count > MAX_NAMES ? undefined : [...missing, ...added, ...different],
   };

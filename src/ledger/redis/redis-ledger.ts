@@ -117,7 +117,10 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
     fateOf: (moneyKey) => fateOf(session, guard, moneyKey),
     events: (after, limit) => events(session, after, limit),
     upkeep: createUpkeep({
-      ...{ workspace, connection, session, guard },
+      workspace,
+      connection,
+      session,
+      guard,
       events: (after, limit) => events(session, after, limit),
     }),
     exports: createExports(session),

@@ -66,8 +66,10 @@ async function read(session: Session, guard: Guard, moneyKey: string): Promise<F
   }));
   const [record = '', unconfirmed = '', approved, rejected, released, batch] = fields;
   const approval = {
-    ...{ approved: approved === '1', rejected: rejected === '1' },
-    ...{ released: released === '1', batch: batch === '1' },
+    approved: approved === '1',
+    rejected: rejected === '1',
+    released: released === '1',
+    batch: batch === '1',
   };
   if (record === '') return { record, standing: undefined, approval };
   const [sequence = '', , ...text] = record.split(' ');

@@ -35,7 +35,8 @@ export function historyOf({ info }: Server): string {
 export function keepsWhatItSaid({ info, settings, movable }: Server): boolean {
   return (
     !movable &&
-    info.get('redis_mode') === 'standalone' &&
+    // Valkey 8 has another name for it.
+    (info.get('redis_mode') ?? info.get('server_mode')) === 'standalone' &&
     info.get('aof_enabled') === '1' &&
     settings.get('appendfsync') === 'always'
   );

@@ -185,7 +185,10 @@ async function gather(
     ...(exported === undefined ? [] : [[exported.after + 1, exported.sequence] as const]),
   ];
   const remains: Remains = {
-    ...{ ledger, history: server.history, sequence, covered },
+    ledger,
+    history: server.history,
+    sequence,
+    covered,
     events: log.length,
     newest: { sequence: newest.sequence, atMs: Number(partsOf(newest).at) },
     ...(journal && { server: { events: own.size, sequence: server.sequence } }),

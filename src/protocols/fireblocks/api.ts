@@ -179,7 +179,10 @@ function caller(settings: FireblocksApiSettings): (path: string, signal: AbortSi
     await pace.turn(signal);
     const headers = { ...(await authorization(path)), accept: 'application/json' };
     const answer = await httpGet(`${origin}${path}`, {
-      ...{ headers, signal, timeoutMs, maxBytes: MAX_ANSWER_BYTES },
+      headers,
+      signal,
+      timeoutMs,
+      maxBytes: MAX_ANSWER_BYTES,
       ...(ca === undefined ? {} : { ca }),
     }).catch((cause: unknown) => {
       signal.throwIfAborted();
@@ -197,8 +200,12 @@ function authorizer({ apiKey, privateKey, now = Date.now }: FireblocksApiSetting
   return async (path: string): Promise<Readonly<Record<string, string>>> => {
     const iat = Math.floor(now() / 1_000);
     const claims = {
-      ...{ uri: path, nonce: randomUUID(), iat, exp: iat + TOKEN_LIFE_S },
-      ...{ sub: apiKey, bodyHash: EMPTY_BODY_HASH },
+      uri: path,
+      nonce: randomUUID(),
+      iat,
+      exp: iat + TOKEN_LIFE_S,
+      sub: apiKey,
+      bodyHash: EMPTY_BODY_HASH,
     };
     const token = await new CompactSign(Buffer.from(JSON.stringify(claims)))
       .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })

@@ -62,7 +62,9 @@ export function checkHandlers(paired: readonly Paired[], check: HandlerCheck): r
     signers
       .filter((id) => !known.has(id))
       .map((user) => ({
-        ...{ result: 'unknown-signer' as const, cosigner: name, user },
+        result: 'unknown-signer' as const,
+        cosigner: name,
+        user,
         sentence: 'It is configured here, and paired with no co-signer of the workspace.',
       })),
   );

@@ -57,7 +57,9 @@ function read(claims: Claims, source: Report['source'], notification: string | u
   const txHash = claims.text('txHash', MAX_HASH_LENGTH)?.trim() || undefined;
   const signedBy = idsIn(claims, 'signedBy');
   const fate = fateOf({
-    ...{ status, subStatus, payer },
+    status,
+    subStatus,
+    payer,
     isSigned: txHash !== undefined || countOf(claims, 'signedMessages') > 0,
     isSaidSigned: signedBy.length > 0,
   });

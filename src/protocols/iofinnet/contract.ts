@@ -124,7 +124,9 @@ function subjectOf(called: Function, fields: Fields, settings: OperationSettings
             amount: fields.text('AmountOriginal'),
             usd: fields.text('AmountUsd'),
             destination: fields.text('ReceivingAddress'),
-            ...{ otherDestination: undefined, tokenContract: undefined, foreignInput: undefined },
+            otherDestination: undefined,
+            tokenContract: undefined,
+            foreignInput: undefined,
             contractData: metadata.text('ContractData'),
             rawTransaction: fields.text('RawTransaction'),
           },
@@ -135,7 +137,8 @@ function subjectOf(called: Function, fields: Fields, settings: OperationSettings
     case 'signOperation':
       if (type !== 'OperationSign') return unknown(type);
       return {
-        ...{ kind: 'sign', stage: 'approval' },
+        kind: 'sign',
+        stage: 'approval',
         source: { type: 'VAULT', id: fields.text('VaultId') ?? '' },
         contentType: fields.text('ContentType') ?? '',
         algorithm: '',

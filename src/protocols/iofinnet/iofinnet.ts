@@ -88,7 +88,11 @@ export function requestOf(
   const requestId = `${organisation}.${id}`;
   const doubt: { readonly doubt?: Doubt } = voting ? {} : { doubt: 'NOT_VOTING' };
   const identity = {
-    ...{ protocol: IOFINNET, workspace, cosigner: name, signer: undefined, requestId },
+    protocol: IOFINNET,
+    workspace,
+    cosigner: name,
+    signer: undefined,
+    requestId,
     unsigned: { nonce, expiresAtMs },
     ...doubt,
   };

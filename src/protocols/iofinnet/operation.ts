@@ -84,7 +84,8 @@ function subjectOf(type: string, body: JsonObject, settings: OperationSettings):
   switch (type) {
     case 'OperationCreateVault_v3':
       return {
-        ...{ kind: 'keygen', stage: 'approval' },
+        kind: 'keygen',
+        stage: 'approval',
         vault: {
           id: textAt(body, 'details.vault.id') ?? '',
           name: textAt(body, 'details.vault.details.name') ?? '',
@@ -94,7 +95,8 @@ function subjectOf(type: string, body: JsonObject, settings: OperationSettings):
       };
     case 'OperationReshare_v3':
       return {
-        ...{ kind: 'reshare', stage: 'approval' },
+        kind: 'reshare',
+        stage: 'approval',
         vault: {
           id: textAt(body, 'details.vault.id') ?? '',
           name: textAt(body, 'details.vault.details.name') ?? '',
@@ -105,14 +107,16 @@ function subjectOf(type: string, body: JsonObject, settings: OperationSettings):
       };
     case 'ReshareRequest':
       return {
-        ...{ kind: 'reshare', stage: 'approval' },
+        kind: 'reshare',
+        stage: 'approval',
         vault: { id: textAt(body, 'vault.id') ?? '', name: textAt(body, 'vault.name') ?? '' },
         threshold: numberAt(body, 'newThreshold'),
         devices: listAt(body, 'newSigners')?.map(deviceOf),
       };
     case 'OperationSign':
       return {
-        ...{ kind: 'sign', stage: 'approval' },
+        kind: 'sign',
+        stage: 'approval',
         source: { type: 'VAULT', id: textAt(body, 'details.vault.id') ?? '' },
         contentType: textAt(body, 'signingData.contentType') ?? '',
         algorithm: textAt(body, 'signingData.coseAlgorithm') ?? '',

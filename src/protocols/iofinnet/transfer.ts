@@ -84,7 +84,9 @@ export function transferOf(words: TransferWords, names: AssetNames): TransferPar
   const { contractData, rawTransaction, usd } = words;
   const destination = destinationOf(words);
   const paid: Destination = {
-    ...{ type: 'ONE_TIME', id: '', otherAddresses: [] },
+    type: 'ONE_TIME',
+    id: '',
+    otherAddresses: [],
     ...(destination !== undefined && { address: destination }),
     ...(amount !== undefined && { amount }),
     ...(usd !== undefined && { usd }),

@@ -452,8 +452,16 @@ describe('an approval whose answer says nothing but a nonce', () => {
     expect(await decide(voted, ports, virtualDeadline(150))).toMatchObject({ kind: 'undecided' });
   });
 
-  test('is not given once it has expired on the way', async () => {
-    const { ports } = settingOf({ nowMs: NOON + 1 });
+  test('is not asked for once it has expired', async () => {
+    const { ledger, ports } = settingOf({ nowMs: NOON + 1 });
     expect(await decide(voted, ports, inTime())).toMatchObject({ kind: 'undecided', reason: 'EXPIRED' });
+    expect(ledger.proposals).toEqual([]);
+  });
+
+  test('is not given when it has expired on the way', async () => {
+    const { ledger, ports } = settingOf();
+    const clock = { now: () => NOON + (ledger.recorded.length === 0 ? 0 : 1) };
+    expect(await decide(voted, { ...ports, clock }, inTime())).toMatchObject({ reason: 'EXPIRED' });
+    expect(ledger.recorded[0]).toMatchObject({ effect: 'approve' });
   });
 });

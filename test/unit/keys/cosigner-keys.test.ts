@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import type { Vouched } from '../../../src/core/keys.js';
 import { type CosignerKeyObjects, cosignerKeyRing } from '../../../src/keys/cosigner-keys.js';
+import { spkiSha256 } from '../../../src/keys/published-keys.js';
 import { type KeyPair, rs256, rsaPair, token } from '../../support/cosigner.js';
 import { errorOf } from '../../support/errors.js';
 
@@ -28,10 +29,12 @@ describe('a ring of several co-signers with several keys', () => {
       cosigners: [pair === third ? 'b' : 'a'],
       text: `{"n":${index}}`,
       jws: token(`{"n":${index}}`, pair.privateKey),
+      key: spkiSha256(pair.publicKey),
     }));
-    const ask = async ({ cosigners, text, jws }: (typeof messages)[number]) => {
+    const ask = async ({ cosigners, text, jws, key }: (typeof messages)[number]) => {
       const verified = await ring.verify(jws);
-      expect(verified).toEqual({ kind: 'verified', cosigners, payload: expect.any(Uint8Array) });
+      expect(verified).toEqual({ kind: 'verified', cosigners, key, payload: expect.any(Uint8Array) });
+      expect(ring.known).toContainEqual(expect.objectContaining({ cosigner: cosigners[0], key }));
       expect(payloadText(verified)).toBe(text);
     };
     for (const message of messages) await ask(message);

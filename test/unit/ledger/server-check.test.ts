@@ -8,12 +8,14 @@ import {
 
 interface Parts {
   readonly info?: Readonly<Record<string, string>>;
+  /** Fields that INFO does not have. */
+  readonly without?: readonly string[];
   readonly settings?: Readonly<Record<string, string>>;
   readonly movable?: boolean;
 }
 
 /** A server as it should be, but for these parts. */
-function server({ info = {}, settings = {}, movable = false }: Parts): Server {
+function server({ info = {}, without = [], settings = {}, movable = false }: Parts): Server {
   return {
     info: new Map(
       Object.entries({
@@ -24,7 +26,7 @@ function server({ info = {}, settings = {}, movable = false }: Parts): Server {
         maxmemory: '0',
         maxmemory_policy: 'noeviction',
         ...info,
-      }),
+      }).filter(([name]) => !without.includes(name)),
     ),
     settings: new Map(Object.entries({ appendfsync: 'always', 'repl-backlog-ttl': '0', ...settings })),
     movable,
@@ -35,6 +37,9 @@ test.each<[string, Parts, boolean]>([
   ['a server of its own that syncs each write', {}, true],
   ['behind Sentinels', { movable: true }, false],
   ['of a Cluster', { info: { redis_mode: 'cluster' } }, false],
+  ['Valkey', { without: ['redis_mode'], info: { server_mode: 'standalone' } }, true],
+  ['of a Cluster of Valkey', { without: ['redis_mode'], info: { server_mode: 'cluster' } }, false],
+  ['of an unknown mode', { without: ['redis_mode'] }, false],
   ['that syncs once a second', { settings: { appendfsync: 'everysec' } }, false],
   ['without a file', { info: { aof_enabled: '0' } }, false],
 ])('whether a restart can lose anything: %s', (_, parts, keeps) => {

@@ -1,9 +1,13 @@
 /** The vendor's REST API of one workspace, opened from its configuration. */
-import { readText } from './config/load.js';
-import type { ApiConfig } from './config/schema.js';
-import { CountersignError } from './core/errors.js';
-import { readPrivateKeyFile } from './keys/key-file.js';
-import { type FireblocksApi, type FireblocksApiSettings, fireblocksApi } from './protocols/fireblocks/api.js';
+import { readText } from '../../config/load.js';
+import type { ApiConfig } from '../../config/schema.js';
+import { CountersignError } from '../../core/errors.js';
+import { readPrivateKeyFile } from '../../keys/key-file.js';
+import {
+  type FireblocksApi,
+  type FireblocksApiSettings,
+  fireblocksApi,
+} from '../../protocols/fireblocks/api.js';
 
 /** Who asks. */
 export interface Credentials {
@@ -28,7 +32,11 @@ export function openVendorApi(
     );
   const { key, warnings } = readPrivateKeyFile(privateKeyFile, ['RS256']);
   const api = fireblocksApi({
-    ...{ origin: url, apiKey, privateKey: key, timeoutMs: timeout, requestsPerMinute },
+    origin: url,
+    apiKey,
+    privateKey: key,
+    timeoutMs: timeout,
+    requestsPerMinute,
     ...(caFile === undefined ? {} : { ca: readText(caFile) }),
     ...(called && { called }),
   });

@@ -5,15 +5,15 @@
  * the old ones or the new ones, and what was received under the old ones is answered by them.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { contradictionsOf, loadConfig } from './config/load.js';
-import type { Config, CosignerConfig } from './config/schema.js';
-import { CountersignError } from './core/errors.js';
-import type { Chains } from './core/ports.js';
+import { contradictionsOf, loadConfig } from '../config/load.js';
+import type { Config, CosignerConfig } from '../config/schema.js';
+import { CountersignError } from '../core/errors.js';
+import type { Chains } from '../core/ports.js';
+import type { Answering, Outlets } from '../http/answering.js';
+import type { Metrics } from '../telemetry/metrics.js';
 import { endpointsOf, knownKeys, loadPathKeys } from './endpoints.js';
-import type { Answering, Outlets } from './http/answering.js';
 import { type KeySet, keySetsOf } from './key-life.js';
 import type { ReloadedPart } from './reloading.js';
-import type { Metrics } from './telemetry/metrics.js';
 import { watchKeys } from './watching.js';
 
 /** The fields of a co-signer that are taken; everything else of a document needs a restart. */

@@ -2,12 +2,12 @@
  * What waits for a decision, shared by the replicas of a workspace: every few seconds each posts what it saw, reads what
  * all have seen, and takes off what was decided or given up. No request waits for it, and no decision reads it.
  */
-import type { Decision } from './core/decision.js';
-import { decidedUnder } from './core/fingerprint.js';
-import type { Ledger } from './core/ports.js';
-import { deliveriesOf, isGivenUp, MAX_BOARD, type WaitingAsk } from './core/waiting.js';
-import type { RetryMetrics } from './telemetry/retry-metrics.js';
-import type { Waitlist } from './telemetry/waitlist.js';
+import type { Decision } from '../core/decision.js';
+import { decidedUnder } from '../core/fingerprint.js';
+import type { Ledger } from '../core/ports.js';
+import { deliveriesOf, isGivenUp, MAX_BOARD, type WaitingAsk } from '../core/waiting.js';
+import type { RetryMetrics } from '../telemetry/retry-metrics.js';
+import type { Waitlist } from '../telemetry/waitlist.js';
 
 const EVERY_MS = 10_000;
 /** Replicas do not come all at once. */

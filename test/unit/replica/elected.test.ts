@@ -1,9 +1,9 @@
 /** One of several does it, another one when that is gone, and nobody for ever without a lock. */
 import { expect, test } from '@jest/globals';
-import type { SingleFlight } from '../../src/core/single-flight.js';
-import { Elected, rest } from '../../src/elected.js';
-import { createLocks, singleFlight } from '../../src/locks/locks.js';
-import { eventually } from '../support/deployment.js';
+import type { SingleFlight } from '../../../src/core/single-flight.js';
+import { createLocks, singleFlight } from '../../../src/locks/locks.js';
+import { Elected, rest } from '../../../src/replica/elected.js';
+import { eventually } from '../../support/deployment.js';
 
 const sharing = () => singleFlight(createLocks({ nodes: [] }), () => undefined);
 

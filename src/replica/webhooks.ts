@@ -1,14 +1,14 @@
 /** Notifications of vendors: for each workspace that has them its path, its keys, and what is done with a report. */
 import type { Logger } from 'pino';
-import type { Config, WorkspaceConfig } from './config/schema.js';
-import type { ReadinessCheck } from './http/readiness.js';
-import { type NotificationEndpoint, RECEIVING_REASONS, Receiving } from './http/receiving.js';
-import { RemoteKeys } from './keys/remote-keys.js';
-import { KeySetFile, type KeySource, notificationKeys } from './keys/webhook-keys.js';
-import { EVENT_TYPES, notificationReader, REFUSAL_REASONS } from './protocols/fireblocks/notification.js';
+import type { Config, WorkspaceConfig } from '../config/schema.js';
+import type { ReadinessCheck } from '../http/readiness.js';
+import { type NotificationEndpoint, RECEIVING_REASONS, Receiving } from '../http/receiving.js';
+import { RemoteKeys } from '../keys/remote-keys.js';
+import { KeySetFile, type KeySource, notificationKeys } from '../keys/webhook-keys.js';
+import { EVENT_TYPES, notificationReader, REFUSAL_REASONS } from '../protocols/fireblocks/notification.js';
+import type { Metrics } from '../telemetry/metrics.js';
 import type { ReloadedPart } from './reloading.js';
 import type { Settler } from './settling.js';
-import type { Metrics } from './telemetry/metrics.js';
 
 export interface WebhookPorts {
   readonly metrics: Metrics;

@@ -1,12 +1,12 @@
 /** How the sweeper behaves towards an API that is slow, down, in a rage, or lies: over real HTTP, on a clock of its own. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { OpenTransactions } from '../../src/core/open-transactions.js';
-import type { Report, Settlement } from '../../src/core/report.js';
-import { fireblocksApi } from '../../src/protocols/fireblocks/api.js';
-import { Sweep, type SweepAnswer } from '../../src/sweeping.js';
-import { rsaPair } from '../support/cosigner.js';
-import { type FakeFireblocksApi, startFakeFireblocksApi } from '../support/fake-fireblocks-api.js';
-import { vendorTransaction } from '../support/vendor-deployment.js';
+import { OpenTransactions } from '../../../../src/core/open-transactions.js';
+import type { Report, Settlement } from '../../../../src/core/report.js';
+import { fireblocksApi } from '../../../../src/protocols/fireblocks/api.js';
+import { Sweep, type SweepAnswer } from '../../../../src/replica/vendor/sweeping.js';
+import { rsaPair } from '../../../support/cosigner.js';
+import { type FakeFireblocksApi, startFakeFireblocksApi } from '../../../support/fake-fireblocks-api.js';
+import { vendorTransaction } from '../../../support/vendor-deployment.js';
 
 const MINUTE = 60_000;
 const own = rsaPair();

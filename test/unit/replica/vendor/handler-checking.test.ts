@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
-import { loadConfig } from '../../src/config/load.js';
-import { expectedHandlers } from '../../src/handler-checking.js';
-import { generateKeyFiles } from '../../src/keys/generate.js';
-import { readPinned } from '../../src/keys/pins.js';
-import { spkiSha256 } from '../../src/keys/published-keys.js';
-import { authority, certificate } from '../support/certificates.js';
+import { loadConfig } from '../../../../src/config/load.js';
+import { generateKeyFiles } from '../../../../src/keys/generate.js';
+import { readPinned } from '../../../../src/keys/pins.js';
+import { spkiSha256 } from '../../../../src/keys/published-keys.js';
+import { expectedHandlers } from '../../../../src/replica/vendor/handler-checking.js';
+import { authority, certificate } from '../../../support/certificates.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'countersign-expected-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));

@@ -1,16 +1,16 @@
 /** What is told of a replica's state: looked at anew for each scrape, so that figures are those of now, whoever else asks. */
 import type { Logger } from 'pino';
-import type { Config } from './config/schema.js';
-import type { RecoveryObserver } from './core/fence.js';
-import type { KnownKey } from './core/keys.js';
-import type { Ledger } from './core/ports.js';
+import type { Config } from '../config/schema.js';
+import type { RecoveryObserver } from '../core/fence.js';
+import type { KnownKey } from '../core/keys.js';
+import type { Ledger } from '../core/ports.js';
+import type { Readiness } from '../http/readiness.js';
+import { certificateFiles, type KeyFile } from '../telemetry/file-metrics.js';
+import type { KeyLife } from '../telemetry/key-metrics.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { VERSION } from '../version.js';
 import { retriesOf, shownPath } from './endpoints.js';
-import type { Readiness } from './http/readiness.js';
 import { answersUntil, type KeySet, keySetsOf, verifiesUntil } from './key-life.js';
-import { certificateFiles, type KeyFile } from './telemetry/file-metrics.js';
-import type { KeyLife } from './telemetry/key-metrics.js';
-import type { Metrics } from './telemetry/metrics.js';
-import { VERSION } from './version.js';
 
 export interface Watched {
   readonly config: Config;

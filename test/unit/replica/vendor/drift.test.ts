@@ -1,10 +1,10 @@
 /** When the vendor's own rules are news, and when they are not. */
 import { describe, expect, test } from '@jest/globals';
-import type { JournalEvent } from '../../src/core/journal.js';
-import type { VendorRules } from '../../src/core/request.js';
-import { Drift } from '../../src/drift.js';
-import { eventually } from '../support/deployment.js';
-import { signingRequest } from '../support/signing-requests.js';
+import type { JournalEvent } from '../../../../src/core/journal.js';
+import type { VendorRules } from '../../../../src/core/request.js';
+import { Drift } from '../../../../src/replica/vendor/drift.js';
+import { eventually } from '../../../support/deployment.js';
+import { signingRequest } from '../../../support/signing-requests.js';
 
 interface Told {
   readonly snapshot?: string;

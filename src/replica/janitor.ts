@@ -3,11 +3,11 @@
  * them forgets it, step by step. It takes no part in deciding; two at once are harmless, and so is one that dies.
  */
 import type { Logger } from 'pino';
-import { messageOf } from './core/errors.js';
-import type { Clock, Ledger } from './core/ports.js';
-import type { SingleFlight } from './core/single-flight.js';
-import type { TrimOrder, UpkeepObserver, UpkeepRun } from './core/upkeep.js';
-import type { Metrics } from './telemetry/metrics.js';
+import { messageOf } from '../core/errors.js';
+import type { Clock, Ledger } from '../core/ports.js';
+import type { SingleFlight } from '../core/single-flight.js';
+import type { TrimOrder, UpkeepObserver, UpkeepRun } from '../core/upkeep.js';
+import type { Metrics } from '../telemetry/metrics.js';
 
 export interface JanitorSettings extends Omit<TrimOrder, 'nowMs'> {
   readonly workspace: string;

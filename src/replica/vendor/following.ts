@@ -3,12 +3,12 @@
  * the journal alone, so that another replica knows the same as soon as it has read it; one of them does, at half speed,
  * and what no recovery can leave out.
  */
-import { messageOf } from './core/errors.js';
-import { moneyKeyOf } from './core/fingerprint.js';
-import { isFinal, type OpenTransaction, OpenTransactions } from './core/open-transactions.js';
-import type { Clock, Ledger } from './core/ports.js';
-import { rest } from './elected.js';
-import type { OpenFigures } from './telemetry/vendor-metrics.js';
+import { messageOf } from '../../core/errors.js';
+import { moneyKeyOf } from '../../core/fingerprint.js';
+import { isFinal, type OpenTransaction, OpenTransactions } from '../../core/open-transactions.js';
+import type { Clock, Ledger } from '../../core/ports.js';
+import type { OpenFigures } from '../../telemetry/vendor-metrics.js';
+import { rest } from '../elected.js';
 
 export interface FollowSettings {
   readonly ledger: Pick<Ledger, 'events' | 'exports' | 'fateOf'>;

@@ -5,10 +5,10 @@
  */
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { messageOf } from './core/errors.js';
-import type { JournalEvent, Ledger } from './core/ports.js';
-import type { Request, VendorRules } from './core/request.js';
-import type { VendorMetrics } from './telemetry/vendor-metrics.js';
+import { messageOf } from '../../core/errors.js';
+import type { JournalEvent, Ledger } from '../../core/ports.js';
+import type { Request, VendorRules } from '../../core/request.js';
+import type { VendorMetrics } from '../../telemetry/vendor-metrics.js';
 
 export interface DriftSettings {
   readonly workspace: string;

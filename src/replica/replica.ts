@@ -1,30 +1,30 @@
 /** The parts of one replica, built from its configuration. Nest carries them (app.module.ts); it does not make them. */
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
-import { createChains, filePrevouts, loadAssets, type PrevoutSource, rpcPrevouts } from './chains/index.js';
-import { configWarnings } from './config/load.js';
-import type { Config, WorkspaceConfig } from './config/schema.js';
-import type { DecisionPorts } from './core/decide.js';
-import { assert, CountersignError, errorCodeOf } from './core/errors.js';
-import type { CompiledPolicy } from './core/policy/compile.js';
-import { Rulebook } from './core/policy/rulebook.js';
-import { longestWindowMs } from './core/policy/windows.js';
-import type { Chains, Ledger } from './core/ports.js';
-import type { SingleFlight } from './core/single-flight.js';
+import { createChains, filePrevouts, loadAssets, type PrevoutSource, rpcPrevouts } from '../chains/index.js';
+import { configWarnings } from '../config/load.js';
+import type { Config, WorkspaceConfig } from '../config/schema.js';
+import type { DecisionPorts } from '../core/decide.js';
+import { assert, CountersignError, errorCodeOf } from '../core/errors.js';
+import type { CompiledPolicy } from '../core/policy/compile.js';
+import { Rulebook } from '../core/policy/rulebook.js';
+import { longestWindowMs } from '../core/policy/windows.js';
+import type { Chains, Ledger } from '../core/ports.js';
+import type { SingleFlight } from '../core/single-flight.js';
+import { Answering, type Outlets, observerOf } from '../http/answering.js';
+import { Readiness, type ReadinessCheck } from '../http/readiness.js';
+import { authenticateActivation, loadOperators, type Operator } from '../keys/statements.js';
+import { openLedger } from '../ledger/index.js';
+import { observed } from '../ledger/observed.js';
+import { createLocks, singleFlight } from '../locks/locks.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { endpointsOf, knownKeys, loadPathKeys, type PathKeys, timingOf } from './endpoints.js';
 import { startExporting, startKeeping } from './exporting.js';
-import { Answering, type Outlets, observerOf } from './http/answering.js';
-import { Readiness, type ReadinessCheck } from './http/readiness.js';
 import { Janitor, type JanitorSettings, upkeepObserver } from './janitor.js';
-import { authenticateActivation, loadOperators, type Operator } from './keys/statements.js';
-import { openLedger } from './ledger/index.js';
-import { observed } from './ledger/observed.js';
-import { createLocks, singleFlight } from './locks/locks.js';
 import { Rekeying } from './rekeying.js';
 import { type Settler, settlerOf } from './settling.js';
 import { ledgerSettings, lockNodes } from './stores.js';
-import { Metrics } from './telemetry/metrics.js';
-import { openVendor } from './vendor.js';
+import { openVendor } from './vendor/vendor.js';
 import { shareWaiting } from './waiting.js';
 import { recoveryObserver, watch } from './watching.js';
 import { openWebhooks, type Webhooks } from './webhooks.js';
@@ -80,7 +80,8 @@ export function composeReplica(
     openWorkspace(workspace, config, { operators, metrics, logger, alone }),
   );
   const webhooks = openWebhooks(config, {
-    ...{ metrics, logger },
+    metrics,
+    logger,
     settlerOf: (name) => workspaceIn(workspaces, name).settle,
   });
   const readiness = new Readiness([

@@ -3,22 +3,22 @@
  * those that are overdue, checks that it is still asked, and notices other rules. No decision waits for any of it.
  */
 import type { Logger } from 'pino';
-import type { ApiConfig, Config, WorkspaceConfig } from './config/schema.js';
-import { messageOf } from './core/errors.js';
-import type { Clock, Ledger } from './core/ports.js';
-import type { Request } from './core/request.js';
-import type { SingleFlight } from './core/single-flight.js';
+import type { ApiConfig, Config, WorkspaceConfig } from '../../config/schema.js';
+import { messageOf } from '../../core/errors.js';
+import type { Clock, Ledger } from '../../core/ports.js';
+import type { Request } from '../../core/request.js';
+import type { SingleFlight } from '../../core/single-flight.js';
+import { API_PROBLEMS, type FireblocksApi } from '../../protocols/fireblocks/api.js';
+import { HANDLER_RESULTS } from '../../protocols/fireblocks/handlers.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import type { CallPurpose } from '../../telemetry/vendor-metrics.js';
+import { Elected } from '../elected.js';
+import type { Settler } from '../settling.js';
+import { type Credentials, doctorCredentials, openVendorApi } from './api.js';
 import { Drift } from './drift.js';
-import { Elected } from './elected.js';
 import { Follower, followingLog } from './following.js';
 import { expectedHandlers, HandlerWatch } from './handler-checking.js';
-import { API_PROBLEMS, type FireblocksApi } from './protocols/fireblocks/api.js';
-import { HANDLER_RESULTS } from './protocols/fireblocks/handlers.js';
-import type { Settler } from './settling.js';
 import { SWEEP_RESULTS, Sweep, type SweepObserver } from './sweeping.js';
-import type { Metrics } from './telemetry/metrics.js';
-import type { CallPurpose } from './telemetry/vendor-metrics.js';
-import { type Credentials, doctorCredentials, openVendorApi } from './vendor-api.js';
 
 export interface VendorWorkspace {
   readonly name: string;
@@ -90,12 +90,17 @@ function follower(
     api?.sweep === undefined
       ? undefined
       : new Sweep({
-          ...{ api: opened(name, 'sweep', { api, credentials: api, metrics, logger }), settle, clock },
-          ...{ afterMs: api.sweep.after, everyMs: api.sweep.every },
+          api: opened(name, 'sweep', { api, credentials: api, metrics, logger }),
+          settle,
+          clock,
+          afterMs: api.sweep.after,
+          everyMs: api.sweep.every,
           observer: sweepObserver(name, metrics, logger),
         });
   const follower = new Follower({
-    ...{ ledger, clock, unfinishedAfterMs: unfinishedAfter },
+    ledger,
+    clock,
+    unfinishedAfterMs: unfinishedAfter,
     ...(sweep && { sweep }),
     observer: {
       followed(figures) {
@@ -105,7 +110,9 @@ function follower(
     },
   });
   return new Elected({
-    ...{ name: `follow:${name}`, alone, failed: log.failed },
+    name: `follow:${name}`,
+    alone,
+    failed: log.failed,
     left: () => metrics.vendor.left(name),
     work: (signal) => follower.follow(signal),
   });
@@ -117,12 +124,16 @@ function handlerWatch(
 ): Elected | undefined {
   if (api?.doctor?.every === undefined) return undefined;
   const watch = new HandlerWatch({
-    ...{ workspace: name, everyMs: api.doctor.every, logger, metrics: metrics.vendor },
+    workspace: name,
+    everyMs: api.doctor.every,
+    logger,
+    metrics: metrics.vendor,
     api: opened(name, 'doctor', { api, credentials: doctorCredentials(api), metrics, logger }),
     expected: () => expectedHandlers(name, inForce()),
   });
   return new Elected({
-    ...{ name: `doctor:${name}`, alone },
+    name: `doctor:${name}`,
+    alone,
     failed: (error) =>
       logger.error({ workspace: name, problem: messageOf(error) }, 'callback handlers are not checked'),
     left() {

@@ -1,6 +1,6 @@
 /** Work that one of the replicas does for as long as it lives, and another one when it is gone. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { SingleFlight } from './core/single-flight.js';
+import type { SingleFlight } from '../core/single-flight.js';
 
 export interface ElectedWork {
   readonly name: string;

@@ -1,8 +1,8 @@
 /** Where a workspace's ledger and the locks of a cluster live, as the configuration says it. */
-import { readText } from './config/load.js';
-import type { Config, RedisConfig } from './config/schema.js';
-import { assert } from './core/errors.js';
-import type { LedgerSettings, NodeConnection, RedisConnection } from './ledger/index.js';
+import { readText } from '../config/load.js';
+import type { Config, RedisConfig } from '../config/schema.js';
+import { assert } from '../core/errors.js';
+import type { LedgerSettings, NodeConnection, RedisConnection } from '../ledger/index.js';
 
 /** Where a ledger lives. Throws FILE_UNREADABLE when a file of secrets cannot be read. */
 export function ledgerSettings({ ledger }: Pick<Config, 'ledger'>): LedgerSettings {

@@ -1,15 +1,14 @@
 /** Whether every API user of a workspace still asks this handler: once for the command, again and again for replicas. */
 import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
-import type { Config, FireblocksConfig } from './config/schema.js';
-import { errorCodeOf, messageOf } from './core/errors.js';
-import { inOrderFor, stateAt } from './core/key-window.js';
-import { rest } from './elected.js';
-import { publicFileOf } from './keys/generate.js';
-import { readPrivateKeyFile, readPublicKeyFile } from './keys/key-file.js';
-import { readPinned } from './keys/pins.js';
-import { spkiSha256 } from './keys/published-keys.js';
-import { ApiError, type FireblocksApi } from './protocols/fireblocks/api.js';
+import type { Config, FireblocksConfig } from '../../config/schema.js';
+import { errorCodeOf, messageOf } from '../../core/errors.js';
+import { inOrderFor, stateAt } from '../../core/key-window.js';
+import { publicFileOf } from '../../keys/generate.js';
+import { readPrivateKeyFile, readPublicKeyFile } from '../../keys/key-file.js';
+import { readPinned } from '../../keys/pins.js';
+import { spkiSha256 } from '../../keys/published-keys.js';
+import { ApiError, type FireblocksApi } from '../../protocols/fireblocks/api.js';
 import {
   checkHandlers,
   type ExpectedCosigner,
@@ -18,8 +17,9 @@ import {
   type HandlerFinding,
   type HandlerResult,
   type Paired,
-} from './protocols/fireblocks/handlers.js';
-import type { VendorMetrics } from './telemetry/vendor-metrics.js';
+} from '../../protocols/fireblocks/handlers.js';
+import type { VendorMetrics } from '../../telemetry/vendor-metrics.js';
+import { rest } from '../elected.js';
 
 /** Rejects with an ApiError when anything could not be asked for: half a check is none. */
 export async function findHandlers(
@@ -49,7 +49,9 @@ export function expectedHandlers(
 function expectedOf(cosigner: FireblocksConfig): ExpectedCosigner {
   const { name, signers, path, callbackUrl } = cosigner;
   return {
-    ...{ name, path, callbackUrl },
+    name,
+    path,
+    callbackUrl,
     signers: signers?.map(({ id }) => id),
     // In plain JSON nothing is signed: the vendor should have a certificate of ours, and no key.
     answerKeys: cosigner.mode === 'json' ? () => [] : answerKeysOf(cosigner),

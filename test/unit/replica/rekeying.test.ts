@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
-import { loadConfig } from '../../src/config/load.js';
-import type { Config } from '../../src/config/schema.js';
-import { takenFrom } from '../../src/rekeying.js';
-import { errorOf } from '../support/errors.js';
+import { loadConfig } from '../../../src/config/load.js';
+import type { Config } from '../../../src/config/schema.js';
+import { takenFrom } from '../../../src/replica/rekeying.js';
+import { errorOf } from '../../support/errors.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'countersign-rekeying-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));

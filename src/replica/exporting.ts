@@ -1,17 +1,17 @@
 /** Evidence, beside the replica that serves: what the export of journals and the keeping of originals are made of. */
 import type { Logger } from 'pino';
-import { openDirectory } from './audit/directory.js';
-import { Exporter } from './audit/exporter.js';
-import type { CheckpointKey } from './audit/line.js';
-import type { Original } from './audit/original.js';
-import { Originals } from './audit/originals.js';
-import type { Config } from './config/schema.js';
-import { messageOf } from './core/errors.js';
-import type { Ledger } from './core/ports.js';
-import type { SingleFlight } from './core/single-flight.js';
+import { openDirectory } from '../audit/directory.js';
+import { Exporter } from '../audit/exporter.js';
+import type { CheckpointKey } from '../audit/line.js';
+import type { Original } from '../audit/original.js';
+import { Originals } from '../audit/originals.js';
+import type { Config } from '../config/schema.js';
+import { messageOf } from '../core/errors.js';
+import type { Ledger } from '../core/ports.js';
+import type { SingleFlight } from '../core/single-flight.js';
+import { invalid, kindOf, readPrivateKeyFile, readPublicKeyFile } from '../keys/key-file.js';
+import type { Metrics } from '../telemetry/metrics.js';
 import { Elected } from './elected.js';
-import { invalid, kindOf, readPrivateKeyFile, readPublicKeyFile } from './keys/key-file.js';
-import type { Metrics } from './telemetry/metrics.js';
 
 type AuditConfig = NonNullable<Config['audit']>;
 
@@ -60,7 +60,9 @@ export function startExporting(
       },
     });
     return new Elected({
-      ...{ name: `audit:${workspace}`, alone, termMs: TERM_MS },
+      name: `audit:${workspace}`,
+      alone,
+      termMs: TERM_MS,
       work: (signal) => exporter.export(signal),
       failed: (error) => failed(messageOf(error)),
     });

@@ -9,9 +9,9 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { messageOf } from './core/errors.js';
-import { codeOf } from './keys/key-file.js';
-import type { ReloadMetrics } from './telemetry/reload-metrics.js';
+import { messageOf } from '../core/errors.js';
+import { codeOf } from '../keys/key-file.js';
+import type { ReloadMetrics } from '../telemetry/reload-metrics.js';
 
 /** What is taken together or not at all. */
 export interface ReloadedPart {

@@ -5,20 +5,20 @@ import type {
   IofinnetConfig,
   SignedFireblocksConfig,
   UnsignedFireblocksConfig,
-} from './config/schema.js';
-import { assert, unreachable } from './core/errors.js';
-import type { KnownKey } from './core/keys.js';
-import type { AnswerKeys, Chains, CosignerKeys, Protocol, VoteKeys } from './core/ports.js';
-import type { Request } from './core/request.js';
-import { DEFAULT_RETRIES, type RetrySchedule } from './core/waiting.js';
-import type { CosignerTiming, Endpoint } from './http/answering.js';
+} from '../config/schema.js';
+import { assert, unreachable } from '../core/errors.js';
+import type { KnownKey } from '../core/keys.js';
+import type { AnswerKeys, Chains, CosignerKeys, Protocol, VoteKeys } from '../core/ports.js';
+import type { Request } from '../core/request.js';
+import { DEFAULT_RETRIES, type RetrySchedule } from '../core/waiting.js';
+import type { CosignerTiming, Endpoint } from '../http/answering.js';
+import { loadAnswerKeys } from '../keys/answer-keys.js';
+import { loadCosignerKeys } from '../keys/cosigner-keys.js';
+import { loadVoteKeys } from '../keys/vote-keys.js';
+import { fireblocksProtocol } from '../protocols/fireblocks/fireblocks.js';
+import { fireblocksJsonProtocol } from '../protocols/fireblocks/json-mode.js';
+import { iofinnetProtocol } from '../protocols/iofinnet/iofinnet.js';
 import { keySetsOf, lifeWarnings } from './key-life.js';
-import { loadAnswerKeys } from './keys/answer-keys.js';
-import { loadCosignerKeys } from './keys/cosigner-keys.js';
-import { loadVoteKeys } from './keys/vote-keys.js';
-import { fireblocksProtocol } from './protocols/fireblocks/fireblocks.js';
-import { fireblocksJsonProtocol } from './protocols/fireblocks/json-mode.js';
-import { iofinnetProtocol } from './protocols/iofinnet/iofinnet.js';
 
 /** The keys of one path, by the protocol that is spoken there. */
 export type PathKeys =
@@ -146,7 +146,9 @@ function askerOf({
   clientCertificates,
 }: InWorkspace<SignedFireblocksConfig | UnsignedFireblocksConfig>) {
   return {
-    ...{ name, workspace, ...(signers !== undefined && { signers }) },
+    name,
+    workspace,
+    ...(signers !== undefined && { signers }),
     connection: {
       ...(networks !== undefined && { networks }),
       ...(clientCertificates !== undefined && { clientCertificates }),
@@ -159,8 +161,14 @@ function openIofinnet(cosigner: InWorkspace<IofinnetConfig>, keys: PathKeys, cha
   const { name, workspace, organisation, networks, clientCertificates, assets, amounts, contract } = cosigner;
   const { expiresAt, ...transferPlaces } = cosigner.transferFields;
   return iofinnetProtocol({
-    ...{ name, workspace, organisation, networks, assets, transferPlaces },
-    ...{ voteKeys: keys.voteKeys, signsRequests: cosigner.requestKeys !== undefined },
+    name,
+    workspace,
+    organisation,
+    networks,
+    assets,
+    transferPlaces,
+    voteKeys: keys.voteKeys,
+    signsRequests: cosigner.requestKeys !== undefined,
     transferExpiry: expiresAt,
     decimalsOf: (asset) => chains.asset(asset)?.decimals,
     ...(clientCertificates === undefined ? {} : { clientCertificates }),

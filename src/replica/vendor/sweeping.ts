@@ -3,14 +3,14 @@
  * report like any other; whatever else it answers, or does not, changes nothing: that a transaction is not known there is
  * no proof that it was never signed.
  */
-import { moneyKeyOf } from './core/fingerprint.js';
-import type { JsonObject } from './core/json.js';
-import type { OpenTransaction, OpenTransactions } from './core/open-transactions.js';
-import type { Clock } from './core/ports.js';
-import { FATES, type Fate } from './core/report.js';
-import { ApiError, type ApiProblem, type FireblocksApi } from './protocols/fireblocks/api.js';
-import { readReport } from './protocols/fireblocks/report.js';
-import type { Settler } from './settling.js';
+import { moneyKeyOf } from '../../core/fingerprint.js';
+import type { JsonObject } from '../../core/json.js';
+import type { OpenTransaction, OpenTransactions } from '../../core/open-transactions.js';
+import type { Clock } from '../../core/ports.js';
+import { FATES, type Fate } from '../../core/report.js';
+import { ApiError, type ApiProblem, type FireblocksApi } from '../../protocols/fireblocks/api.js';
+import { readReport } from '../../protocols/fireblocks/report.js';
+import type { Settler } from '../settling.js';
 
 export interface SweepSettings {
   readonly api: Pick<FireblocksApi, 'transaction'>;

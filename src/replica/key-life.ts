@@ -1,6 +1,6 @@
 /** The keys that a configuration names for its co-signers, and how long they last. */
-import type { Config, CosignerConfig, UnsignedFireblocksConfig } from './config/schema.js';
-import { coveredUntil, type ForSigners, inOrderFor, type KeyWindow, stateAt } from './core/key-window.js';
+import type { Config, CosignerConfig, UnsignedFireblocksConfig } from '../config/schema.js';
+import { coveredUntil, type ForSigners, inOrderFor, type KeyWindow, stateAt } from '../core/key-window.js';
 
 type NamedKey<Kind> = Kind & { readonly file: string };
 

@@ -1,9 +1,9 @@
 /** Reports, by webhook or from the vendor's API: settled in the ledger, counted, told, and alarmed about. */
 import type { Logger } from 'pino';
-import type { Clock, Ledger } from './core/ports.js';
-import type { Report, Settlement } from './core/report.js';
-import { settle } from './core/settle.js';
-import type { Metrics } from './telemetry/metrics.js';
+import type { Clock, Ledger } from '../core/ports.js';
+import type { Report, Settlement } from '../core/report.js';
+import { settle } from '../core/settle.js';
+import type { Metrics } from '../telemetry/metrics.js';
 
 export interface SettlerParts {
   readonly workspace: string;
@@ -85,9 +85,16 @@ function remember(counted: Set<string>, once: string): void {
 function lineOf(workspace: string, { report, statusKnown }: Said, { fate, changed, given }: Settlement) {
   const { source, notification, txId, status, subStatus, txHash, updatedAtMs } = report;
   return {
-    ...{ workspace, source, notification, txId, status, subStatus, txHash },
+    workspace,
+    source,
+    notification,
+    txId,
+    status,
+    subStatus,
+    txHash,
     updatedAt: new Date(updatedAtMs).toISOString(),
-    ...{ fate, changed },
+    fate,
+    changed,
     ...(statusKnown ? {} : { statusKnown }),
     ...(given.length === 0
       ? {}

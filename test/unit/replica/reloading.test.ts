@@ -14,9 +14,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { Reloading } from '../../src/reloading.js';
-import { ReloadMetrics } from '../../src/telemetry/reload-metrics.js';
-import { eventually } from '../support/deployment.js';
+import { Reloading } from '../../../src/replica/reloading.js';
+import { ReloadMetrics } from '../../../src/telemetry/reload-metrics.js';
+import { eventually } from '../../support/deployment.js';
 
 let dir: string;
 const running: Reloading[] = [];
