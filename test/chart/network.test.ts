@@ -106,7 +106,9 @@ describe('the network policy', () => {
     const { config } = valuesOf({ example }) as { config: { workspaces: [object] } };
     const [workspace] = config.workspaces;
     const api = {
-      ...{ url: 'https://api.fireblocks.io', apiKeyFile: 'secrets/viewer/id', sweep: {} },
+      url: 'https://api.fireblocks.io',
+      apiKeyFile: 'secrets/viewer/id',
+      sweep: {},
       privateKeyFile: 'secrets/viewer/key.pem',
     };
     const values = { config: { workspaces: [{ ...workspace, api }] } };

@@ -59,8 +59,13 @@ function withCosigner(change: object): Values {
 }
 
 const PLAIN = {
-  ...{ name: 'plain', protocol: 'fireblocks', path: '/plain', mode: 'json', signers: [{ id: 'one' }] },
-  ...{ allowUnauthenticatedJson: true, networks: ['10.1.0.0/16'] },
+  name: 'plain',
+  protocol: 'fireblocks',
+  path: '/plain',
+  mode: 'json',
+  signers: [{ id: 'one' }],
+  allowUnauthenticatedJson: true,
+  networks: ['10.1.0.0/16'],
 };
 
 function ofCosigner(cosigner: object, http: object = {}): Values {
@@ -226,7 +231,8 @@ describe('plain JSON', () => {
 
   test('with client certificates behind a controller that ends TLS', async () => {
     const tls = {
-      ...{ certificateFile: 'secrets/tls/tls.crt', keyFile: 'secrets/tls/tls.key' },
+      certificateFile: 'secrets/tls/tls.crt',
+      keyFile: 'secrets/tls/tls.key',
       clientCaFile: 'secrets/tls/ca.crt',
     };
     const { networks: _networks, ...certified } = { ...PLAIN, clientCertificates: ['ab'.repeat(32)] };

@@ -224,7 +224,9 @@ describe('files', () => {
       }),
     );
     expect(containers[0].volumeMounts).toContainEqual({
-      ...{ name: 'vault', mountPath: '/mnt/vault', readOnly: true },
+      name: 'vault',
+      mountPath: '/mnt/vault',
+      readOnly: true,
     });
     expect(JSON.stringify(volumes[0])).not.toContain('answer');
   });

@@ -98,7 +98,8 @@ describe('at three replicas at once', () => {
     const id = operationId();
     const votes = await atOnce((index) =>
       vote(legacyTransfer({ id, amountOriginal: `0.${index + 1}1` }), String(9_000 + index), {
-        ...{ replica: index, by: index % 3 },
+        replica: index,
+        by: index % 3,
       }),
     );
     expect([counted(votes, 'approved'), counted(votes, 'no vote: 409')]).toEqual([1, AT_ONCE - 1]);

@@ -102,7 +102,11 @@ async function sign(origin: () => string, deployment: VotingDeployment, random: 
   const id = random.uuid();
   const payload = signingPayload(
     {
-      ...{ txId: id, requestId: id, amount: AMOUNT, source: '0', players: [] },
+      txId: id,
+      requestId: id,
+      amount: AMOUNT,
+      source: '0',
+      players: [],
       asset: { id: 'ETH', decimals: 18, price: 1n },
       destination: { type: 'VAULT', subType: '', id: '1', name: 'n', address: PAYEE },
       gas: { nonce: 1, limit: 21_000n, maxFeePerGas: 10n ** 9n, maxPriorityFeePerGas: 1n },
@@ -147,8 +151,11 @@ describe(`three replicas, three Virtual Signers and a Fireblocks co-signer (seed
         await Promise.all(
           deployment.signers.map(({ path, key }, number) => {
             const body = legacyTransfer({
-              ...{ id, amountOriginal: AMOUNT_TEXT, receivingAddress: PAYEE },
-              ...{ expiresAt: '2100-01-01T00:00:00.000Z', updatedAt: String(random.below(1_000)) },
+              id,
+              amountOriginal: AMOUNT_TEXT,
+              receivingAddress: PAYEE,
+              expiresAt: '2100-01-01T00:00:00.000Z',
+              updatedAt: String(random.below(1_000)),
             });
             const draws = new Random(SEED, `nonces ${index} ${number}`);
             return pursue(() => `${origin()}${path}/transaction`, body, { key, told: each, random: draws });

@@ -62,7 +62,8 @@ beforeAll(async () => {
     ledger: { kind: 'embedded', embedded: { file: 'ledger.db' } },
     workspaces: [
       {
-        ...{ name: 'main', policyFile: 'policy.yaml' },
+        name: 'main',
+        policyFile: 'policy.yaml',
         cosigners: [
           { name: 'gcp', path: '/fireblocks-gcp', ...plain, networks: [CALLER], signers },
           { name: 'elsewhere', path: '/elsewhere', ...plain, networks: ['10.99.0.0/16'], signers },

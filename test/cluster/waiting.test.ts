@@ -94,8 +94,14 @@ test('asks under a freeze wait, are counted across replicas, outlive one that is
   expect(asks.map(({ requestId }) => requestId)).toEqual(['asked-everywhere', 'asked-once']);
   const [worst] = asks;
   expect(worst).toMatchObject({
-    ...{ cosigner: 'own', signer: 'approver', kind: 'transaction', stage: 'approval' },
-    ...{ txId: 'asked-everywhere', cause: 'policy', reason: 'FREEZE_RETRIES', attempts: 20 },
+    cosigner: 'own',
+    signer: 'approver',
+    kind: 'transaction',
+    stage: 'approval',
+    txId: 'asked-everywhere',
+    cause: 'policy',
+    reason: 'FREEZE_RETRIES',
+    attempts: 20,
     endsBy: 'attempts',
   });
   expect((worst?.givesUpAtMs ?? 0) - (worst?.lastMs ?? 0)).toBe(15 * 180_000);

@@ -32,8 +32,11 @@ function replicaOf(given: Given, document = LIMITED, ledger: Pick<Ledger, 'commi
   const rules = { ...rulesOf(document), versions: given.versions };
   const rulebook = { current: async () => rules, forget: () => undefined };
   const ports = {
-    ...{ ledger, rulebook, chains: chainsThat(async () => PAYS_ALICE) },
-    ...{ clock: { now: Date.now }, observer: new Witness() },
+    ledger,
+    rulebook,
+    chains: chainsThat(async () => PAYS_ALICE),
+    clock: { now: Date.now },
+    observer: new Witness(),
   } as unknown as DecisionPorts;
   return (request: Request) => decide(request, ports, deadlineAfter(20_000));
 }

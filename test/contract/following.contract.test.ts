@@ -18,7 +18,9 @@ async function followed(
   const { promise, resolve } = Promise.withResolvers<OpenFigures & { readonly ids: readonly string[] }>();
   let figures: OpenFigures | undefined;
   const follower = new Follower({
-    ...{ ledger, pollMs: 10, unfinishedAfterMs: settings.unfinishedAfterMs ?? 3_600_000 },
+    ledger,
+    pollMs: 10,
+    unfinishedAfterMs: settings.unfinishedAfterMs ?? 3_600_000,
     clock: { now: settings.nowMs ?? Date.now },
     observer: {
       followed(now) {
@@ -57,8 +59,14 @@ onEachLedger('followed', (given) => {
   const report = (txId: string, fate: Exclude<Fate, 'pending'>) => {
     const nowMs = Date.now();
     const said: SettlingReport = {
-      ...{ moneyKey: `fireblocks:${txId}`, protocol: 'fireblocks', txId, fate, status: fate.toUpperCase() },
-      ...{ createdAtMs: nowMs, updatedAtMs: nowMs, source: 'api' },
+      moneyKey: `fireblocks:${txId}`,
+      protocol: 'fireblocks',
+      txId,
+      fate,
+      status: fate.toUpperCase(),
+      createdAtMs: nowMs,
+      updatedAtMs: nowMs,
+      source: 'api',
     };
     return settle(given.ledger, said, { nowMs, retentionMs: 86_400_000 });
   };
@@ -74,7 +82,8 @@ onEachLedger('followed', (given) => {
     await report('d', 'signed');
     await report('g', 'completed');
     await given.ledger.release({
-      ...{ moneyKey: 'fireblocks:e', reason: 'cancelled' },
+      moneyKey: 'fireblocks:e',
+      reason: 'cancelled',
       authority: { kind: 'operator', statement: 'a.b.c' },
     });
     const own = await followed(given.ledger);

@@ -155,7 +155,10 @@ describe('a ledger that waits for an operator', () => {
     printed = '';
     await countersign('activate', '--key', directory.operatorKeyFile, '--above', '40', '--json');
     expect(JSON.parse(printed)).toMatchObject({
-      ...{ workspace: 'main', operator: 'development', sequence: 41, dryRun: false },
+      workspace: 'main',
+      operator: 'development',
+      sequence: 41,
+      dryRun: false,
       before: { sequence: 2, problem: expect.stringContaining(whyNot) },
     });
     printed = '';

@@ -258,8 +258,11 @@ onEachLedger('deciding once', (given) => {
           charges: [charge('c', { amount: worth })],
           ...parts,
           ask: {
-            ...{ askKey: `worth ${worth}`, fingerprint: `worth-${worth}` },
-            ...{ coreFingerprint: undefined, binding: undefined, amount: undefined },
+            askKey: `worth ${worth}`,
+            fingerprint: `worth-${worth}`,
+            coreFingerprint: undefined,
+            binding: undefined,
+            amount: undefined,
           },
         });
       expect(await outcome(telling('7', { opinion: REJECT }))).toBe('reject RULE_REJECTS');

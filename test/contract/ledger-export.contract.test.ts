@@ -44,7 +44,9 @@ function exporterTo({ folder }: TestFolder, ledger: Ledger, errors: unknown[] = 
 
 function started(exporter: Exporter, errors: unknown[]): Elected {
   const running = new Elected({
-    ...{ name: 'audit', termMs: 3_600_000, work: (signal) => exporter.export(signal) },
+    name: 'audit',
+    termMs: 3_600_000,
+    work: (signal) => exporter.export(signal),
     failed: (error) => errors.push(error),
   });
   running.start();

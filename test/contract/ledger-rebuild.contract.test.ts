@@ -97,7 +97,9 @@ describe('a rebuild', () => {
         { key: 'freezes', missing: 1 },
         {
           key: 'held:enforce:lifetime:ever',
-          ...{ missing: 0, added: 0, different: 0 },
+          missing: 0,
+          added: 0,
+          different: 0,
           total: { ledger: '1', journal: (before['held:enforce:lifetime:ever'] as { '': string })[''] },
         },
         { key: 'held:enforce:lifetime:new', missing: 1, total: { ledger: '0', journal: '6' } },

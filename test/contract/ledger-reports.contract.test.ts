@@ -14,8 +14,15 @@ onEachLedger('what reports say', (given) => {
   const hour = charge('hour', { amount: '100', max: '300' });
 
   const report = (txId: string, fate: Report['fate'], parts: Partial<Report> = {}): Report => ({
-    ...{ moneyKey: `test:${txId}`, protocol: 'test', txId, fate, status: fate.toUpperCase() },
-    ...{ createdAtMs: Date.now(), updatedAtMs: 1, source: 'webhook', ...parts },
+    moneyKey: `test:${txId}`,
+    protocol: 'test',
+    txId,
+    fate,
+    status: fate.toUpperCase(),
+    createdAtMs: Date.now(),
+    updatedAtMs: 1,
+    source: 'webhook',
+    ...parts,
   });
   const settled = (said: Report) => settle(given.ledger, said, { nowMs: Date.now(), retentionMs: DAY });
   const events = async (type: string) =>
@@ -24,7 +31,9 @@ onEachLedger('what reports say', (given) => {
   test('what was never signed gives its charges back, once, and is signed no more', async () => {
     await commit('t', { charges: [hour] });
     const said = report('t', 'never-signed', {
-      ...{ reason: 'cancelled', status: 'CANCELLED', subStatus: 'CANCELLED_BY_USER' },
+      reason: 'cancelled',
+      status: 'CANCELLED',
+      subStatus: 'CANCELLED_BY_USER',
     });
     expect(await settled(said)).toMatchObject({
       fate: 'never-signed',
@@ -36,7 +45,10 @@ onEachLedger('what reports say', (given) => {
     expect(await outcome(commit('t', { charges: [hour] }))).toBe('conflict RELEASED_BEFORE');
     const [reported] = await events('report');
     expect(reported?.body).toMatchObject({
-      ...{ moneyKey: 'test:t', txId: 't', protocol: 'test', source: 'webhook' },
+      moneyKey: 'test:t',
+      txId: 't',
+      protocol: 'test',
+      source: 'webhook',
       said: { status: 'CANCELLED', subStatus: 'CANCELLED_BY_USER' },
       approval: { approved: true, released: false },
     });
@@ -59,7 +71,10 @@ onEachLedger('what reports say', (given) => {
     expect(await settled(later)).toEqual({ fate: 'failed', changed: true, given: [] });
     expect(await used(hour)).toEqual(['100']);
     expect(await given.ledger.fateOf('test:t')).toMatchObject({
-      ...{ signed: true, fate: 'failed', status: 'CANCELLED', hash: { txHash: '0xa', atMs: 1 } },
+      signed: true,
+      fate: 'failed',
+      status: 'CANCELLED',
+      hash: { txHash: '0xa', atMs: 1 },
     });
     const byHand = { reason: 'failed', authority: { kind: 'operator', statement: 'a.b.c' } } as const;
     await expect(given.ledger.release({ moneyKey: 'test:t', ...byHand })).rejects.toMatchObject({
@@ -139,7 +154,10 @@ onEachLedger('what reports say', (given) => {
         ),
       );
       expect(await given.ledger.fateOf(`test:${txId}`)).toMatchObject({
-        ...{ fate: 'failed', signed: true, status: 'NEVER-SIGNED', updatedAtMs: 4 },
+        fate: 'failed',
+        signed: true,
+        status: 'NEVER-SIGNED',
+        updatedAtMs: 4,
         hash: { txHash: '0x1', atMs: 3 },
       });
     }

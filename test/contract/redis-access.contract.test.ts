@@ -96,8 +96,12 @@ describe('the user of the guide', () => {
       {
         askKey: 'a',
         about: {
-          ...{ cosigner: 'c', kind: 'transaction', stage: 'signing', requestId: 'a' },
-          ...{ reason: 'DEADLINE', sentence: 's' },
+          cosigner: 'c',
+          kind: 'transaction',
+          stage: 'signing',
+          requestId: 'a',
+          reason: 'DEADLINE',
+          sentence: 's',
         },
         deliveries: { firstMs: 1, lastMs: 1, count: 1 },
       },
@@ -110,15 +114,14 @@ describe('the user of the guide', () => {
       authority: { kind: 'operator', statement: 's' },
     });
     await ledger.report({
-      ...{
-        moneyKey: 'test:u',
-        protocol: 'test',
-        txId: 'u',
-        source: 'webhook',
-        createdAtMs: 0,
-        updatedAtMs: 0,
-      },
-      ...{ fate: 'never-signed', status: 'CANCELLED' },
+      moneyKey: 'test:u',
+      protocol: 'test',
+      txId: 'u',
+      source: 'webhook',
+      createdAtMs: 0,
+      updatedAtMs: 0,
+      fate: 'never-signed',
+      status: 'CANCELLED',
     });
     expect(await ledger.events(0, 100)).toHaveLength(10);
     expect(await ledger.check()).toEqual([]);

@@ -13,8 +13,14 @@ const MINUTE = 60_000;
 const NEVER = 2 ** 30;
 
 const REQUEST: Omit<ConfigChangeRequest, 'requestId'> = {
-  ...{ protocol: 'fireblocks', workspace: 'main', cosigner: 'east', signer: 'alice', kind: 'config-change' },
-  ...{ stage: 'approval', type: 'UNMANAGED_WALLET', extraInfo: {} },
+  protocol: 'fireblocks',
+  workspace: 'main',
+  cosigner: 'east',
+  signer: 'alice',
+  kind: 'config-change',
+  stage: 'approval',
+  type: 'UNMANAGED_WALLET',
+  extraInfo: {},
 };
 
 const ended: (() => unknown)[] = [];

@@ -88,7 +88,9 @@ async function exportOf(ledger: Ledger = current.ledger): Promise<ExportedLog> {
   const { identity, sequence } = await ledger.state();
   const events = await ledger.events(0, 1000);
   return {
-    ...{ ledger: identity, after: (events[0]?.sequence ?? 1) - 1, sequence },
+    ledger: identity,
+    after: (events[0]?.sequence ?? 1) - 1,
+    sequence,
     async *events() {
       for (const { body, ...event } of events) yield { ...event, bodyText: JSON.stringify(body) };
     },
@@ -140,7 +142,9 @@ describe('two disks are lost', () => {
     await store.server.command('FLUSHALL');
     await answering();
     expect(await remains()).toMatchObject({
-      ...{ lost: [[sequence - 1, sequence - 1]], isEndCertain: false, sequence },
+      lost: [[sequence - 1, sequence - 1]],
+      isEndCertain: false,
+      sequence,
       events: sequence - 1,
       policy: 'f'.repeat(64),
     });
@@ -226,7 +230,8 @@ describe('everything is lost but the audit trail', () => {
     await loseDisks(0, 1, 2);
     await store.server.command('FLUSHALL');
     const late: ExportedLog = {
-      ...{ ...exported, after: 1 },
+      ...exported,
+      after: 1,
       async *events() {
         for await (const event of events()) if (event.sequence > 1) yield event;
       },

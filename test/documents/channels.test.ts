@@ -17,8 +17,12 @@ const KEYED = {
 };
 const JWT: Fields = { name: 'signing', protocol: 'fireblocks', path: '/signing', ...KEYED };
 const JSON_MODE: Fields = {
-  ...{ name: 'plain', protocol: 'fireblocks', path: '/plain', mode: 'json' },
-  ...{ allowUnauthenticatedJson: true, networks: ['10.1.0.0/16'] },
+  name: 'plain',
+  protocol: 'fireblocks',
+  path: '/plain',
+  mode: 'json',
+  allowUnauthenticatedJson: true,
+  networks: ['10.1.0.0/16'],
 };
 const TLS = { certificateFile: 'a.pem', keyFile: 'a.key' };
 
@@ -120,7 +124,8 @@ describe('plain JSON', () => {
     const config = load(
       [JSON_MODE, { ...without(JSON_MODE, 'networks'), ...certified, name: 'b', path: '/b' }],
       {
-        ...{ ...TLS, clientCaFile: 'ca.pem' },
+        ...TLS,
+        clientCaFile: 'ca.pem',
       },
     );
     expect(configWarnings(config)).toEqual([
@@ -165,8 +170,10 @@ describe('signed messages', () => {
 describe('http.tls', () => {
   test('is safe unless it says otherwise', () => {
     expect(load([JWT], TLS).http.tls).toEqual({
-      ...{ certificateFile: join(folder, 'a.pem'), keyFile: join(folder, 'a.key') },
-      ...{ minVersion: 'TLSv1.2', keepKey: true },
+      certificateFile: join(folder, 'a.pem'),
+      keyFile: join(folder, 'a.key'),
+      minVersion: 'TLSv1.2',
+      keepKey: true,
     });
   });
 

@@ -248,8 +248,11 @@ describe('the REST API of the vendor', () => {
     expect(load(GOOD).workspaces[0]?.api).toBeUndefined();
     const { api } = load(withApi({})).workspaces[0] ?? {};
     expect(api).toEqual({
-      ...{ url: 'https://api.fireblocks.io', timeout: 10_000, requestsPerMinute: 60 },
-      ...{ apiKeyFile: join(folder, 'keys/viewer.id'), privateKeyFile: join(folder, 'keys/viewer.pem') },
+      url: 'https://api.fireblocks.io',
+      timeout: 10_000,
+      requestsPerMinute: 60,
+      apiKeyFile: join(folder, 'keys/viewer.id'),
+      privateKeyFile: join(folder, 'keys/viewer.pem'),
     });
     const swept = load(withApi({ sweep: {}, doctor: {} })).workspaces[0]?.api;
     expect(swept).toMatchObject({ sweep: { after: 3_600_000, every: 300_000 }, doctor: {} });

@@ -128,10 +128,17 @@ const ETHER = 10n ** 18n;
 
 function transfer(id: string, amount = ETHER / 2n): EtherTransfer {
   return {
-    ...{ txId: id, requestId: id, amount, source: '0', players: [] },
+    txId: id,
+    requestId: id,
+    amount,
+    source: '0',
+    players: [],
     asset: { id: 'ETH', decimals: 18, price: 3_000n * 10n ** 8n },
     destination: {
-      ...{ type: 'VAULT', subType: '', id: '1', name: 'One' },
+      type: 'VAULT',
+      subType: '',
+      id: '1',
+      name: 'One',
       address: '0x5dC69B1Fbb13Bafd09af88a782F0F285772Ad5f8',
     },
     gas: { nonce: 1, limit: 21_000n, maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 10n ** 9n },

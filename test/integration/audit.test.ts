@@ -216,7 +216,8 @@ describe('an auditor', () => {
     const verified = await verifyPart(...OPERATORS, '--json');
     const { version, sequence } = manifest.policies[0];
     expect(JSON.parse(verified.stdout)).toMatchObject({
-      ...{ ok: true, chains: [{ ledger: manifest.ledger }] },
+      ok: true,
+      chains: [{ ledger: manifest.ledger }],
       policies: [{ version, sequence, operator: 'own-operator' }],
     });
     const file = join(out, manifest.policies[0].file);
@@ -335,7 +336,8 @@ test('standard output instead of files: run after run, one chain', async () => {
   const period = ['--from', '2020-01-01', '--to', '2100-01-01', '--out', out];
   expect(await outcomeOf(['audit', 'export', ...collectedArgs, ...period])).toMatchObject({ code: 0 });
   expect(await outcomeOf(['audit', 'verify', out, '--public-key', publicKey])).toMatchObject({
-    ...{ code: 0, stderr: '' },
+    code: 0,
+    stderr: '',
     stdout: expect.stringContaining('event 3 is there'),
   });
 }, 60_000);

@@ -76,7 +76,9 @@ function type(folder: string, commands: string, env: NodeJS.ProcessEnv = {}): st
     mode: 0o755,
   });
   return execFileSync('sh', ['-e', '-c', commands], {
-    ...{ cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
+    cwd: folder,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env, PATH: `${bin}:${process.env.PATH}` },
   });
 }
@@ -117,8 +119,10 @@ beforeAll(async () => {
       },
     },
     tls: {
-      ...{ certificateFile: 'callback.pem', keyFile: 'callback.key' },
-      ...{ clientCaFile: clients.certificate, clientCertificates: 'optional' },
+      certificateFile: 'callback.pem',
+      keyFile: 'callback.key',
+      clientCaFile: clients.certificate,
+      clientCertificates: 'optional',
     },
     cosigners: {
       pinned: { mode: 'json', networks: HERE },
@@ -421,7 +425,8 @@ describe('in plain JSON', () => {
 
   test('an API user that is not listed is told to ask again', async () => {
     expect(plainAnswer(await ask('unlisted', { signerId: 'somebody' }))).toEqual({
-      ...{ action: 'RETRY', requestId: 'unlisted' },
+      action: 'RETRY',
+      requestId: 'unlisted',
     });
   });
 
@@ -487,7 +492,11 @@ function traffic(replica: ChannelReplica) {
     new Promise<string>((resolve) => {
       const call = httpsRequest(
         {
-          ...{ host: '127.0.0.1', port, path: '/pinned/tx_sign_request', method: 'POST', agent },
+          host: '127.0.0.1',
+          port,
+          path: '/pinned/tx_sign_request',
+          method: 'POST',
+          agent,
           rejectUnauthorized: false,
         },
         (response) => {
@@ -520,7 +529,9 @@ describe('a certificate that is renewed while the replica runs', () => {
   const failed = () => self.metric('countersign_reload_failed{part="http.tls"}');
   const served = () =>
     execFileSync('openssl', ['s_client', '-connect', `127.0.0.1:${self.origin.split(':').at(-1)}`], {
-      ...{ input: '', encoding: 'utf8', stdio: ['pipe', 'pipe', 'ignore'] },
+      input: '',
+      encoding: 'utf8',
+      stdio: ['pipe', 'pipe', 'ignore'],
     }).replace(/^[\s\S]*(-----BEGIN CERTIFICATE-----[\s\S]*-----END CERTIFICATE-----)[\s\S]*$/, '$1');
 
   test('with the same key: the pinning client goes on, and no request is lost', async () => {
@@ -613,7 +624,8 @@ describe('client certificates that are required', () => {
     strict = await startChannelReplica(STRICT, {
       policy: POLICY,
       tls: {
-        ...{ certificateFile: join(SELF, 'callback.pem'), keyFile: join(SELF, 'callback.key') },
+        certificateFile: join(SELF, 'callback.pem'),
+        keyFile: join(SELF, 'callback.key'),
         clientCaFile: clients.certificate,
       },
       cosigners: { certified: { mode: 'json', clientCertificates: [digestOf(listed)] } },

@@ -75,7 +75,8 @@ beforeAll(async () => {
     recipient.publicKey.export({ type: 'spki', format: 'pem' }),
   );
   const audit = {
-    ...{ directory: 'audit', checkpointKey: { file: 'keys/checkpoint.pem' } },
+    directory: 'audit',
+    checkpointKey: { file: 'keys/checkpoint.pem' },
     originals: { directory: 'originals', recipientKeyFile: 'keys/recipient.pub.pem' },
   };
   writeFileSync(deployment.configFile, stringify({ ...config, audit }));
@@ -105,8 +106,11 @@ async function asked(requestId: string, type: string, extraInfo: unknown) {
 async function paid(id: string, destination: { readonly type: string; readonly id: string }, amount = '0.5') {
   const to = { dstType: destination.type, dstId: destination.id, dstAddressType: 'WHITELISTED' };
   const body = deployment.request(id, {
-    ...{ asset: 'ETH', destType: destination.type, destId: destination.id },
-    ...{ amountStr: amount, requestedAmountStr: amount },
+    asset: 'ETH',
+    destType: destination.type,
+    destId: destination.id,
+    amountStr: amount,
+    requestedAmountStr: amount,
     destinations: [{ ...to, amountNativeStr: amount, amountUSD: 1 }],
   });
   return deployment.read(await deliver(cluster.up.http, body), id);

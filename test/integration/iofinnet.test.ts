@@ -178,7 +178,9 @@ function permit(change: object = {}): string {
     uint256?.('deadline'),
   ];
   return JSON.stringify({
-    ...{ types: { Permit: named }, primaryType: 'Permit', domain: { chainId: 1, verifyingContract: USDC } },
+    types: { Permit: named },
+    primaryType: 'Permit',
+    domain: { chainId: 1, verifyingContract: USDC },
     message: { owner: USDC, spender: PAYEE, value: '6000000', nonce: 0, deadline: 1, ...change },
   });
 }

@@ -96,7 +96,10 @@ test('a handler that answers as we would differs in nothing', async () => {
   ]);
   expect({ code, differences }).toEqual({ code: 0, differences: [] });
   expect(summary).toMatchObject({
-    ...{ type: 'summary', copies: 5, compared: 5, unanswered: 0 },
+    type: 'summary',
+    copies: 5,
+    compared: 5,
+    unanswered: 0,
     classes: { same: 5, laxer: 0, stricter: 0 },
     ours: { APPROVE: 2, REJECT: 1, RETRY: 1, IGNORE: 1 },
     limits: { uncounted: 0, countedHereOnly: 0, later: 0 },
@@ -126,16 +129,30 @@ test('each way to differ has a class, the most dangerous is we approve and it do
   );
   expect(differences).toHaveLength(13);
   expect(differences[0]).toEqual({
-    ...{ type: 'difference', class: 'laxer', workspace: 'main', cosigner: 'own', signer: 'approver' },
-    ...{ requestId: 'laxer-1', stage: 'approval', what: 'TRANSFER ETH to VAULT 8' },
+    type: 'difference',
+    class: 'laxer',
+    workspace: 'main',
+    cosigner: 'own',
+    signer: 'approver',
+    requestId: 'laxer-1',
+    stage: 'approval',
+    what: 'TRANSFER ETH to VAULT 8',
     ours: {
-      ...{ action: 'APPROVE', reason: 'APPROVED', rule: 'few-ether' },
+      action: 'APPROVE',
+      reason: 'APPROVED',
+      rule: 'few-ether',
       sentence: expect.any(String),
     },
     handler: { action: 'REJECT', reason: 'amount' },
   });
   expect(summary.classes).toEqual({
-    ...{ laxer: 2, stricter: 2, undecided: 1, other: 1, nonsense: 7, refused: 0, same: 0 },
+    laxer: 2,
+    stricter: 2,
+    undecided: 1,
+    other: 1,
+    nonsense: 7,
+    refused: 0,
+    same: 0,
   });
   expect(summary.byRule[0]).toEqual({ name: 'never-doge', classes: { stricter: 2, nonsense: 7 } });
   expect(summary.bySubject).toContainEqual({ name: 'TRANSFER ETH to VAULT 8', classes: { laxer: 2 } });
@@ -174,14 +191,13 @@ test('IGNORE where a signature is asked for is nonsense, whatever we say', async
 test('where nothing is signed a copy is compared all the same, whatever address it comes from', async () => {
   const config = parse(readFileSync(deployment.configFile, 'utf8'));
   config.workspaces[0].cosigners.push({
-    ...{
-      name: 'plain',
-      protocol: 'fireblocks',
-      path: '/plain',
-      mode: 'json',
-      allowUnauthenticatedJson: true,
-    },
-    ...{ networks: ['10.9.9.9'], signers: [{ id: 'approver', stages: ['approval'] }] },
+    name: 'plain',
+    protocol: 'fireblocks',
+    path: '/plain',
+    mode: 'json',
+    allowUnauthenticatedJson: true,
+    networks: ['10.9.9.9'],
+    signers: [{ id: 'approver', stages: ['approval'] }],
   });
   writeFileSync(deployment.configFile, stringify(config));
   const plain = (id: string, asset: string, reply: string) =>
@@ -250,7 +266,9 @@ test('requests and answers that come apart find one another; what is left over i
   ]);
   expect(code).toBe(1);
   expect(summary).toMatchObject({
-    ...{ compared: 3, unanswered: 1, unasked: 1 },
+    compared: 3,
+    unanswered: 1,
+    unasked: 1,
     classes: { same: 2, stricter: 1 },
   });
   expect(stderr).toContain('mirror: no answer seen to never, TRANSFER ETH to VAULT 8\n');
@@ -274,7 +292,9 @@ describe('what cannot be compared ends with 2', () => {
       ...wrong.map(([line]) => line),
     ]);
     expect({ code, compared: summary.compared, unreadable: summary.unreadable }).toEqual({
-      ...{ code: 2, compared: 1, unreadable: wrong.length },
+      code: 2,
+      compared: 1,
+      unreadable: wrong.length,
     });
     for (const [index, [, problem]] of wrong.entries())
       expect(stderr).toContain(`line ${index + 2}: ${problem}`);
@@ -328,7 +348,8 @@ describe('a ledger of its own', () => {
       cpSync(join(other, 'ledger.db'), join(dir, 'mirror/mirror.db'));
       const before = readFileSync(join(dir, 'mirror/mirror.db'));
       expect(await refused(...options(...empty()))).toEqual({
-        ...{ code: 2, stdout: '' },
+        code: 2,
+        stdout: '',
         said: expect.stringContaining(
           'holds what no mirror with this folder’s key decided (event 2, policy)',
         ),
@@ -425,7 +446,10 @@ describe('over HTTP', () => {
     expect(difference).toMatchObject({ class: 'stricter', requestId: 'b' });
     expect(Date.parse(difference.at)).toBeGreaterThan(Date.now() - 60_000);
     expect(summary).toMatchObject({
-      ...{ copies: 6, compared: 4, strangers: 1, unreadable: 1 },
+      copies: 6,
+      compared: 4,
+      strangers: 1,
+      unreadable: 1,
       classes: { same: 3, stricter: 1 },
     });
     expect(code).toBe(2);

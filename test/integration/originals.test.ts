@@ -219,7 +219,8 @@ describe('a cluster whose replicas are killed', () => {
     writeFileSync(otherPublic, other.publicKey.export({ type: 'spki', format: 'pem' }));
     const unsigned = await open(folder, '--request', 'kept-0-0', '--public-key', otherPublic);
     expect(unsigned).toMatchObject({
-      ...{ code: 1, stdout: '' },
+      code: 1,
+      stdout: '',
       stderr: expect.stringMatching(
         /jsonl:\d+: none of the keys given has signed the message of request "kept-0-0"\n/,
       ),
@@ -363,7 +364,9 @@ describe('a replica', () => {
       chainId: '137',
     };
     const deployment = writeVotingDeployment(home, {
-      ...{ ledger: EMBEDDED, policy: approving(), section: { contract } },
+      ledger: EMBEDDED,
+      policy: approving(),
+      section: { contract },
     });
     keepIn(deployment.configFile, 'originals');
     const replica = await replicaOf(deployment);
@@ -378,7 +381,9 @@ describe('a replica', () => {
       answer: { status: reply.status, headers: { signature: reply.headers.signature }, body: reply.body },
     });
     const call = (id: string) => ({
-      ...{ jsonrpc: '2.0', id, method: 'eth_call' },
+      jsonrpc: '2.0',
+      id,
+      method: 'eth_call',
       params: [
         {
           to: contract.address,

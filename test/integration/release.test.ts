@@ -168,7 +168,8 @@ rules:
   test('that was only refused holds nothing', async () => {
     expect(await vote('opaaaa0000000000000003', '5')).toBe('rejected');
     expect(await releasing('opaaaa0000000000000003')).toMatchObject({
-      ...{ code: 1, stderr: expect.stringContaining('it holds nothing that could be given back') },
+      code: 1,
+      stderr: expect.stringContaining('it holds nothing that could be given back'),
     });
   }, 60_000);
 });

@@ -57,8 +57,11 @@ describe('on redis', () => {
   beforeAll(async () => {
     const audit = { directory: 'audit', checkpointKey: { file: 'keys/own-operator.pem' } };
     bed = await startBed({
-      ...{ kind: 'redis', policy: POLICY, replicas: 1 },
-      ...{ server: { bodyLimit: '64KiB' }, document: { audit } },
+      kind: 'redis',
+      policy: POLICY,
+      replicas: 1,
+      server: { bodyLimit: '64KiB' },
+      document: { audit },
     });
     replica = first(bed);
   }, 60_000);

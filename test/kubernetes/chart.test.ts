@@ -45,15 +45,22 @@ function crdsOf(file: string): string {
 /** Disks of each node, one that all share, and what the examples expect of a cluster. */
 function surroundings(): string {
   const disk = (name: string, spec: object) => ({
-    ...{ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name } },
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name },
     spec: { capacity: { storage: '20Gi' }, persistentVolumeReclaimPolicy: 'Retain', ...spec },
   });
   const storageClass = (name: string, annotations: object = {}) => ({
-    ...{ apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name, annotations } },
-    ...{ provisioner: 'kubernetes.io/no-provisioner', volumeBindingMode: 'WaitForFirstConsumer' },
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name, annotations },
+    provisioner: 'kubernetes.io/no-provisioner',
+    volumeBindingMode: 'WaitForFirstConsumer',
   });
   const local = (node: string) => ({
-    ...{ storageClassName: 'zonal', accessModes: ['ReadWriteOnce'], local: { path: '/mnt/disk' } },
+    storageClassName: 'zonal',
+    accessModes: ['ReadWriteOnce'],
+    local: { path: '/mnt/disk' },
     nodeAffinity: {
       required: {
         nodeSelectorTerms: [
@@ -68,12 +75,15 @@ function surroundings(): string {
     ...NODES.flatMap((node) => [0, 1, 2, 3].map((index) => disk(`${node}-${index}`, local(node)))),
     ...NODES.map((name) =>
       disk(`shared-${name}`, {
-        ...{ storageClassName: 'shared', accessModes: ['ReadWriteMany'] },
+        storageClassName: 'shared',
+        accessModes: ['ReadWriteMany'],
         nfs: { server: 'files.internal', path: '/countersign' },
       }),
     ),
     {
-      ...{ apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', value: 1_000 },
+      apiVersion: 'scheduling.k8s.io/v1',
+      kind: 'PriorityClass',
+      value: 1_000,
       metadata: { name: 'custody' },
     },
   ];

@@ -149,7 +149,9 @@ function kubeconfigOf(
   { certificate, token }: { readonly certificate: string; readonly token: string },
 ): string {
   return JSON.stringify({
-    ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'test' },
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'test',
     clusters: [{ name: 'test', cluster: { server, 'certificate-authority': certificate } }],
     users: [{ name: 'test', user: { token } }],
     contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
@@ -177,8 +179,10 @@ function runTool(
         maxBuffer: MAX_OUTPUT_BYTES,
         env: {
           ...process.env,
-          ...{ KUBECONFIG: join(dir, 'kubeconfig'), KUBECACHEDIR: join(dir, 'cache') },
-          ...{ HELM_CACHE_HOME: join(dir, 'helm'), HELM_CONFIG_HOME: join(dir, 'helm') },
+          KUBECONFIG: join(dir, 'kubeconfig'),
+          KUBECACHEDIR: join(dir, 'cache'),
+          HELM_CACHE_HOME: join(dir, 'helm'),
+          HELM_CONFIG_HOME: join(dir, 'helm'),
         },
       },
       (error, stdout, stderr) =>

@@ -32,7 +32,10 @@ export async function startKubelets(plane: ControlPlane): Promise<Kubelets> {
   await plane.kubectl(['create', '--filename', '-'], NODES.map(nodeManifest).join('\n---\n'));
   let going = true;
   const kubelets: Kubelets = {
-    ...{ starting: true, failing: new Set(), ran: [], fewestReady: new Map() },
+    starting: true,
+    failing: new Set(),
+    ran: [],
+    fewestReady: new Map(),
     stop: async () => {
       going = false;
       await loop;
@@ -106,10 +109,16 @@ function statusOf({ spec }: KubernetesObject, fails: boolean): object {
     ? { terminated: { exitCode, reason: fails ? 'Error' : 'Completed' } }
     : { running: { startedAt: new Date().toISOString() } };
   const containerStatuses = spec.containers.map(({ name, image }: { name: string; image: string }) => ({
-    ...{ name, image, imageID: image, restartCount: 0, ready: !ends, state },
+    name,
+    image,
+    imageID: image,
+    restartCount: 0,
+    ready: !ends,
+    state,
   }));
   const conditions = ['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'].map((type) => ({
-    ...{ type, status: ends && type.endsWith('Ready') ? 'False' : 'True' },
+    type,
+    status: ends && type.endsWith('Ready') ? 'False' : 'True',
     lastTransitionTime: new Date().toISOString(),
   }));
   const phase = ends ? (fails ? 'Failed' : 'Succeeded') : 'Running';

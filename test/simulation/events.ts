@@ -127,8 +127,14 @@ export function reportsOf(chance: Chance, asked: readonly Question[]): readonly 
   const paid = [...new Set(asked.flatMap(({ money, to }) => (to === '' ? [] : [money])))];
   return paid.flatMap((moneyKey) =>
     (chance.pick(STORIES) ?? []).map((fate, index) => ({
-      ...{ moneyKey, txId: moneyKey, protocol: 'any', source: 'webhook' },
-      ...{ fate, status: fate.toUpperCase(), createdAtMs: 0, updatedAtMs: index + 1 },
+      moneyKey,
+      txId: moneyKey,
+      protocol: 'any',
+      source: 'webhook',
+      fate,
+      status: fate.toUpperCase(),
+      createdAtMs: 0,
+      updatedAtMs: index + 1,
     })),
   );
 }

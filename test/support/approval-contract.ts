@@ -23,9 +23,17 @@ export const later = (): string => new Date(Date.now() + 3_600_000).toISOString(
 export function keygenArgument(change: object = {}): string {
   const signers = [0, 1, 2].map((index) => ({ Weight: 1, Uiid: `uuid-${index}`, Id: `signer-${index}` }));
   return encode(KEYGEN, {
-    ...{ Typename: 'OperationCreateVault_v3', Id: 'keygen1', ExpiresAt: later(), OrganisationId: '' },
-    ...{ ReshareRequestStatus: 'VOTING', VaultId: 'vault1', VaultName: 'Treasury', ReshareNonce: 0 },
-    ...{ NewThreshold: 2, OriginalSigners: [], NewSigners: signers },
+    Typename: 'OperationCreateVault_v3',
+    Id: 'keygen1',
+    ExpiresAt: later(),
+    OrganisationId: '',
+    ReshareRequestStatus: 'VOTING',
+    VaultId: 'vault1',
+    VaultName: 'Treasury',
+    ReshareNonce: 0,
+    NewThreshold: 2,
+    OriginalSigners: [],
+    NewSigners: signers,
     ...change,
   });
 }
@@ -36,20 +44,31 @@ export function transactionArgument(
   metadataChange: object = {},
 ): string {
   return encode(transaction(revision === 'R2' ? 'string SourceUrl, ' : ''), {
-    ...{ Typename: 'OperationTransferOut_v3', Id: 'tx1', CreatedAt: '', UpdatedAt: '', ExpiresAt: later() },
-    ...{ CreatedByUserId: '', AmountOriginal: '500000000000000000', AmountUsd: '1000.00' },
-    ...{ ReceivingAddress: `0x${'1'.repeat(40)}`, SendingAddressId: '', VaultId: 'vault1', VaultName: '' },
-    ...{ AssetId: 'assetaaa0000000000000001', OrganisationId: '', RawTransaction: '', Status: 'VOTING' },
-    ...{ AssetExecutionType: 'NATIVE', NetworkId: '' },
+    Typename: 'OperationTransferOut_v3',
+    Id: 'tx1',
+    CreatedAt: '',
+    UpdatedAt: '',
+    ExpiresAt: later(),
+    CreatedByUserId: '',
+    AmountOriginal: '500000000000000000',
+    AmountUsd: '1000.00',
+    ReceivingAddress: `0x${'1'.repeat(40)}`,
+    SendingAddressId: '',
+    VaultId: 'vault1',
+    VaultName: '',
+    AssetId: 'assetaaa0000000000000001',
+    OrganisationId: '',
+    RawTransaction: '',
+    Status: 'VOTING',
+    AssetExecutionType: 'NATIVE',
+    NetworkId: '',
     Metadata: {
-      ...{
-        MaxFees: '',
-        MaxFeePerGas: 0,
-        MaxPriorityFeePerGas: 0,
-        Source: '',
-        SourceUrl: '',
-        ContractData: '',
-      },
+      MaxFees: '',
+      MaxFeePerGas: 0,
+      MaxPriorityFeePerGas: 0,
+      Source: '',
+      SourceUrl: '',
+      ContractData: '',
       ...metadataChange,
     },
     ...change,
@@ -58,8 +77,15 @@ export function transactionArgument(
 
 export function signArgument(change: object = {}): string {
   return encode(SIGN, {
-    ...{ Typename: 'OperationSign', Id: 'sign1', OrganisationId: '', OperationSignStatus: 'VOTING' },
-    ...{ VaultId: 'vault1', VaultName: '', Data: 'hello', ContentType: 'text/plain', ChainId: 1 },
+    Typename: 'OperationSign',
+    Id: 'sign1',
+    OrganisationId: '',
+    OperationSignStatus: 'VOTING',
+    VaultId: 'vault1',
+    VaultName: '',
+    Data: 'hello',
+    ContentType: 'text/plain',
+    ChainId: 1,
     ...change,
   });
 }

@@ -2,17 +2,19 @@
 import type { Asset, Chains, Decoder } from '../../src/core/ports.js';
 
 const ETH: Asset = {
-  ...{ id: 'ETH', family: 'evm', chain: 'eip155:1', decimals: 18, coinType: 60 },
+  id: 'ETH',
+  family: 'evm',
+  chain: 'eip155:1',
+  decimals: 18,
+  coinType: 60,
   native: { asset: 'ETH', decimals: 18 },
 };
 const BTC: Asset = {
-  ...{
-    id: 'BTC',
-    family: 'bitcoin',
-    chain: 'bip122:000000000019d6689c085ae165831e93',
-    decimals: 8,
-    coinType: 0,
-  },
+  id: 'BTC',
+  family: 'bitcoin',
+  chain: 'bip122:000000000019d6689c085ae165831e93',
+  decimals: 8,
+  coinType: 0,
   native: { asset: 'BTC', decimals: 8 },
 };
 const ASSETS: readonly Asset[] = [
@@ -20,7 +22,9 @@ const ASSETS: readonly Asset[] = [
   { ...ETH, id: 'USDC', decimals: 6, contract: '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48' },
   {
     ...ETH,
-    ...{ id: 'USDC_ALIAS', decimals: 6, countedAs: 'USDC' },
+    id: 'USDC_ALIAS',
+    decimals: 6,
+    countedAs: 'USDC',
     contract: '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48',
   },
   { ...ETH, id: 'MATIC_POLYGON', chain: 'eip155:137', native: { asset: 'MATIC_POLYGON', decimals: 18 } },

@@ -67,7 +67,10 @@ export async function writeChannels(dir: string, { tls, cosigners, policy, more 
         name: 'main',
         policyFile: 'policy.yaml',
         cosigners: Object.entries(cosigners).map(([name, own]) => ({
-          ...{ name, protocol: 'fireblocks', path: `/${name}`, signers: SIGNERS },
+          name,
+          protocol: 'fireblocks',
+          path: `/${name}`,
+          signers: SIGNERS,
           ...(own.mode === 'json'
             ? { allowUnauthenticatedJson: true }
             : {
@@ -99,7 +102,10 @@ export async function startChannelReplica(dir: string, settings: ChannelSettings
   const ports = JSON.parse(lines().find((line) => line.includes('replica listens')) ?? '{}');
   const ops = `http://127.0.0.1:${ports.ops}`;
   return {
-    ...{ command, ops, configFile, answerKey: answer.publicKey },
+    command,
+    ops,
+    configFile,
+    answerKey: answer.publicKey,
     origin: `https://${HOST}:${ports.http}`,
     resolve: ['--resolve', `${HOST}:${ports.http}:127.0.0.1`],
     signed: (claims) => token(claims, cosigner.privateKey),

@@ -3,7 +3,10 @@ import type { InboundMessage, Received } from '../../src/core/ports.js';
 
 export function inbound(message: Partial<InboundMessage>): InboundMessage {
   return {
-    ...{ route: '', body: Buffer.alloc(0), headers: {}, address: '127.0.0.1' },
+    route: '',
+    body: Buffer.alloc(0),
+    headers: {},
+    address: '127.0.0.1',
     certificateSha256: () => undefined,
     ...message,
   };

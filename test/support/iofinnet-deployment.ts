@@ -73,7 +73,10 @@ export function writeVotingDeployment(
         policyFile: 'voting-policy.yaml',
         cosigners: [
           ...signers.map(({ name, path }) => ({
-            ...{ name, protocol: 'iofinnet', path, organisation: ORGANISATION },
+            name,
+            protocol: 'iofinnet',
+            path,
+            organisation: ORGANISATION,
             answerKey: { file: `keys/${name}.pem`, algorithm: 'Ed25519' },
             networks: ['127.0.0.0/8'],
             assets: { [ETHER]: 'ETH' },
@@ -82,7 +85,9 @@ export function writeVotingDeployment(
             ...section,
           })),
           {
-            ...{ name: 'fb', protocol: 'fireblocks', path: '/fireblocks' },
+            name: 'fb',
+            protocol: 'fireblocks',
+            path: '/fireblocks',
             publicKeys: [{ file: 'keys/fb.pub.pem' }],
             signers: [{ id: FIREBLOCKS_SIGNER, stages: ['signing'] }],
             answerKey: { file: 'keys/fb-answer.pem', algorithm: 'RS256' },

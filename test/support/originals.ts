@@ -24,10 +24,16 @@ export function recipientPair(): RecipientPair {
 /** Message `number`; the same every time. */
 export function originalAt(number: number, change: Partial<Original> = {}): Original {
   return {
-    ...{ atMs: Date.UTC(2026, 2, 4, 3) + number, protocol: 'fireblocks' },
-    ...{ workspace: 'main', cosigner: 'a', requestId: `r${number}`, sequence: number + 1 },
+    atMs: Date.UTC(2026, 2, 4, 3) + number,
+    protocol: 'fireblocks',
+    workspace: 'main',
+    cosigner: 'a',
+    requestId: `r${number}`,
+    sequence: number + 1,
     request: {
-      ...{ route: '/v2/tx_sign_request', address: '10.0.0.1', certificateSha256: undefined },
+      route: '/v2/tx_sign_request',
+      address: '10.0.0.1',
+      certificateSha256: undefined,
       headers: { 'content-type': 'application/jwt' },
       body: Buffer.from(`the question „${number}“`),
     },
@@ -45,7 +51,10 @@ export interface Seen extends OriginalsObserver {
 
 export function seen(): Seen {
   const all: Seen = {
-    ...{ count: 0, lost: 0, problems: [], failures: [] },
+    count: 0,
+    lost: 0,
+    problems: [],
+    failures: [],
     written: (count) => {
       all.count += count;
     },

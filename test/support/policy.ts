@@ -20,14 +20,12 @@ export function rulesOf(document: string, freezes: readonly Partial<Freeze>[] = 
     freezes: freezes.map((freeze, index) =>
       compileFreeze(
         {
-          ...{
-            id: `f${index}`,
-            scope: '{}',
-            reason: 'drill',
-            author: 'alice',
-            answers: 'retry',
-            sequence: 1,
-          },
+          id: `f${index}`,
+          scope: '{}',
+          reason: 'drill',
+          author: 'alice',
+          answers: 'retry',
+          sequence: 1,
           ...freeze,
         },
         testChains,
@@ -39,8 +37,13 @@ export function rulesOf(document: string, freezes: readonly Partial<Freeze>[] = 
 
 export function destination(change: Partial<Destination> = {}): Destination {
   return {
-    ...{ type: 'VAULT', id: '1', address: ALICE, addressType: 'WHITELISTED', otherAddresses: [] },
-    ...{ amount: '0.01', usd: '18.74' },
+    type: 'VAULT',
+    id: '1',
+    address: ALICE,
+    addressType: 'WHITELISTED',
+    otherAddresses: [],
+    amount: '0.01',
+    usd: '18.74',
     ...change,
   };
 }
@@ -57,14 +60,24 @@ export interface Change {
 /** 0.01 ETH from vault 0 to vault 1, to be signed, with bytes that agree. */
 export function question(change: Change = {}): Question {
   const intent: Intent = {
-    ...{ operation: 'TRANSFER', asset: 'ETH', source: { type: 'VAULT', id: '0' } },
-    ...{ destinations: [destination()], fee: '0.0006' },
+    operation: 'TRANSFER',
+    asset: 'ETH',
+    source: { type: 'VAULT', id: '0' },
+    destinations: [destination()],
+    fee: '0.0006',
     ...change.intent,
   };
   const request: TransactionRequest = {
-    ...{ kind: 'transaction', stage: 'signing', protocol: 'fireblocks', workspace: 'main' },
-    ...{ cosigner: 'cosigner-a', signer: 'signer-1', requestId: 'r1', txId: 't1' },
-    ...{ intent, rawTransactions: [] },
+    kind: 'transaction',
+    stage: 'signing',
+    protocol: 'fireblocks',
+    workspace: 'main',
+    cosigner: 'cosigner-a',
+    signer: 'signer-1',
+    requestId: 'r1',
+    txId: 't1',
+    intent,
+    rawTransactions: [],
     ...change.request,
   };
   return { request, examination: examinationOf(intent, change), instantMs: change.instantMs ?? NOON };
@@ -95,25 +108,39 @@ export function movement(change: Partial<Movement> = {}): Movement {
 
 export function call(change: Partial<ContractCall> = {}): ContractCall {
   return {
-    ...{ address: BOB, selector: '0xa9059cbb', signature: 'transfer(address,uint256)' },
-    ...{ args: [ALICE, '25'], value: 0n, understood: true },
+    address: BOB,
+    selector: '0xa9059cbb',
+    signature: 'transfer(address,uint256)',
+    args: [ALICE, '25'],
+    value: 0n,
+    understood: true,
     ...change,
   };
 }
 
 function effects(change: Partial<Effects> = {}): Effects {
   return {
-    ...{ chain: 'eip155:1', movements: [movement()], calls: [], maxFee: 600_000_000_000_000n },
-    ...{ summary: {}, facts: [] },
+    chain: 'eip155:1',
+    movements: [movement()],
+    calls: [],
+    maxFee: 600_000_000_000_000n,
+    summary: {},
+    facts: [],
     ...change,
   };
 }
 
 export function configChange(change: Partial<ConfigChangeRequest> = {}): Question {
   const request: ConfigChangeRequest = {
-    ...{ kind: 'config-change', stage: 'approval', protocol: 'fireblocks', workspace: 'main' },
-    ...{ cosigner: 'cosigner-a', signer: 'signer-1', requestId: 'c1' },
-    ...{ type: 'UNMANAGED_WALLET', extraInfo: { asset: 'ETH' } },
+    kind: 'config-change',
+    stage: 'approval',
+    protocol: 'fireblocks',
+    workspace: 'main',
+    cosigner: 'cosigner-a',
+    signer: 'signer-1',
+    requestId: 'c1',
+    type: 'UNMANAGED_WALLET',
+    extraInfo: { asset: 'ETH' },
     ...change,
   };
   return { request, examination: { kind: 'not-applicable' }, instantMs: NOON };

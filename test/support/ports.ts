@@ -91,8 +91,12 @@ function forEver(): Promise<never> {
 export const PAYS_ALICE: Decoded = {
   kind: 'effects',
   effects: {
-    ...{ chain: 'eip155:1', movements: [{ asset: 'ETH', to: ALICE, amount: 10n ** 16n }], calls: [] },
-    ...{ maxFee: 600_000_000_000_000n, summary: {}, facts: [] },
+    chain: 'eip155:1',
+    movements: [{ asset: 'ETH', to: ALICE, amount: 10n ** 16n }],
+    calls: [],
+    maxFee: 600_000_000_000_000n,
+    summary: {},
+    facts: [],
   },
 };
 

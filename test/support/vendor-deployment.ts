@@ -65,13 +65,18 @@ export async function writeVendorDeployment(
   configure((workspace) => {
     Object.assign(workspace.cosigners[0] ?? {}, { signers: [{ id: SIGNER, stages: ['signing'] }] });
     workspace.api = {
-      ...{ url: `${fake.url}/v1`, apiKeyFile: 'keys/viewer.id', privateKeyFile: 'keys/api.pem' },
-      ...{ timeout: '500ms', requestsPerMinute: 1_000 },
+      url: `${fake.url}/v1`,
+      apiKeyFile: 'keys/viewer.id',
+      privateKeyFile: 'keys/api.pem',
+      timeout: '500ms',
+      requestsPerMinute: 1_000,
     };
   });
   return {
     ...deployment,
-    ...{ fake, api, configure },
+    fake,
+    api,
+    configure,
     close: () => fake.close(),
     async ask(origin, id, claims = {}) {
       const about = { txId: id, requestId: id, signerId: SIGNER, ...claims };
@@ -86,8 +91,15 @@ export async function writeVendorDeployment(
 export function vendorTransaction(id: string, status: string, more: object = {}): object {
   const now = Date.now();
   return {
-    ...{ id, status, subStatus: '', txHash: '', operation: 'TRANSFER', assetId: 'ETH' },
-    ...{ createdAt: now - 1_000, lastUpdated: now, source: { type: 'VAULT_ACCOUNT', id: '7' } },
+    id,
+    status,
+    subStatus: '',
+    txHash: '',
+    operation: 'TRANSFER',
+    assetId: 'ETH',
+    createdAt: now - 1_000,
+    lastUpdated: now,
+    source: { type: 'VAULT_ACCOUNT', id: '7' },
     ...more,
   };
 }

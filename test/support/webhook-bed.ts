@@ -112,7 +112,7 @@ export async function startBed({ kind, policy, replicas, ...more }: BedSettings)
     const stranger = vendorKey('stranger');
     const { look, close } = await openLedgerOf(configFile);
     closeLedger = close;
-    return { ...{ dir, deployment, redis, keys, vendor, stranger, serve, look, stop }, replicas: started };
+    return { dir, deployment, redis, keys, vendor, stranger, serve, look, stop, replicas: started };
   } catch (error) {
     await stop();
     throw error;
@@ -152,7 +152,8 @@ async function startServing(configFile: string): Promise<ServingReplica> {
   };
   const { http, ops, webhooks } = log().find(({ msg }) => msg === 'replica listens') ?? {};
   return {
-    ...{ command, log },
+    command,
+    log,
     http: `http://127.0.0.1:${http}`,
     ops: `http://127.0.0.1:${ops}`,
     hooks: `http://127.0.0.1:${webhooks}${HOOK_PATH}`,

@@ -178,7 +178,9 @@ const calls: readonly CallSample[] =
         },
         ...(['R1', 'R2'] as const).map(
           (layout): CallSample => ({
-            ...{ name: `transaction ${layout}`, layout, strict_r1: layout === 'R1' ? 'accept' : 'refuse' },
+            name: `transaction ${layout}`,
+            layout,
+            strict_r1: layout === 'R1' ? 'accept' : 'refuse',
             calldata: APPROVAL.encodeFunctionData('approvedTx', [
               transactionArgument(layout, {}, { SourceUrl: 'https://dapp.example' }),
             ]),
@@ -272,8 +274,11 @@ async function contractVote(calldata: string): Promise<string> {
     {
       contract: { revision: 'R1', address, chainId: '1' },
       settings: {
-        ...{ organisation: organisationIn(calldata), transferPlaces: {}, assets: { asset1: 'ETH' } },
-        ...{ amounts: 'base-units', decimalsOf: () => 18 },
+        organisation: organisationIn(calldata),
+        transferPlaces: {},
+        assets: { asset1: 'ETH' },
+        amounts: 'base-units',
+        decimalsOf: () => 18,
       },
       requestOf: (operation) =>
         requestOf(operation, { name: 'vs', workspace: 'main', organisation: 'o' }, undefined),
@@ -284,7 +289,9 @@ async function contractVote(calldata: string): Promise<string> {
   const ledger = new MoodyLedger(SAMPLE_POLICY) as unknown as Ledger;
   const chains = createChains();
   const rulebook = new Rulebook(ledger, chains, {
-    ...{ authenticate: async () => undefined, accept: () => undefined, adopted: () => undefined },
+    authenticate: async () => undefined,
+    accept: () => undefined,
+    adopted: () => undefined,
   });
   const ports = {
     chains,

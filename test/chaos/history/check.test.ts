@@ -11,11 +11,16 @@ function complaints(...evidence: Parameters<typeof evidenceOf>): readonly Check[
 }
 
 const approved = (id: string, askedMs: number, more: Partial<Told> = {}): Told => ({
-  ...{ id, askedMs, outcome: 'APPROVE' as const },
+  id,
+  askedMs,
+  outcome: 'APPROVE' as const,
   ...more,
 });
 const rejected = (id: string, askedMs: number, reason = 'It is full.', more: Partial<Told> = {}): Told => ({
-  ...{ id, askedMs, outcome: 'REJECT' as const, reason },
+  id,
+  askedMs,
+  outcome: 'REJECT' as const,
+  reason,
   ...more,
 });
 

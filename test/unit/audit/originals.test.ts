@@ -51,7 +51,11 @@ describe('a line', () => {
     const line = lineOf(4);
     const { jwe, ...shown } = JSON.parse(line);
     expect(shown).toEqual({
-      ...{ at: '2026-03-04T03:00:00.004Z', workspace: 'main', cosigner: 'a', requestId: 'r4', sequence: 5 },
+      at: '2026-03-04T03:00:00.004Z',
+      workspace: 'main',
+      cosigner: 'a',
+      requestId: 'r4',
+      sequence: 5,
     });
     const { plaintext, protectedHeader } = await compactDecrypt(jwe, privateKey);
     expect(protectedHeader).toEqual({ alg: 'RSA-OAEP-256', enc: 'A256GCM', kid: recipient.id });
@@ -60,7 +64,9 @@ describe('a line', () => {
       ...shown,
       protocol: 'fireblocks',
       request: {
-        ...{ route: '/v2/tx_sign_request', address: '10.0.0.1', body: 'the question „4“' },
+        route: '/v2/tx_sign_request',
+        address: '10.0.0.1',
+        body: 'the question „4“',
         headers: { 'content-type': 'application/jwt' },
       },
       answer: { status: 200, contentType: 'application/jwt', body: 'the answer „4“' },

@@ -3,7 +3,11 @@ import { expect, test } from '@jest/globals';
 import { eventPage } from '../../../src/cli/event-page.js';
 
 const TRANSACTION = {
-  ...{ operation: 'TYPED_MESSAGE', asset: 'ETH', decimals: 18, amount: null, usd: null },
+  operation: 'TYPED_MESSAGE',
+  asset: 'ETH',
+  decimals: 18,
+  amount: null,
+  usd: null,
   source: { type: 'VAULT', id: '7' },
 };
 
@@ -23,7 +27,10 @@ const decided = (transaction: object) => ({
 });
 
 const destination = (id: string | null) => ({
-  ...{ type: 'UNMANAGED', id, address: null, amount: '1500000000000000000' },
+  type: 'UNMANAGED',
+  id,
+  address: null,
+  amount: '1500000000000000000',
 });
 
 test.each<[string, object, string]>([

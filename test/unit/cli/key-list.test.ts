@@ -81,16 +81,25 @@ async function statesAt(at: string): Promise<Readonly<Record<string, string>>> {
 test('which keys are used, before, during and after a rotation', async () => {
   const always = { 'approval.pem': 'valid: approves', 'alice.pub.pem': 'valid' };
   expect(await statesAt('2027-02-28T23:59:59.999Z')).toEqual({
-    ...{ ...always, 'old.pub.pem': 'valid', 'new.pub.pem': 'not-yet' },
-    ...{ 'answer.pem': 'valid: signs *', 'next.pem': 'not-yet: ' },
+    ...always,
+    'old.pub.pem': 'valid',
+    'new.pub.pem': 'not-yet',
+    'answer.pem': 'valid: signs *',
+    'next.pem': 'not-yet: ',
   });
   expect(await statesAt('2027-03-01T01:00:00+01:00')).toEqual({
-    ...{ ...always, 'old.pub.pem': 'valid', 'new.pub.pem': 'valid' },
-    ...{ 'answer.pem': 'valid: signs *', 'next.pem': 'not-yet: ' },
+    ...always,
+    'old.pub.pem': 'valid',
+    'new.pub.pem': 'valid',
+    'answer.pem': 'valid: signs *',
+    'next.pem': 'not-yet: ',
   });
   expect(await statesAt('2027-03-02T00:00:00Z')).toEqual({
-    ...{ ...always, 'old.pub.pem': 'expired', 'new.pub.pem': 'valid' },
-    ...{ 'answer.pem': 'valid: ', 'next.pem': 'valid: signs *' },
+    ...always,
+    'old.pub.pem': 'expired',
+    'new.pub.pem': 'valid',
+    'answer.pem': 'valid: ',
+    'next.pem': 'valid: signs *',
   });
 });
 

@@ -14,7 +14,9 @@ const served = certificate(folder, root, 'DNS:callback.example.com');
 const other = certificate(folder, root, 'DNS:other.example.com');
 const sh = (commands: string) =>
   execFileSync('sh', ['-e', '-c', commands], {
-    ...{ cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+    cwd: folder,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
   }).trim();
 const PIN = `sha256//${sh(
   `openssl x509 -in ${served.certificate} -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64`,
@@ -85,7 +87,8 @@ describe('the same pin from', () => {
     await pin(served.certificate, file(), '--json');
     const { same, pins } = JSON.parse(printed);
     expect({ same, pins: pins.map((each: { readonly pin: string }) => each.pin) }).toEqual({
-      ...{ same: true, pins: [PIN, PIN] },
+      same: true,
+      pins: [PIN, PIN],
     });
   });
 });
@@ -113,7 +116,8 @@ describe('a configuration', () => {
     const file = config(', tls: { certificateFile: served.pem, keyFile: served.key }');
     await pin('--config', file, served.key, '--json');
     expect(JSON.parse(printed)).toMatchObject({
-      ...{ same: true, pins: [{ file: join(folder, 'served.pem'), pin: PIN }, { file: served.key }] },
+      same: true,
+      pins: [{ file: join(folder, 'served.pem'), pin: PIN }, { file: served.key }],
     });
   });
 

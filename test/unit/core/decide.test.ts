@@ -94,7 +94,9 @@ describe('what the policy says becomes the decision that the ledger recorded', (
 
   test('an approval, with what the bytes say that the ledger must not contradict; a rejection without', async () => {
     const fact: LedgerFact = {
-      ...{ key: 'outpoint:x:0', value: '5000', sentence: 'Another amount before.' },
+      key: 'outpoint:x:0',
+      value: '5000',
+      sentence: 'Another amount before.',
       reason: 'INPUT_AMOUNT_CHANGED',
     };
     const decoder = async (): Promise<Decoded> =>
@@ -136,8 +138,12 @@ describe('what the policy says becomes the decision that the ledger recorded', (
 
   test('a decision that stands already is repeated, whatever the policy says now', async () => {
     const decision: Decision = {
-      ...{ effect: 'reject', reason: 'RULE_REJECTS', sentence: 'Refused by rule x.', sequence: 3 },
-      ...{ decidedAtMs: NOON - 1_000, policyVersion: 'older' },
+      effect: 'reject',
+      reason: 'RULE_REJECTS',
+      sentence: 'Refused by rule x.',
+      sequence: 3,
+      decidedAtMs: NOON - 1_000,
+      policyVersion: 'older',
     };
     const { ports } = settingOf({
       ledger: ledgerIn({
@@ -154,13 +160,12 @@ describe('what the policy says becomes the decision that the ledger recorded', (
 
   test('other content under a known id is a conflict', async () => {
     const decision: Decision = {
-      ...{
-        effect: 'reject',
-        reason: 'CONFLICT_CONTENT',
-        sentence: 'It came with other content.',
-        sequence: 4,
-      },
-      ...{ decidedAtMs: NOON, policyVersion: 'v' },
+      effect: 'reject',
+      reason: 'CONFLICT_CONTENT',
+      sentence: 'It came with other content.',
+      sequence: 4,
+      decidedAtMs: NOON,
+      policyVersion: 'v',
     };
     const { ports } = settingOf({
       ledger: ledgerIn({ answers: { kind: 'conflict', decision, repeated: false, ledgerNowMs: NOON } }),
@@ -190,7 +195,12 @@ describe('what the policy says becomes the decision that the ledger recorded', (
 
 describe('a freeze', () => {
   const freeze = (answers: Freeze['answers']): Freeze => ({
-    ...{ id: 'f1', scope: '{}', reason: 'drill', author: 'alice', answers, sequence: 1 },
+    id: 'f1',
+    scope: '{}',
+    reason: 'drill',
+    author: 'alice',
+    answers,
+    sequence: 1,
   });
 
   test('that asks for patience decides nothing, and tells the ledger that it covers the request', async () => {

@@ -101,7 +101,9 @@ test.each<[string, Partial<Intent>, string | undefined]>([
 
 function paid(...amounts: readonly (string | undefined)[]): Intent['destinations'] {
   return amounts.map((amount) => ({
-    ...{ type: 'VAULT', id: '1', otherAddresses: [] },
+    type: 'VAULT',
+    id: '1',
+    otherAddresses: [],
     ...(amount === undefined ? {} : { amount }),
   }));
 }

@@ -17,7 +17,8 @@ function entryOf(asked: Question): { readonly text: string; readonly entry: Reco
 describe('the journal keeps of a transaction', () => {
   const asked = question({
     intent: {
-      ...{ externalTxId: 'wd-77', note: 'NOTE-OF-THE-INITIATOR' },
+      externalTxId: 'wd-77',
+      note: 'NOTE-OF-THE-INITIATOR',
       extraParameters: { contractCallData: 'EXTRA-PARAMETERS', message: 'SIGNED-MESSAGE' },
     },
     request: {
@@ -31,8 +32,14 @@ describe('the journal keeps of a transaction', () => {
   test('who asked, about what, what was seen and what the bytes do', () => {
     expect(entryOf(asked).entry).toMatchObject({
       request: {
-        ...{ protocol: 'fireblocks', kind: 'transaction', stage: 'signing', cosigner: 'cosigner-a' },
-        ...{ signer: 'signer-1', requestId: 'r1', txId: 't1', externalTxId: 'wd-77' },
+        protocol: 'fireblocks',
+        kind: 'transaction',
+        stage: 'signing',
+        cosigner: 'cosigner-a',
+        signer: 'signer-1',
+        requestId: 'r1',
+        txId: 't1',
+        externalTxId: 'wd-77',
       },
       facts: { transaction: { operation: 'TRANSFER', asset: 'ETH', amount: String(10n ** 16n) } },
       verified: 'agrees',

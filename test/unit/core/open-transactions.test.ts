@@ -34,7 +34,9 @@ function eventOf(happening: Happening, index: number): JournalEvent {
       decision: { effect: happening.kind === 'rejected' ? 'reject' : 'approve' },
       journal: {
         request: {
-          ...{ protocol: 'fireblocks', kind: 'transaction', requestId: 'r' },
+          protocol: 'fireblocks',
+          kind: 'transaction',
+          requestId: 'r',
           stage: happening.kind === 'voted' ? 'approval' : 'signing',
         },
       },

@@ -69,7 +69,10 @@ function answeringIn(mood: Mood) {
       [
         'main',
         {
-          ...{ chains: testChains, ledger, rulebook, clock: { now: () => 0 } },
+          chains: testChains,
+          ledger,
+          rulebook,
+          clock: { now: () => 0 },
           observer: observerOf('main', metrics, logger),
         },
       ],
@@ -95,7 +98,9 @@ test.each<readonly [string, string, string, Mood, number, string]>([
   [
     'a new exchange account',
     signed({
-      ...{ requestId: 'c-1', signerId: 'signer-1', type: 'EXCHANGE' },
+      requestId: 'c-1',
+      signerId: 'signer-1',
+      type: 'EXCHANGE',
       extraInfo: { apiKey: KEY, note: JSON.stringify({ password: PASSWORD }) },
     }),
     CONFIG_CHANGE,

@@ -10,7 +10,10 @@ const sharing = () => singleFlight(createLocks({ nodes: [] }), () => undefined);
 function replica(name: string, alone: SingleFlight, working: Set<string>, fails = (): boolean => false) {
   const heard = { terms: 0, left: 0, failures: 0 };
   const elected = new Elected({
-    ...{ name: 'job', alone, termMs: 50, standbyMs: 10 },
+    name: 'job',
+    alone,
+    termMs: 50,
+    standbyMs: 10,
     async work(signal) {
       if (fails()) throw new Error('it cannot');
       heard.terms += 1;

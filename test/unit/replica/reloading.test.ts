@@ -87,8 +87,10 @@ test('a file that changes is taken, once, and what does not change is left alone
   await sleep(100);
   expect({ changing: changing.reloads, still: still.reloads }).toEqual({ changing: 2, still: 1 });
   expect(await reloads()).toEqual({
-    ...{ 'changing ok': 1, 'changing failed': 0 },
-    ...{ 'still ok': 0, 'still failed': 0 },
+    'changing ok': 1,
+    'changing failed': 0,
+    'still ok': 0,
+    'still failed': 0,
   });
   expect(lines).toEqual([
     expect.objectContaining({ msg: 'reloaded', part: 'changing', changed: [join(dir, 'a')] }),
@@ -124,7 +126,8 @@ test('what is refused leaves the old one in force, is told once, and is forgotte
   expect(part.taken).toBe('One.');
   expect(errors()).toEqual([
     expect.objectContaining({
-      ...{ part: 'keys', problem: 'a is half a sentence' },
+      part: 'keys',
+      problem: 'a is half a sentence',
       msg: 'not reloaded: what was in force stays so',
     }),
   ]);

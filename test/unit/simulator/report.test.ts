@@ -53,7 +53,7 @@ describe('the report', () => {
 });
 
 describe('the progress', () => {
-  const counts = { ...{ APPROVE: 3, REJECT: 1, RETRY: 0, IGNORE: 0 }, refused: 0, lost: 2, violations: 1 };
+  const counts = { APPROVE: 3, REJECT: 1, RETRY: 0, IGNORE: 0, refused: 0, lost: 2, violations: 1 };
 
   it('is a plain line a second where nobody can draw over it', async () => {
     const written: string[] = [];

@@ -180,7 +180,8 @@ describe('a co-signer that was given no key', () => {
     handler = await startFakeHandler(character, { cosignerKeys: [], room: 30 });
     const signers = { signing: ['signer-0'], approval: ['approver-0'] };
     const target = {
-      ...{ replicaOrigins: [], answerKeys: [] },
+      replicaOrigins: [],
+      answerKeys: [],
       cosigners: [{ name: 'plain', url: `${handler.url}/plain`, signers }],
     };
     return playAgainst(character, { target, scenarios: scenariosOf('fireblocks'), ...changes });

@@ -6,8 +6,14 @@ import { LimitMetrics } from '../../../src/telemetry/limit-metrics.js';
 const ROLLING = { kind: 'rolling', lengthMs: 3_600_000 } as const;
 
 const use = (change: Partial<CounterUse>): CounterUse => ({
-  ...{ limit: 'usd', counter: 'usd.1', mode: 'enforce', window: ROLLING },
-  ...{ used: '50', max: '100', near: false, exceeded: false },
+  limit: 'usd',
+  counter: 'usd.1',
+  mode: 'enforce',
+  window: ROLLING,
+  used: '50',
+  max: '100',
+  near: false,
+  exceeded: false,
   ...change,
 });
 

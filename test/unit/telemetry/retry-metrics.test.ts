@@ -9,8 +9,13 @@ import { RetryMetrics } from '../../../src/telemetry/retry-metrics.js';
 const MINUTE = 60_000;
 
 const REQUEST: Omit<ConfigChangeRequest, 'cosigner' | 'requestId'> = {
-  ...{ protocol: 'fireblocks', workspace: 'main', signer: undefined, kind: 'config-change' },
-  ...{ stage: 'approval', type: 'UNMANAGED_WALLET', extraInfo: {} },
+  protocol: 'fireblocks',
+  workspace: 'main',
+  signer: undefined,
+  kind: 'config-change',
+  stage: 'approval',
+  type: 'UNMANAGED_WALLET',
+  extraInfo: {},
 };
 
 function setting() {

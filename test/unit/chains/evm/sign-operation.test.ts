@@ -38,8 +38,16 @@ const BASE64 = 'application/octet-stream+base64';
 
 function outcome(data: unknown, contentType: string, { algorithm = '', under = settings } = {}): string {
   const request: SignRequest = {
-    ...{ kind: 'sign', stage: 'approval', protocol: 'iofinnet', workspace: 'main', cosigner: 'vs' },
-    ...{ signer: undefined, requestId: 'o.op', source: { type: 'VAULT', id: 'v' }, contentType, algorithm },
+    kind: 'sign',
+    stage: 'approval',
+    protocol: 'iofinnet',
+    workspace: 'main',
+    cosigner: 'vs',
+    signer: undefined,
+    requestId: 'o.op',
+    source: { type: 'VAULT', id: 'v' },
+    contentType,
+    algorithm,
     data: data === undefined || typeof data === 'string' ? data : JSON.stringify(data),
   };
   const judged = readSignOperation(request, { settings: under, registry });
@@ -80,15 +88,16 @@ describe('typed data', () => {
   test('shows its contract as a call that is not understood', () => {
     const judged = readSignOperation(
       {
-        ...{
-          kind: 'sign',
-          stage: 'approval',
-          protocol: 'p',
-          workspace: 'w',
-          cosigner: 'c',
-          signer: undefined,
-        },
-        ...{ requestId: 'r', source: { type: 'VAULT', id: 'v' }, contentType: EIP712, algorithm: '' },
+        kind: 'sign',
+        stage: 'approval',
+        protocol: 'p',
+        workspace: 'w',
+        cosigner: 'c',
+        signer: undefined,
+        requestId: 'r',
+        source: { type: 'VAULT', id: 'v' },
+        contentType: EIP712,
+        algorithm: '',
         data: JSON.stringify(ORDER),
       },
       { settings, registry },

@@ -82,19 +82,24 @@ interface Message {
 }
 
 const permit = (change: object = {}, contract = USDC): Message => ({
-  ...{ type: 'Permit', types: { Permit: PERMIT }, contract },
+  type: 'Permit',
+  types: { Permit: PERMIT },
+  contract,
   message: { owner: OWNER, spender: SPENDER, value: '5000000', nonce: 0, deadline: 2_000_000_000, ...change },
 });
 const daiPermit = (allowed: boolean): Message => ({
-  ...{ type: 'Permit', types: { Permit: DAI_PERMIT } },
+  type: 'Permit',
+  types: { Permit: DAI_PERMIT },
   message: { holder: OWNER, spender: SPENDER, nonce: 0, expiry: 0, allowed },
 });
 const authorization = (type: string, to = PAYEE): Message => ({
-  ...{ type, types: { [type]: AUTHORIZATION } },
+  type,
+  types: { [type]: AUTHORIZATION },
   message: { from: OWNER, to, value: '0x4c4b40', validAfter: 0, validBefore: 1, nonce: WORD },
 });
 const single = (amount: string, token = USDC): Message => ({
-  ...{ type: 'PermitSingle', contract: PERMIT2 },
+  type: 'PermitSingle',
+  contract: PERMIT2,
   types: {
     PermitSingle: [
       ['PermitDetails', 'details'],
@@ -106,7 +111,8 @@ const single = (amount: string, token = USDC): Message => ({
   message: { details: { token, amount, expiration: 1, nonce: 0 }, spender: SPENDER, sigDeadline: 1 },
 });
 const batch = (...amounts: readonly string[]): Message => ({
-  ...{ type: 'PermitBatch', contract: PERMIT2 },
+  type: 'PermitBatch',
+  contract: PERMIT2,
   types: {
     PermitBatch: [
       ['PermitDetails[]', 'details'],
@@ -117,16 +123,19 @@ const batch = (...amounts: readonly string[]): Message => ({
   },
   message: {
     details: amounts.map((amount) => ({ token: USDC, amount, expiration: 1, nonce: 0 })),
-    ...{ spender: SPENDER, sigDeadline: 1 },
+    spender: SPENDER,
+    sigDeadline: 1,
   },
 });
 const transferFrom = (amount: string, spender = SPENDER): Message => ({
-  ...{ type: 'PermitTransferFrom', contract: PERMIT2 },
+  type: 'PermitTransferFrom',
+  contract: PERMIT2,
   types: { PermitTransferFrom: transferOf('TokenPermissions'), TokenPermissions: TOKEN_PERMISSIONS },
   message: { permitted: { token: USDC, amount }, spender, nonce: 0, deadline: 1 },
 });
 const witnessed = (...amounts: readonly string[]): Message => ({
-  ...{ type: 'PermitBatchWitnessTransferFrom', contract: PERMIT2 },
+  type: 'PermitBatchWitnessTransferFrom',
+  contract: PERMIT2,
   types: {
     PermitBatchWitnessTransferFrom: transferOf('TokenPermissions[]', ['Order', 'witness']),
     Order: [['address', 'filler']],
@@ -134,7 +143,10 @@ const witnessed = (...amounts: readonly string[]): Message => ({
   },
   message: {
     permitted: amounts.map((amount) => ({ token: USDC, amount })),
-    ...{ spender: SPENDER, nonce: 0, deadline: 1, witness: { filler: PAYEE } },
+    spender: SPENDER,
+    nonce: 0,
+    deadline: 1,
+    witness: { filler: PAYEE },
   },
 });
 
@@ -156,7 +168,9 @@ const TYPES = [
 
 const SETTINGS = {
   typedData: [USDC, UNLISTED, PERMIT2].map((verifyingContract) => ({
-    ...{ chainId: 1, verifyingContract, primaryTypes: TYPES },
+    chainId: 1,
+    verifyingContract,
+    primaryTypes: TYPES,
   })),
   contracts: [
     { chainId: 1, to: USDC, selectors: FUNCTIONS, recipients: [PAYEE] },
@@ -175,8 +189,16 @@ function judged({ type, types, message, contract = USDC }: Message, settings: ob
     message,
   });
   const request: SignRequest = {
-    ...{ kind: 'sign', stage: 'approval', protocol: 'p', workspace: 'w', cosigner: 'c', signer: undefined },
-    ...{ requestId: 'r', source: { type: 'VAULT', id: 'v' }, algorithm: '', data },
+    kind: 'sign',
+    stage: 'approval',
+    protocol: 'p',
+    workspace: 'w',
+    cosigner: 'c',
+    signer: undefined,
+    requestId: 'r',
+    source: { type: 'VAULT', id: 'v' },
+    algorithm: '',
+    data,
     contentType: 'application/x-eip712+json',
   };
   const parsed = verificationSchema.parse({ defaults: settings });
@@ -266,7 +288,8 @@ describe('is refused', () => {
 
   test('nothing because its types look like those of Permit2, and nothing is thrown', () => {
     const strange: Message = {
-      ...{ type: 'PermitTransferFrom', contract: PERMIT2 },
+      type: 'PermitTransferFrom',
+      contract: PERMIT2,
       types: {
         PermitTransferFrom: transferOf('TokenPermissions'),
         TokenPermissions: [

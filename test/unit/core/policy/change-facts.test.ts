@@ -10,8 +10,15 @@ function device(index: number, weight = '1'): Device {
 
 function vault(change: Partial<VaultRequest> = {}): VaultRequest {
   return {
-    ...{ kind: 'keygen', stage: 'approval', protocol: 'iofinnet', workspace: 'main', cosigner: 'vs' },
-    ...{ signer: undefined, requestId: 'o.op', vault: { id: 'v', name: 'Treasury' }, threshold: '2' },
+    kind: 'keygen',
+    stage: 'approval',
+    protocol: 'iofinnet',
+    workspace: 'main',
+    cosigner: 'vs',
+    signer: undefined,
+    requestId: 'o.op',
+    vault: { id: 'v', name: 'Treasury' },
+    threshold: '2',
     devices: [device(1), device(2), device(3)],
     unsigned: { nonce: undefined, expiresAtMs: NOON + 1 },
     ...change,

@@ -40,7 +40,9 @@ describe.each(CHANGES)('$type', (each) => {
     );
     expect(btc).toBeDefined();
     expect(facts).toEqual({
-      ...{ type: each.type, extraInfo: each.facts, whole: each.whole },
+      type: each.type,
+      extraInfo: each.facts,
+      whole: each.whole,
       addresses: canonical,
     });
     for (const secret of each.secrets) expect(JSON.stringify(facts)).not.toContain(secret);

@@ -109,7 +109,10 @@ rules: [{ name: pay, match: { kind: transaction }, limits: [cap], effect: approv
     expect(
       chargeOf("sum: native, max: '150.000000000000000001', window: { rolling: 24h }, whenFull: retry"),
     ).toEqual({
-      ...{ limit: 'cap', counter: 'cap.1|asset=ETH', mode: 'enforce', whenFull: 'retry' },
+      limit: 'cap',
+      counter: 'cap.1|asset=ETH',
+      mode: 'enforce',
+      whenFull: 'retry',
       window: { kind: 'rolling', lengthMs: 86_400_000 },
       need: { kind: 'amount', amount: '10000000000000000' },
       max: '150000000000000000001',
@@ -122,11 +125,9 @@ rules: [{ name: pay, match: { kind: transaction }, limits: [cap], effect: approv
     expect(
       chargeOf("sum: count, max: '1', window: { calendar: day, timezone: Europe/Zurich }")?.window,
     ).toEqual({
-      ...{
-        kind: 'calendar',
-        startMs: Date.parse('2026-01-04T23:00:00Z'),
-        endMs: Date.parse('2026-01-05T23:00:00Z'),
-      },
+      kind: 'calendar',
+      startMs: Date.parse('2026-01-04T23:00:00Z'),
+      endMs: Date.parse('2026-01-05T23:00:00Z'),
     });
     expect(NOON).toBe(Date.parse('2026-01-05T12:00:00Z'));
   });

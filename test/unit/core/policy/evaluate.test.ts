@@ -36,11 +36,9 @@ describe('the first rule that holds decides', () => {
 
   test('nothing holds: rejected', () => {
     expect(opinionOf('rules: [{ name: a, match: { asset: BTC }, effect: approve }]')).toEqual({
-      ...{
-        effect: 'reject',
-        reason: 'NO_RULE_MATCHED',
-        sentence: 'No rule of the policy covers this request.',
-      },
+      effect: 'reject',
+      reason: 'NO_RULE_MATCHED',
+      sentence: 'No rule of the policy covers this request.',
     });
   });
 
@@ -236,7 +234,9 @@ rules: [{ name: pay, match: { kind: transaction }, limits: [n]${more}, effect: a
   ])('%s: what is not known is not approved', (limit, change, unknown) => {
     const { opinion, charges } = evaluate(rulesOf(limited(limit)), question(change)).verdict;
     expect(opinion).toEqual({
-      ...{ rule: 'pay', effect: 'reject', reason: 'AMOUNT_UNKNOWN' },
+      rule: 'pay',
+      effect: 'reject',
+      reason: 'AMOUNT_UNKNOWN',
       sentence: `Limit n must be charged, and ${unknown}.`,
     });
     expect(charges).toEqual([]);
@@ -283,7 +283,8 @@ rules: [{ name: change, match: { kind: config-change }, effect: approve }]`;
     const verdict = (rules: string) =>
       evaluate(rulesOf(`limits: { ${limits.join(', ')} }\nrules: [${rules}]`), many).verdict;
     expect(verdict(rule('pay', 17))).toMatchObject({
-      ...{ opinion: { effect: 'reject', reason: 'CHARGES_TOO_MANY' }, charges: [] },
+      opinion: { effect: 'reject', reason: 'CHARGES_TOO_MANY' },
+      charges: [],
     });
     const shadowed = verdict(`${rule('tried, mode: shadow', 1)}, ${rule('pay', 16)}`);
     expect(shadowed.opinion).toMatchObject({ effect: 'approve', rule: 'pay' });
@@ -311,11 +312,17 @@ test('the trace tells of every rule tried, up to the one that decided', () => {
   ).toEqual([
     { rule: 'asleep', mode: 'off', effect: 'reject', held: false },
     {
-      ...{ rule: 'bitcoin', mode: 'enforce', effect: 'approve', held: false },
+      rule: 'bitcoin',
+      mode: 'enforce',
+      effect: 'approve',
+      held: false,
       failure: { condition: 'asset', wanted: 'BTC', seen: 'ETH', truth: 'false' },
     },
     {
-      ...{ rule: 'unknown', mode: 'enforce', effect: 'approve', held: false },
+      rule: 'unknown',
+      mode: 'enforce',
+      effect: 'approve',
+      held: false,
       failure: { condition: 'signer', wanted: 'x', seen: 'unknown', truth: 'unknown' },
     },
     { rule: 'pay', mode: 'enforce', effect: 'approve', held: true },
@@ -333,7 +340,8 @@ describe('a call whose bytes nobody read', () => {
   coins: { sum: native, max: '1', window: lifetime }`;
   // The claim of a call is its native value: nothing, whatever it moves.
   const call = (operation: string, change: Change): Change => ({
-    ...{ examination: 'absent', ...change },
+    examination: 'absent',
+    ...change,
     intent: { operation, amount: '0', destinations: [destination({ amount: '0', usd: '0' })] },
   });
 

@@ -175,13 +175,17 @@ test('what a configuration change says is bounded, and free of objects', () => {
   const { change } = factsFrom(
     configChange({
       extraInfo: {
-        ...{ asset: 'ETH', walletName: 'x'.repeat(2000), walletId: ['a'], tag: new JsonNumber('1.50') },
+        asset: 'ETH',
+        walletName: 'x'.repeat(2000),
+        walletId: ['a'],
+        tag: new JsonNumber('1.50'),
         address: ALICE.toUpperCase().replace('0X', '0x'),
       },
     }),
   );
   expect(change).toEqual({
-    ...{ type: 'UNMANAGED_WALLET', whole: false },
+    type: 'UNMANAGED_WALLET',
+    whole: false,
     extraInfo: { asset: 'ETH', tag: '1.50', address: ALICE.toUpperCase().replace('0X', '0x') },
     addresses: [{ member: 'address', asset: 'ETH', address: ALICE }],
   });

@@ -100,8 +100,11 @@ const ALL = "n: { sum: usd, max: '1', window: { rolling: 1h }, counts: all }";
 
 describe('what the journal fills', () => {
   const entry = (moneyKey: string, minutesAgo: number, amount: string) => ({
-    ...{ counter: 'n.9|', window: { kind: 'rolling', lengthMs: HOUR }, moneyKey },
-    ...{ atMs: NOON - minutesAgo * 60_000, need: { kind: 'amount', amount } },
+    counter: 'n.9|',
+    window: { kind: 'rolling', lengthMs: HOUR },
+    moneyKey,
+    atMs: NOON - minutesAgo * 60_000,
+    need: { kind: 'amount', amount },
   });
   const usd = (text: string): Change => ({ intent: { destinations: [destination({ usd: text })] } });
 

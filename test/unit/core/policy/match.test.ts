@@ -23,13 +23,17 @@ type Table = readonly (readonly Truth[])[];
 
 function conditionsOf(request: readonly Truth[], destinations: Table, calls: Table): Conditions {
   const constant = (truth: Truth): Condition<Occasion> => ({
-    ...{ path: 'x', wanted: '', seen: () => '' },
+    path: 'x',
+    wanted: '',
+    seen: () => '',
     test: () => truth,
   });
   const row = <Subject extends DestinationFacts | CallFacts>(
     truths: readonly Truth[],
   ): Condition<Subject> => ({
-    ...{ path: 'x', wanted: '', seen: () => '' },
+    path: 'x',
+    wanted: '',
+    seen: () => '',
     // The subject's address is its column.
     test: (subject) => truths[Number(subject.address)] ?? 'unknown',
   });

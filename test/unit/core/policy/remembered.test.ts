@@ -115,7 +115,8 @@ describe('what a whitelisting is remembered by, a payment waits for', () => {
 describe('cooling-off', () => {
   test('is of transactions that a rule approves, with its period', () => {
     expect(verdictOf(COOLING, question()).coolingOff).toMatchObject({
-      ...{ periodMs: 86_400_000, whenEarly: 'reject' },
+      periodMs: 86_400_000,
+      whenEarly: 'reject',
       sentence: 'A destination was whitelisted here less than 24h ago.',
     });
     expect(verdictOf(COOLING, configChange()).coolingOff).toBeUndefined();

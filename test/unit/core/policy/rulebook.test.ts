@@ -9,14 +9,12 @@ const DOCUMENT = 'version: 1\nrules:\n  - { name: all, match: { kind: transactio
 
 function stateOf(sequence: number, change: Partial<LedgerState> = {}): LedgerState {
   return {
-    ...{
-      identity: 'ledger-1',
-      nowMs: 1_700_000_000_000,
-      sequence,
-      durable: sequence,
-      freezes: [],
-      versions: { ledger: 'ledger-1', epoch: 0, policy: sequence, freezes: 0 },
-    },
+    identity: 'ledger-1',
+    nowMs: 1_700_000_000_000,
+    sequence,
+    durable: sequence,
+    freezes: [],
+    versions: { ledger: 'ledger-1', epoch: 0, policy: sequence, freezes: 0 },
     policy: { version: 'v', sequence, document: DOCUMENT, instances: {}, statement: 's' },
     ...change,
   };

@@ -44,7 +44,10 @@ function signing(
 }
 
 const STRANGER = {
-  ...{ kind: 'refused', status: 401, code: 'UNAUTHENTICATED', reason: 'CALLER' },
+  kind: 'refused',
+  status: 401,
+  code: 'UNAUTHENTICATED',
+  reason: 'CALLER',
 } as const;
 const ask = (protocol: Protocol, body: string, more: object = {}) =>
   protocol.receive(inbound({ route: '/v2/tx_sign_request', body: Buffer.from(body), ...more }));
@@ -109,7 +112,9 @@ describe('a co-signer in plain JSON', () => {
     ['', 'no message arrives at this path'],
   ])('nothing arrives at %p', async (route, problem) => {
     expect(await plainly(signingClaims(), { route })).toMatchObject({
-      ...{ status: 404, code: 'PATH_UNKNOWN', problem: expect.stringContaining(problem) },
+      status: 404,
+      code: 'PATH_UNKNOWN',
+      problem: expect.stringContaining(problem),
     });
   });
 
@@ -121,13 +126,18 @@ describe('a co-signer in plain JSON', () => {
   test('is answered with the bare object', async () => {
     const request = requestIn(await plainly(signingClaims()));
     const decision: Decision = {
-      ...{ effect: 'reject', reason: 'RULE_REJECTS', sentence: 'Rejected by rule x.', sequence: 1 },
-      ...{ decidedAtMs: 0, policyVersion: 'v' },
+      effect: 'reject',
+      reason: 'RULE_REJECTS',
+      sentence: 'Rejected by rule x.',
+      sequence: 1,
+      decidedAtMs: 0,
+      policyVersion: 'v',
     };
     const decided: Outcome = { kind: 'decided', decision, repeated: false, conflict: false };
     const { requestId } = request;
     expect(await protocol.answer(request, decided)).toEqual({
-      ...{ status: 200, contentType: 'application/json' },
+      status: 200,
+      contentType: 'application/json',
       body: JSON.stringify({ action: 'REJECT', requestId, rejectionReason: 'Rejected by rule x.' }),
     });
   });
@@ -138,6 +148,8 @@ test.each([
   ['/config_change_sign_request', 'a path of plain JSON, where mode: jwt is configured'],
 ])('nothing arrives at %p where messages are signed', async (route, problem) => {
   expect(await ask(signing({}, {}), by(a), { route })).toMatchObject({
-    ...{ status: 404, code: 'PATH_UNKNOWN', problem: expect.stringContaining(problem) },
+    status: 404,
+    code: 'PATH_UNKNOWN',
+    problem: expect.stringContaining(problem),
   });
 });

@@ -11,8 +11,14 @@ const keys = { cosigner: 'vs', answerKey: ed25519Pair().privateKey, requestKeys:
 
 function receive(message: Partial<InboundMessage>, options: Partial<IofinnetOptions> = {}) {
   const protocol = iofinnetProtocol({
-    ...{ name: 'vs', workspace: 'main', organisation: ORGANISATION, networks: ['10.1.0.0/16'] },
-    ...{ assets: {}, transferPlaces: {}, decimalsOf: () => 18, voteKeys: voteKeyRing([keys]) },
+    name: 'vs',
+    workspace: 'main',
+    organisation: ORGANISATION,
+    networks: ['10.1.0.0/16'],
+    assets: {},
+    transferPlaces: {},
+    decimalsOf: () => 18,
+    voteKeys: voteKeyRing([keys]),
     contract: { revision: 'R1', address: `0x${'c5'.repeat(20)}`, chainId: '1' },
     ...options,
   });
@@ -29,7 +35,9 @@ describe.each(['/transaction', '/reshare', '/rpc', '/other', ''])('at the route 
     ['somebody who does not sign', {}, { signsRequests: true }],
   ])('%s learns nothing', async (_, message, options) => {
     expect(await receive({ ...message, route }, options)).toMatchObject({
-      ...{ kind: 'refused', status: 401, code: 'UNAUTHENTICATED' },
+      kind: 'refused',
+      status: 401,
+      code: 'UNAUTHENTICATED',
     });
   });
 });

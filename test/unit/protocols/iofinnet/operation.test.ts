@@ -6,8 +6,11 @@ import { ETHER } from '../../../support/iofinnet-deployment.js';
 import { legacyTransfer, ORGANISATION, vaultCreation } from '../../../support/virtual-signer.js';
 
 const SETTINGS: OperationSettings = {
-  ...{ organisation: ORGANISATION, assets: { [ETHER]: 'ETH' }, amounts: 'decimal' },
-  ...{ transferPlaces: {}, decimalsOf: () => 18 },
+  organisation: ORGANISATION,
+  assets: { [ETHER]: 'ETH' },
+  amounts: 'decimal',
+  transferPlaces: {},
+  decimalsOf: () => 18,
 };
 
 function read(body: object, settings: Partial<OperationSettings> = {}) {
@@ -35,7 +38,11 @@ const PAYEE = '0x1111111111111111111111111111111111111111';
 describe('a transfer', () => {
   test('is what its body says', () => {
     expect(transferIn(legacyTransfer())).toEqual({
-      ...{ operation: 'TRANSFER', asset: 'ETH', amount: '0.5', to: PAYEE, bytes: [] },
+      operation: 'TRANSFER',
+      asset: 'ETH',
+      amount: '0.5',
+      to: PAYEE,
+      bytes: [],
     });
   });
 
@@ -210,7 +217,9 @@ describe('a vault', () => {
     const signer = (id: string) => ({ id: 's', weight: 1, device: { id } });
     const body = { __typename: 'ReshareRequest', id: 'a', newThreshold: 2, originalThreshold: 9 };
     expect(vaultIn({ ...body, newSigners: [signer('n')], originalSigners: [signer('o')] })).toEqual({
-      ...{ kind: 'reshare', threshold: '2', devices: ['n 1'] },
+      kind: 'reshare',
+      threshold: '2',
+      devices: ['n 1'],
     });
     expect(vaultIn({ ...body, originalSigners: [signer('o')] }).devices).toBeUndefined();
   });

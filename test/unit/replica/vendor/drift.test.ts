@@ -20,7 +20,9 @@ function replica(journal: readonly (readonly [string, number])[] | 'away' = []) 
   const events = (): readonly JournalEvent[] => {
     if (journal === 'away') throw new Error('the ledger is away');
     return journal.map(([snapshot, atMs], index) => ({
-      ...{ sequence: index + 1, atMs, type: 'decision' },
+      sequence: index + 1,
+      atMs,
+      type: 'decision',
       body: { journal: { request: { vendorRules: { snapshot } } } },
     }));
   };

@@ -27,7 +27,9 @@ function sweeping(approvedAt: Readonly<Record<string, number>>) {
   const open = new OpenTransactions();
   for (const [txId, minute] of Object.entries(approvedAt))
     open.take({
-      ...{ sequence: minute + 1, atMs: minute * MINUTE, type: 'decision' },
+      sequence: minute + 1,
+      atMs: minute * MINUTE,
+      type: 'decision',
       body: {
         ask: { moneyKey: `fireblocks:${txId}`, txId },
         decision: { effect: 'approve' },
@@ -40,8 +42,11 @@ function sweeping(approvedAt: Readonly<Record<string, number>>) {
   const rests: number[] = [];
   const sweep = new Sweep({
     api: fireblocksApi({
-      ...{ origin: server.url, apiKey: 'key', privateKey: own.privateKey },
-      ...{ timeoutMs: 300, requestsPerMinute: 60_000 },
+      origin: server.url,
+      apiKey: 'key',
+      privateKey: own.privateKey,
+      timeoutMs: 300,
+      requestsPerMinute: 60_000,
     }),
     async settle({ report }): Promise<Settlement> {
       reports.push(report);
@@ -49,7 +54,8 @@ function sweeping(approvedAt: Readonly<Record<string, number>>) {
       return { fate: report.fate, changed: report.fate !== 'pending', given: [] };
     },
     clock: { now: () => nowMs },
-    ...{ afterMs: 60 * MINUTE, everyMs: 5 * MINUTE },
+    afterMs: 60 * MINUTE,
+    everyMs: 5 * MINUTE,
     observer: {
       asked: ({ txId }, { result }: SweepAnswer) => void said.push(`${txId} ${result}`),
       failed: (problem, _, restMs) => {
@@ -59,7 +65,9 @@ function sweeping(approvedAt: Readonly<Record<string, number>>) {
     },
   });
   return {
-    ...{ open, reports, rests },
+    open,
+    reports,
+    rests,
     /** What is said in one turn at this minute. */
     async at(minute: number): Promise<readonly string[]> {
       nowMs = minute * MINUTE;
