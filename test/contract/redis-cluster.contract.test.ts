@@ -2,8 +2,12 @@
  * A ledger on a Redis Cluster, a real one: everything of a workspace on the one primary that owns its slot, and what
  * happens when that dies, hangs or hands the slot to another.
  */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ClusterConnection } from '../../src/ledger/redis/connection.js';
+import { authority, certificate } from '../support/certificates.js';
 import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.js';
 import { outcome } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
@@ -12,7 +16,7 @@ import { aclAddition, aclLine } from '../support/guide.js';
 import type { Bench } from '../support/ledger-bench.js';
 import { charge, HOUR, LIFETIME, proposal, REJECT } from '../support/proposals.js';
 import { type ClusterBed, type ClusterOptions, startCluster } from '../support/redis-cluster.js';
-import { startRedis } from '../support/redis-server.js';
+import { freePort, startRedis } from '../support/redis-server.js';
 
 const begun = new Begun();
 
@@ -214,6 +218,48 @@ describe('a small Cluster', () => {
     await committing(made)('t');
     await bed.primaries[0]?.restart();
     await eventually(async () => expect(await committing(made)('t').catch(codeOf)).toBe(FENCED.code));
+  }, 30_000);
+
+  test('TLS to whichever node is asked, and to the primary that it names', async () => {
+    const made = mkdtempSync(join(tmpdir(), 'countersign-cluster-tls-'));
+    begun.add(() => rmSync(made, { recursive: true, force: true }));
+    const [ca, otherCa] = [authority(made, 'ca'), authority(made, 'other-ca')];
+    const [node, client] = [certificate(made, ca, 'IP:127.0.0.1'), certificate(made, ca, 'DNS:countersign')];
+    const pem = (file: string) => readFileSync(file, 'utf8');
+    const ports: string[] = [];
+    await cluster({
+      primaries: 2,
+      replicas: false,
+      settings: {
+        'tls-cluster': 'yes',
+        'tls-cert-file': node.certificate,
+        'tls-key-file': node.key,
+        'tls-ca-cert-file': ca.certificate,
+      },
+      own: async () => {
+        const port = String(await freePort());
+        ports.push(`127.0.0.1:${port}`);
+        return { 'tls-port': port };
+      },
+    });
+    const tls = { ca: pem(ca.certificate), cert: pem(client.certificate), key: pem(client.key) };
+    // Whichever is asked, some of the ledgers lie on the other one.
+    for (const asked of ports) {
+      const settings = { cluster: { nodes: [asked] }, tls, commandTimeoutMs: 500 };
+      for (const workspace of ['treasury', 'custody', 'otc', 'staking']) {
+        const ledger = begun.open(`${workspace}-${asked.replace(/\D/g, '')}`, settings);
+        await ledger.init();
+        expect((await ledger.state()).sequence).toBe(1);
+      }
+      const { cert: _, key: __, ...nobody } = tls;
+      await expect(begun.open('main', { ...settings, tls: nobody }).state()).rejects.toMatchObject(
+        UNAVAILABLE,
+      );
+      const wrong = { ...settings, tls: { ...tls, ca: pem(otherCa.certificate) } };
+      await expect(begun.open('main', wrong).state()).rejects.toThrow(
+        /no node of the Cluster says where the ledger is .*certificate/,
+      );
+    }
   }, 30_000);
 
   test('a slot that nobody serves is named, and the Cluster found when it is whole', async () => {

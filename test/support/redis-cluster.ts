@@ -28,6 +28,8 @@ export interface ClusterOptions {
   readonly primaries?: number;
   readonly replicas?: boolean;
   readonly settings?: Readonly<Record<string, string>>;
+  /** What each node has for itself. */
+  readonly own?: () => Promise<Readonly<Record<string, string>>>;
   /** The port under which the others and clients know a node. */
   readonly announce?: (server: RedisServer) => Promise<number>;
 }
@@ -36,10 +38,13 @@ export async function startCluster({
   primaries: count = 3,
   replicas: withReplicas = true,
   settings = {},
+  own = async () => ({}),
   announce,
 }: ClusterOptions = {}): Promise<ClusterBed> {
   const all = await Promise.all(
-    Array.from({ length: withReplicas ? 2 * count : count }, () => startNode(settings)),
+    Array.from({ length: withReplicas ? 2 * count : count }, async () =>
+      startNode({ ...settings, ...(await own()) }),
+    ),
   );
   if (announce !== undefined)
     for (const node of all)
