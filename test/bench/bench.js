@@ -159,7 +159,7 @@ async function bench() {
   say(`Signing ${total} requests …`);
   await load({ type: 'prepare', dir, requests: total, seed: String(Date.now()) });
   say('Warming up …');
-  await load({ type: 'send', requests: WARM_UP_REQUESTS, inFlight: 16 });
+  await load({ type: 'send', requests: WARM_UP_REQUESTS, inFlight: Math.max(...IN_FLIGHT) });
 
   const measurements = [];
   for (const inFlight of IN_FLIGHT) {

@@ -243,6 +243,24 @@ describe('everything is lost but the audit trail', () => {
   });
 });
 
+test('the operator is not told that it is done before every witness holds the log', async () => {
+  await asking('known');
+  await loseDisks(0, 1);
+  const dying = store.witnesses[1];
+  const halfway = witnesses().salvage({
+    above: 0,
+    // After all that is looked at, and before anything is installed.
+    async attest() {
+      await dying?.kill('SIGKILL');
+      return 'a.b.c';
+    },
+  });
+  await expect(halfway).rejects.toMatchObject({ code: 'LEDGER_RECOVERING' });
+  await dying?.restart();
+  await answering();
+  expect(await asking('known')).toBe('approve APPROVED again');
+});
+
 test('what was exported goes before what was never answered under its number, and all after that', async () => {
   await asking('known');
   await settled();
