@@ -1,4 +1,5 @@
 /** The commands as a list: there at once, and each as its own page says. */
+import { accessSync, constants } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { outcomeOf } from '../support/command.js';
@@ -11,6 +12,10 @@ function namesIn(list: string): readonly string[] {
     .map(([, name = '']) => name)
     .filter((name) => name !== 'help');
 }
+
+test('the program can be run by its name after each build: npx makes it so for the first one only', () => {
+  expect(() => accessSync('dist/main.js', constants.X_OK)).not.toThrow();
+});
 
 test('the list of commands loads none of them, and so is there at once', async () => {
   const env = { ...process.env, NODE_OPTIONS: `--import=${LOADED}?of=node_modules/(%3F!commander/)` };
