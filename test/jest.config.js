@@ -28,5 +28,5 @@ export default {
   // Most of them wait for servers: two share a core well.
   maxWorkers: Math.max(2, availableParallelism() - 1),
   workerIdleMemoryLimit: '512MB',
-  testTimeout: 60_000,
+  testTimeout: 180_000,
 };

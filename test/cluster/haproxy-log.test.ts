@@ -23,4 +23,4 @@ test('the secret path of a Virtual Signer is in no line of its log', async () =>
   } finally {
     await balancer.stop();
   }
-}, 30_000);
+});

@@ -96,7 +96,7 @@ beforeAll(async () => {
       `location /elsewhere/ { proxy_set_header X-Forwarded-For $remote_addr; proxy_pass http://replicas; }\n}\n}\n`,
   );
   start('nginx', '-p', folder, '-e', join(folder, 'nginx.log'), '-c', join(folder, 'nginx.conf'));
-}, 30_000);
+});
 
 afterAll(async () => {
   for (const child of children) child.kill('SIGKILL');

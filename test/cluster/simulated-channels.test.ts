@@ -38,13 +38,13 @@ beforeAll(async () => {
     cosigners: { signing: {}, plain: { mode: 'json', networks: ['127.0.0.1'] } },
   });
   cluster = await startCluster({ configFile, replicas: 2 });
-}, 90_000);
+});
 
 afterAll(async () => {
   await cluster?.stop();
   await cluster?.discard();
   rmSync(dir, { recursive: true, force: true });
-}, 60_000);
+});
 
 function running(): Cluster {
   if (cluster === undefined) throw new Error('there is no cluster');
@@ -79,7 +79,7 @@ test('every scenario of both, among two replicas: nothing wrong, nothing charged
   const total = approved.flatMap(({ charged }) => charged).reduce((sum, { added }) => sum + added, 0n);
   expect(total).toBeGreaterThan(0n);
   expect(total).toBeLessThanOrEqual(2n * 10n ** 18n);
-}, 120_000);
+});
 
 describe('by hand', () => {
   const plain = () => [
@@ -109,7 +109,7 @@ describe('by hand', () => {
       const { code, violationSamples } = await simulate(...plain(), ...trust, '--requests', '20');
       expect({ code, violationSamples }).toEqual({ code: 0, violationSamples: [] });
     }
-  }, 60_000);
+  });
 
   test('with another key nothing is sent', async () => {
     const before = (await readJournal(running().up.configFile)).length;
@@ -119,7 +119,7 @@ describe('by hand', () => {
     expect(code).toBe(1);
     expect(JSON.stringify(violationSamples)).toContain('the public key of the server is not the pinned one');
     expect(await readJournal(running().up.configFile)).toHaveLength(before);
-  }, 60_000);
+  });
 
   test.each<[string, readonly string[], string]>([
     ['a key', ['--key', 'a.pem'], 'with --mode json nothing is signed: leave --key and --answer-key out'],

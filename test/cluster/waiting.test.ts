@@ -30,7 +30,7 @@ beforeAll(async () => {
   const ledger = { kind: 'redis', redis: { url: redis.url } } as const;
   deployment = writeDeployment(dir, { ledger, policy: approving() });
   cluster = await startCluster({ configFile: deployment.configFile, replicas: 3 });
-}, 120_000);
+});
 
 afterAll(async () => {
   await cluster?.discard();
@@ -125,4 +125,4 @@ test('a list that nobody can post to says so', async () => {
   const gone = await run('status');
   expect(gone.code).toBe(1);
   expect(gone.stdout).toContain('The list of what waits cannot be read: ');
-}, 60_000);
+});

@@ -105,5 +105,5 @@ onEachLedger('followed', (given) => {
     await report('t0', 'completed');
     await report('t519', 'completed');
     expect(await followed(given.another())).toMatchObject({ open: 518, oldestMs: expect.any(Number) });
-  }, 60_000);
+  });
 });

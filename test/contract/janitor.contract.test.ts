@@ -84,7 +84,7 @@ onEachLedger('and its janitor', (given) => {
     await Promise.all(started.map((janitor) => janitor.stop()));
     expect(runs.reduce((sum, { checkpoints }) => sum + checkpoints, 0)).toBeGreaterThanOrEqual(3);
     expect(await given.used(ever)).toEqual(['450']);
-  }, 30_000);
+  });
 
   test('says what is in its way', async () => {
     await given.commit('t');

@@ -65,7 +65,7 @@ async function exportAll(folder: TestFolder, ledger: Ledger): Promise<readonly u
   return errors;
 }
 
-async function eventually(look: () => Promise<boolean>, withinMs = 10_000): Promise<void> {
+async function eventually(look: () => Promise<boolean>, withinMs = 45_000): Promise<void> {
   const endsAt = Date.now() + withinMs;
   while (!(await look())) {
     if (Date.now() > endsAt) throw new Error('it did not happen');
@@ -235,8 +235,8 @@ describe('behind witnesses', () => {
     await store.server.kill('SIGKILL');
     await store.server.restart();
     await store.witnesses[0]?.restart();
-    await eventually(async () => (await commit('after').catch(() => undefined)) !== undefined, 30_000);
-    await eventually(async () => (await lastExported(folder)) >= 4, 15_000);
+    await eventually(async () => (await commit('after').catch(() => undefined)) !== undefined);
+    await eventually(async () => (await lastExported(folder)) >= 4);
     await exporter.stop();
     const exported = [];
     for await (const { sequence, bodyText } of eventsOf(folder.files(), key.keys))
@@ -245,7 +245,7 @@ describe('behind witnesses', () => {
       (await given.ledger.events(0, 100)).map(({ sequence, body }) => [sequence, body]),
     );
     await given.close();
-  }, 90_000);
+  });
 });
 
 /** By the files alone; 0 while there are none, or they cannot be read as a whole. */

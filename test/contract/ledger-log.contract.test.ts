@@ -67,7 +67,7 @@ onEachLedger('versions and the log', (given) => {
       const { nowMs } = await given.ledger.state();
       const reply = await commit('t');
       const later = await given.another().state();
-      expect(Math.abs(nowMs - before)).toBeLessThan(1000);
+      expect(Math.abs(nowMs - before)).toBeLessThan(10_000);
       expect(reply.ledgerNowMs).toBeGreaterThanOrEqual(nowMs);
       expect(later.nowMs).toBeGreaterThanOrEqual(reply.ledgerNowMs);
     });

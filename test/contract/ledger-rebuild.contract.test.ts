@@ -125,7 +125,7 @@ describe('a rebuild', () => {
     expect(await decide('t1-2', { versions, ask: { fingerprint: 'another-content' } })).toBe(
       'conflict CONFLICT_CONTENT again',
     );
-  }, 30_000);
+  });
 
   test('that only compares changes nothing', async () => {
     await generation(current.ledger, 0);
@@ -190,7 +190,7 @@ describe('a rebuild', () => {
       expect(await decide(txId, { versions, charges: [limit, busy] })).toBe(`${reply} again`);
     }
     expect(await differences()).toEqual([]);
-  }, 60_000);
+  });
 
   test('that a busy ledger is compared by says nothing of what was decided meanwhile', async () => {
     const busy = charge('busy', { max: '1000000' });
@@ -205,7 +205,7 @@ describe('a rebuild', () => {
     }
     stopped = true;
     await deciding;
-  }, 30_000);
+  });
 
   test('leaves a fence that fell as it is, and one that stands', async () => {
     await decide('t', { charges: [EVER] });
@@ -238,7 +238,7 @@ describe('a rebuild', () => {
       (await store.server.command('KEYS', inEpoch('*').replace(':0:', ':*:'))) as string[]
     ).filter((name) => !name.startsWith(inEpoch('', epoch)));
     expect(others).toEqual([]);
-  }, 30_000);
+  });
 
   test('is overtaken by another rebuild, and one of them goes through', async () => {
     for (let n = 0; n < 300; n += 1) await decide(`t${n}`);
@@ -379,7 +379,7 @@ describe('a ledger that lacks events at its end', () => {
     await server.restart();
     await eventually(() => current.ledger.state());
     await expect(decide('t')).rejects.toThrow('an operator says so');
-  }, 30_000);
+  });
 
   test('is left alone when it decides meanwhile', async () => {
     await decide('t');

@@ -92,7 +92,7 @@ onEachLedger('releasing charges', (given) => {
       expect(releases.filter(({ repeated }) => !repeated)).toHaveLength(1);
       expect(await used(hour, day, ever, tried, ...own)).toEqual(Array.from({ length: 12 }, () => '0'));
     }
-  }, 30_000);
+  });
 
   describe('leaves a tombstone', () => {
     test('the approval that stands is not repeated, under a freeze neither', async () => {
@@ -144,7 +144,7 @@ onEachLedger('releasing charges', (given) => {
   test('is refused when too many decisions are about it to know them all', async () => {
     for (let stage = 0; stage < 350; stage += 1) await commit('t', { ask: { askKey: `stage ${stage}` } });
     await expect(given.ledger.release(releaseOf('t'))).rejects.toThrow(/too many decisions are about test:t/);
-  }, 30_000);
+  });
 
   test('can be looked at before it is done', async () => {
     await commit('t', { charges });

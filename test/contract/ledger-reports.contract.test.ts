@@ -162,7 +162,7 @@ onEachLedger('what reports say', (given) => {
       });
     }
     expect(await used(charge('each'))).toEqual(['10']);
-  }, 30_000);
+  });
 
   test('a release and a report that a signature may exist, at once: whichever comes first is known to the other', async () => {
     const replica = given.another();
@@ -179,7 +179,7 @@ onEachLedger('what reports say', (given) => {
       if (released === undefined) expect([signed.alarm, again.alarm]).toEqual([undefined, undefined]);
       else expect(again.alarm).toBe('RELEASED');
     }
-  }, 30_000);
+  });
 
   test('reports are forgotten with the rest', async () => {
     await commit('t', {});

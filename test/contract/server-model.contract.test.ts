@@ -273,7 +273,7 @@ describe('the modelled server and witnesses', () => {
     }
     if (roll < 0.93) return forget({ real, modelled }, question);
     await store.server.command('FLUSHALL');
-    await Promise.all([modelled.recover(), eventually(() => ledger.state(), 10_000)]);
+    await Promise.all([modelled.recover(), eventually(() => ledger.state())]);
     const said = String((await activate(ledger)).sequence);
     return { name: 'recover', said, expected: modelled.activate() };
   }

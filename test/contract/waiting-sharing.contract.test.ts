@@ -228,4 +228,4 @@ test('while the ledger cannot be asked, what waits goes on waiting, and is poste
   for (let attempt = 0; attempt < 40 && (await one.givenUp()) < 2; attempt += 1)
     await one.exchange().catch(() => new Promise((resolve) => setTimeout(resolve, 100)));
   expect([one.waiting(), await one.givenUp()]).toEqual([{}, 2]);
-}, 30_000);
+});

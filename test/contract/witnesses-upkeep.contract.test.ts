@@ -52,7 +52,7 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     const [before, events] = [await keys(), await current.ledger.events(0, 1000)];
     const state = await current.ledger.state();
     await store.server.command('FLUSHALL');
-    await eventually(() => current.ledger.state(), 10_000);
+    await eventually(() => current.ledger.state());
     expect(await keys()).toEqual(before);
     expect(await current.ledger.events(0, 1000)).toEqual(events);
     const { policy, freezes, sequence } = await current.ledger.state();
@@ -82,7 +82,7 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     expect(held).toBe(String(123456789012345678901234567890n * (5n * 6n + 1n)));
     expect(Math.max(...(await logs()).map((log) => log.length))).toBeLessThan(10);
     expect(await asking('new', { charges: [EVER] })).toBe('approve APPROVED');
-  }, 60_000);
+  });
 
   describe('a janitor that ends', () => {
     beforeEach(async () => {

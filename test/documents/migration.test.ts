@@ -119,7 +119,7 @@ function find(part: string): string {
 
 async function says(running: Running, text: string): Promise<void> {
   const look = () => (running.output().includes(text) ? true : undefined);
-  await eventually('silence', look, 30_000).catch(() => {
+  await eventually('silence', look).catch(() => {
     throw new Error(`it never said ${text}, but: ${running.output()}`);
   });
 }
@@ -184,7 +184,7 @@ test('the policy and the keys are checked', async () => {
   const checked = await type(find('policy check')).ended;
   expect(checked).toMatchObject({ code: 0 });
   expect((await type(find('keys show')).ended).output).toContain('RSA 2048 bit');
-}, 60_000);
+});
 
 test('shape 1: the mirror sees what the middleware copies, and what numbers hide', async () => {
   const mirror = type(find('--dir var/mirror-1'));
@@ -210,7 +210,7 @@ test('shape 1: the mirror sees what the middleware copies, and what numbers hide
   expect(output).toContain('of which 4 could be compared');
   expect(output).toMatch(/stricter +2 /);
   expect(code).toBe(1);
-}, 90_000);
+});
 
 test('a handler does not notice that its mirror is away', async () => {
   const { copyToMirror } = (await import(pathToFileURL(join(dir, 'copy-to-mirror.mjs')).href)) as {
@@ -218,7 +218,7 @@ test('a handler does not notice that its mirror is away', async () => {
   };
   const url = await serve(middlewareHandler(keys, copyToMirror(`http://127.0.0.1:${ports.mirror}/copies`)));
   expect(actionIn((await post(url, ask(transfer('alone')))).text)).toBe('APPROVE');
-}, 30_000);
+});
 
 test('shape 2: a file of copies shows what nobody objected to, and what threw', async () => {
   const { recordCopy } = (await import(pathToFileURL(join(dir, 'record-copies.mjs')).href)) as {
@@ -236,7 +236,7 @@ test('shape 2: a file of copies shows what nobody objected to, and what threw', 
   expect(output).toMatch(/NONSENSE .*p-throws .*the handler: it answered HTTP 500/);
   expect(output).toMatch(/same +1 /);
   expect(code).toBe(1);
-}, 90_000);
+});
 
 test('shape 3: a function and a Python application forget, and the limit does not', async () => {
   const mirror = type(find('--dir var/mirror-1'));
@@ -272,7 +272,7 @@ test('shape 3: a function and a Python application forget, and the limit does no
   expect(output).not.toMatch(/STRICTER .*f-3/);
   expect(output).toMatch(/same +4 /);
   expect(code).toBe(1);
-}, 120_000);
+});
 
 test('nginx copies requests, and the mirror says what it would have answered', async () => {
   const mirror = type(find('--dir var/mirror-1'));
@@ -311,7 +311,7 @@ http { access_log off; client_body_temp_path ${dir}/body; proxy_temp_path ${dir}
   expect(code).toBe(0);
   nginx.stop();
   await nginx.ended;
-}, 90_000);
+});
 
 test('the switch: the ledger, the policy, a replica with the handler’s own key, and the page', async () => {
   expect(await type(find('ledger init')).ended).toMatchObject({ code: 0 });
@@ -338,7 +338,7 @@ test('the switch: the ledger, the policy, a replica with the handler’s own key
   expect(actionIn((await post(url, ask(transfer('s-2')))).text)).toBe('APPROVE');
   replica.stop();
   await replica.ended;
-}, 180_000);
+});
 
 test('the ledger of the switch is none for a mirror', async () => {
   mkdirSync(join(dir, 'var/mirror-3'), { recursive: true });
@@ -348,7 +348,7 @@ test('the ledger of the switch is none for a mirror', async () => {
     ...['--dir', 'var/mirror-3', '--copies', 'copies.jsonl'],
   ]).ended;
   expect(refused).toMatchObject({ code: 2, output: expect.stringContaining('decided (event 2, policy)') });
-}, 60_000);
+});
 
 test('every command of the page was typed, and every file of it was written', () => {
   expect(commands.filter((line) => !ran.has(line))).toEqual([]);

@@ -30,7 +30,7 @@ beforeAll(async () => {
   generateKeyFiles('ed25519', join(dir, 'keys/checkpoint.pem'));
   configure({ directory: 'audit', checkpointKey: { file: 'keys/checkpoint.pem' } });
   cluster = await startCluster({ configFile: deployment.configFile });
-}, 90_000);
+});
 
 afterAll(async () => {
   await cluster?.discard();
@@ -75,7 +75,7 @@ test('every answer is in it, whoever of the replicas is killed on the way', asyn
   });
   for (const index of [0, 1, 2, 0]) {
     const before = answered;
-    await eventually('no load', () => (answered > before + 20 ? true : undefined), 30_000);
+    await eventually('no load', () => (answered > before + 20 ? true : undefined));
     await cluster.killReplica(index);
   }
   stopped = true;
@@ -101,7 +101,7 @@ test('every answer is in it, whoever of the replicas is killed on the way', asyn
     .map((line) => JSON.parse(line).body.journal?.request.requestId);
   expect(new Set(requests.filter((id) => id !== undefined)).size).toBe(answered);
   expect(answered).toBeGreaterThan(80);
-}, 120_000);
+});
 
 test('the replica that exports shows how far it is, and only one does', async () => {
   const figures = async (name: string) => {
@@ -125,7 +125,7 @@ test('the replica that exports shows how far it is, and only one does', async ()
   );
   const behind = await figures('countersign_audit_behind_events');
   expect(behind.map(([, value]) => value)).toContain(0);
-}, 60_000);
+});
 
 describe('an auditor', () => {
   test('verifies it against the ledger, the key and the operators', async () => {
@@ -256,7 +256,7 @@ describe('an auditor', () => {
       code: 1,
       stderr: 'countersign: no event of that time is in the files\n',
     });
-  }, 60_000);
+  });
 
   test('needs nothing of ours: sha256sum and OpenSSL agree', async () => {
     const folder = readdirSync(audit).map((name) => join(audit, name))[0] ?? '';
@@ -285,7 +285,7 @@ test('it is complete when the cluster has stopped', async () => {
   expect(await verify('--config', deployment.configFile)).toMatchObject({ code: 0 });
   const last = await outcomeOf(['audit', 'show', audit, '--request', 'the-last']);
   expect(last.stdout).toContain('the-last');
-}, 60_000);
+});
 
 test('standard output instead of files: run after run, one chain', async () => {
   expect(await outcomeOf(['audit', 'follow', '--config', deployment.configFile])).toMatchObject({
@@ -340,4 +340,4 @@ test('standard output instead of files: run after run, one chain', async () => {
     stderr: '',
     stdout: expect.stringContaining('event 3 is there'),
   });
-}, 60_000);
+});

@@ -141,7 +141,7 @@ beforeAll(async () => {
     tls: { certificateFile: 'callback.pem', keyFile: 'callback.key', keepKey: false, minVersion: 'TLSv1.3' },
     cosigners: { root: { mode: 'json', networks: HERE }, key: { mode: 'jwt' } },
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await self?.stop();
@@ -479,7 +479,7 @@ test('networks that change are taken while the replica runs; another mode takes 
   writeFileSync(self.configFile, document);
   await self.reload('"msg":"reloaded"');
   expect(await status()).toBe(200);
-}, 30_000);
+});
 
 /** Goes on asking over one connection, and others, until it is stopped. */
 function traffic(replica: ChannelReplica) {
@@ -546,7 +546,7 @@ describe('a certificate that is renewed while the replica runs', () => {
     expect(new Set(outcomes)).toEqual(new Set(['200']));
     expect(connections).toBe(1);
     expect(await failed()).toBe(0);
-  }, 30_000);
+  });
 
   test('with another key: the replica keeps the one in use, says why, and raises the alarm', async () => {
     const before = served();
@@ -563,7 +563,7 @@ describe('a certificate that is renewed while the replica runs', () => {
     for (const file of files) copyFileSync(`${file}.kept`, file);
     await self.reload('"msg":"reloaded"');
     expect(await failed()).toBe(0);
-  }, 30_000);
+  });
 
   test('what is no pair, or not valid now, is not taken', async () => {
     const before = served();
@@ -582,7 +582,7 @@ describe('a certificate that is renewed while the replica runs', () => {
     expect(served()).toBe(before);
     copyFileSync(`${file}.kept`, file);
     await self.reload('"msg":"reloaded"');
-  }, 40_000);
+  });
 
   test('its age and its end are metrics: of the file, and of what is served', async () => {
     const end = (name: string) => `countersign_certificate_expiry_timestamp_seconds{certificate="${name}"}`;
@@ -614,7 +614,7 @@ describe('a certificate that is renewed while the replica runs', () => {
       reply = await curl(`${rooted.origin}/root/tx_sign_request`, plain('swapped'), ...options);
     } while (reply.code === 90 && performance.now() < endsAt);
     expect(plainAnswer(reply)).toEqual(approval('swapped'));
-  }, 30_000);
+  });
 });
 
 describe('client certificates that are required', () => {
@@ -630,7 +630,7 @@ describe('client certificates that are required', () => {
       },
       cosigners: { certified: { mode: 'json', clientCertificates: [digestOf(listed)] } },
     });
-  }, 30_000);
+  });
   afterAll(() => strict?.stop());
 
   test.each([

@@ -35,7 +35,7 @@ test('each command of the list has a page of its own name, and help shows the sa
     expect(page.stdout.split('\n').length).toBeGreaterThan(5);
   }
   expect(await outcomeOf(['help', 'policy'])).toEqual(await outcomeOf(['policy', '--help']));
-}, 60_000);
+});
 
 test('what is no command is an error that names the nearest one, also when a command follows', async () => {
   for (const words of [['polcy'], ['polcy', 'up']]) {

@@ -81,7 +81,7 @@ beforeAll(async () => {
   };
   writeFileSync(deployment.configFile, stringify({ ...config, audit }));
   cluster = await startCluster({ configFile: deployment.configFile, replicas: 2 });
-}, 90_000);
+});
 
 afterAll(async () => {
   await cluster?.discard();

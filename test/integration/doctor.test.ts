@@ -32,7 +32,7 @@ beforeAll(async () => {
   });
   paired({ url: CALLBACK, publicKey: pem });
   cluster = await startCluster({ configFile: deployment.configFile, replicas: 2 });
-}, 120_000);
+});
 
 beforeEach(() => paired({ url: CALLBACK, publicKey: pem }));
 afterEach(() => deployment.fake.mend());
@@ -69,7 +69,7 @@ test('when all is well it says so, on one page and as JSON', async () => {
     expect.objectContaining({ area: 'handler', workspace: 'main', state: 'ok', result: 'ok' }),
   );
   expect(deployment.fake.refused).toEqual([]);
-}, 60_000);
+});
 
 describe('what is wrong at the vendor’s', () => {
   const stranger = String(rsaPair().publicKey.export({ type: 'spki', format: 'pem' }));
@@ -109,7 +109,7 @@ describe('what is wrong at the vendor’s', () => {
     expect((await doctor('--no-local')).stdout).toMatch(
       /WRONG .* API user somebody .* configured nowhere here/,
     );
-  }, 60_000);
+  });
 });
 
 describe('what could not be checked', () => {
@@ -119,7 +119,7 @@ describe('what could not be checked', () => {
     );
     expect(code).toBe(1);
     expect(stdout).toMatch(/WRONG {4}handler.*403.*has not the role/);
-  }, 60_000);
+  });
 
   test.each([
     ['a fault of the vendor', { status: 502 }],
@@ -147,7 +147,7 @@ describe('what could not be checked', () => {
     expect(deployment.fake.calls.slice(before).filter((path) => !path.startsWith('/v1/cosigners'))).toEqual(
       [],
     );
-  }, 60_000);
+  });
 });
 
 test('an unreadable answer key is told of here; beside its public half the vendor alone can be asked', async () => {
@@ -166,7 +166,7 @@ test('an unreadable answer key is told of here; beside its public half the vendo
   } finally {
     renameSync(`${key}.away`, key);
   }
-}, 60_000);
+});
 
 test('its help tells the exit codes; half of a pair of credentials is refused', async () => {
   const help = await outcomeOf(['doctor', '--help']);
@@ -176,7 +176,7 @@ test('its help tells the exit codes; half of a pair of credentials is refused', 
     stderr: expect.stringContaining('go together'),
   });
   expect(await doctor('--workspace', 'other')).toMatchObject({ code: 2 });
-}, 60_000);
+});
 
 test('replicas check by themselves, and tell when the handler is gone and when it is back', async () => {
   const figure = async (result: string) =>
@@ -211,4 +211,4 @@ test('replicas check by themselves, and tell when the handler is gone and when i
     'countersign_handler_check_timestamp_seconds',
   );
   expect(Math.max(...seen)).toBeGreaterThan(Date.now() / 1_000 - 60);
-}, 120_000);
+});

@@ -17,7 +17,7 @@ let cluster: Cluster;
 beforeAll(async () => {
   deployment = writeDeployment(dir, { ledger: EMBEDDED, policy: approving({ ever: EVER }) });
   cluster = await startCluster({ configFile: deployment.configFile });
-}, 90_000);
+});
 
 afterAll(async () => {
   await cluster?.discard();
@@ -75,7 +75,7 @@ test('a limit that is new cannot be filled from what was forgotten; one that sta
     stderr: '',
   });
   expect([await ask('three'), await ask('one'), await ask('five')]).toEqual(['APPROVE', 'APPROVE', 'REJECT']);
-}, 60_000);
+});
 
 test('a window that does not reach back to what was forgotten is filled', async () => {
   await new Promise((resolve) => setTimeout(resolve, 1500));

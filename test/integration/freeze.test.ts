@@ -33,7 +33,7 @@ describe.each(['redis', 'embedded'] as const)('on the %s ledger', (kind) => {
     config.operators.push({ name: 'bob', publicKeyFile: 'keys/bob.pub.pem' });
     writeFileSync(deployment.configFile, stringify(config));
     replica = await startReplica(deployment);
-  }, 60_000);
+  });
   afterAll(async () => {
     await replica?.close();
     await redis?.stop();
@@ -124,7 +124,7 @@ describe.each(['redis', 'embedded'] as const)('on the %s ledger', (kind) => {
     expect(await json('unfreeze', 'night', '--key', key('bob'), '--statement', statement)).toMatchObject({
       operators: ['own-operator', 'bob'],
     });
-  }, 60_000);
+  });
 
   test('a freeze of one asset leaves the others alone, and may refuse for good', async () => {
     const dry = ['freeze', '--asset', 'BTC', '--reason', 'r', '--author', 'carol', '--dry-run'];
@@ -152,7 +152,7 @@ describe.each(['redis', 'embedded'] as const)('on the %s ledger', (kind) => {
     const { statement } = await json('unfreeze', made.id, '--key', key('bob'), '--print');
     await json('unfreeze', made.id, '--key', key('own-operator'), '--statement', statement);
     expect(await ask('bitcoin', { asset: 'BTC' })).toBe('REJECT');
-  }, 60_000);
+  });
 
   test('a freeze that expired is shown as such, and holds nothing any more', async () => {
     const made = await json(
@@ -176,7 +176,7 @@ describe.each(['redis', 'embedded'] as const)('on the %s ledger', (kind) => {
     expect(await freezes()).toBe(0);
     expect((await status()).freezes).toMatchObject([{ id: made.id, inForce: false }]);
     expect((await run('status')).stdout).toContain(`freeze      ${made.id} (expired: no longer in force)`);
-  }, 60_000);
+  });
 
   test('one page says what is in force, by whom, and how full the limits are', async () => {
     const page = await run('status');
@@ -196,7 +196,7 @@ describe.each(['redis', 'embedded'] as const)('on the %s ledger', (kind) => {
       { limit: 'count', used: String(approvals.length) },
       { limit: 'eth', unit: 'ETH' },
     ]);
-  }, 60_000);
+  });
 
   test('a misspelled scope, the past and a nameless author are refused, and nothing is written', async () => {
     const before = await replica.sequence();
@@ -214,7 +214,7 @@ describe.each(['redis', 'embedded'] as const)('on the %s ledger', (kind) => {
       'it is the key of no configured operator',
     );
     expect(await replica.sequence()).toBe(before);
-  }, 60_000);
+  });
 
   test('a ledger that is away is said to be, with an exit code', async () => {
     if (redis === undefined)
@@ -225,5 +225,5 @@ describe.each(['redis', 'embedded'] as const)('on the %s ledger', (kind) => {
     expect(page.stdout).toContain('decisions   NONE ARE MADE. ');
     // Nobody knows then: that there were none would be worse than no answer.
     expect(page.stdout).toContain('freezes     not known\nwaiting     not known\n');
-  }, 30_000);
+  });
 });

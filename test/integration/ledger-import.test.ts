@@ -35,7 +35,7 @@ beforeAll(async () => {
   redis = await startRedis();
   deployment = deploymentIn(dir, { kind: 'redis', redis: { url: redis.url } });
   cluster = await startCluster({ configFile: deployment.configFile, replicas: 2 });
-}, 90_000);
+});
 
 afterAll(async () => {
   await cluster?.discard();
@@ -152,7 +152,7 @@ describe('an older copy, while replicas run that have seen more', () => {
     const shown = await untouched(() => importing('--dry-run'));
     expect(shown).toMatchObject({ code: 0, stderr: '' });
     expect(shown.stdout).toMatch(/^missing {5}5 × decision \(approve\)\nThese would be added\. Nothing/m);
-  }, 60_000);
+  });
 
   test('has after the import exactly the keys of before the loss, and decides once it is activated', async () => {
     const end = await sequence();
@@ -175,7 +175,7 @@ describe('an older copy, while replicas run that have seen more', () => {
     expect(await sequence()).toBe(end + 6);
     expect(await askAll('new', 3)).toEqual(['APPROVE', 'APPROVE', 'REJECT']);
     await exported();
-  }, 60_000);
+  });
 });
 
 describe('an older copy, when no replica is left', () => {
@@ -193,7 +193,7 @@ describe('an older copy, when no replica is left', () => {
     expect(status.stdout).toContain('an operator says so');
     expect(JSON.parse((await activating()).stdout)).toMatchObject({ sequence: end + 1 });
     expect(await ledger('status')).toMatchObject({ code: 0 });
-  }, 60_000);
+  });
 });
 
 describe('files that are not imported', () => {
@@ -248,7 +248,7 @@ describe('files that are not imported', () => {
     } finally {
       await another.discard();
     }
-  }, 60_000);
+  });
 
   test('those of a ledger that has decided since, at the first event that differs', async () => {
     const end = await sequence();
@@ -265,7 +265,7 @@ describe('files that are not imported', () => {
     await activating();
     const ahead = await untouched(() => importing());
     expect(ahead).toMatchObject({ code: 1, stdout: '' });
-  }, 60_000);
+  });
 });
 
 describe('a counter that is doubted', () => {
@@ -297,7 +297,7 @@ describe('a counter that is doubted', () => {
       stdout: expect.stringContaining('Rebuilt the ledger'),
     });
     expect(await keys()).toEqual(before);
-  }, 60_000);
+  });
 
   test('stays as it was when the command is killed, and the next one goes through', async () => {
     await withLedger({ config: deployment.configFile }, async (each) => {
@@ -324,5 +324,5 @@ describe('a counter that is doubted', () => {
     expect(await ledger('rebuild')).toMatchObject({ code: 0, stderr: '' });
     expect(await loading()).toBe(false);
     expect(await keys()).toEqual(before);
-  }, 60_000);
+  });
 });

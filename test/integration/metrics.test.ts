@@ -141,6 +141,7 @@ test('a scrape does not wait for a ledger that says nothing', async () => {
   await redis.kill('SIGSTOP');
   const startedAt = performance.now();
   expect(await scraped('countersign_ready', 'check')).toContainEqual(['ledger:main', 0]);
-  expect(performance.now() - startedAt).toBeLessThan(2_500);
+  // Prometheus gives a scrape 10 s.
+  expect(performance.now() - startedAt).toBeLessThan(9_000);
   await redis.kill('SIGCONT');
 });

@@ -105,7 +105,7 @@ test('a handler that answers as we would differs in nothing', async () => {
     limits: { uncounted: 0, countedHereOnly: 0, later: 0 },
   });
   expect(summary.policies).toEqual([{ workspace: 'main', version: expect.stringMatching(/^[0-9a-f]{64}$/) }]);
-}, 60_000);
+});
 
 test('each way to differ has a class, the most dangerous is we approve and it does not', async () => {
   const { code, differences, summary } = await replay([
@@ -166,7 +166,7 @@ test('each way to differ has a class, the most dangerous is we approve and it do
     'no --answer-key verifies its answer as a JWT',
     'it answered HTTP 500, and a co-signer wants 200',
   ]);
-}, 60_000);
+});
 
 test('IGNORE where a signature is asked for is nonsense, whatever we say', async () => {
   const plain = writeDeployment(join(dir, 'signing'), {
@@ -186,7 +186,7 @@ test('IGNORE where a signature is asked for is nonsense, whatever we say', async
   expect(differences).toMatchObject([
     { class: 'nonsense', stage: 'signing', handler: { problem: expect.stringContaining('IGNORE') } },
   ]);
-}, 60_000);
+});
 
 test('where nothing is signed a copy is compared all the same, whatever address it comes from', async () => {
   const config = parse(readFileSync(deployment.configFile, 'utf8'));
@@ -217,7 +217,7 @@ test('where nothing is signed a copy is compared all the same, whatever address 
     { class: 'nonsense', requestId: 'c', handler: { problem: 'its answer is no JSON object' } },
   ]);
   expect(summary.classes.same).toBe(2);
-}, 60_000);
+});
 
 test('limits drift apart where answers differ, and the report says so', async () => {
   const given = (id: string, action: string) => copy(id, 'ETH', answer(id, action));
@@ -233,7 +233,7 @@ test('limits drift apart where answers differ, and the report says so', async ()
     ['stricter', 'LIMIT_EXCEEDED'],
   ]);
   expect(summary.limits).toEqual({ uncounted: 2, countedHereOnly: 1, later: 1 });
-}, 60_000);
+});
 
 test('what nobody serves is no difference; what only the handler serves is one', async () => {
   const forged = token({ requestId: 'x', txId: 'x' }, stranger.privateKey);
@@ -250,7 +250,7 @@ test('what nobody serves is no difference; what only the handler serves is one',
     { class: 'refused', problem: 'no co-signer of the configuration has this path' },
   ]);
   expect(summary).toMatchObject({ strangers: 3, limits: { uncounted: 2 } });
-}, 60_000);
+});
 
 test('requests and answers that come apart find one another; what is left over is told', async () => {
   const alone = (id: string, asset = 'ETH') => JSON.stringify({ path: PATH, request: request(id, asset) });
@@ -272,7 +272,7 @@ test('requests and answers that come apart find one another; what is left over i
     classes: { same: 2, stricter: 1 },
   });
   expect(stderr).toContain('mirror: no answer seen to never, TRANSFER ETH to VAULT 8\n');
-}, 60_000);
+});
 
 describe('what cannot be compared ends with 2', () => {
   test('lines that are no copies, each with what is wrong with it', async () => {
@@ -298,17 +298,17 @@ describe('what cannot be compared ends with 2', () => {
     });
     for (const [index, [, problem]] of wrong.entries())
       expect(stderr).toContain(`line ${index + 2}: ${problem}`);
-  }, 60_000);
+  });
 
   test('no answer at all', async () => {
     const { code, summary } = await replay([JSON.stringify({ path: PATH, request: request('a') })]);
     expect({ code, unanswered: summary.unanswered }).toEqual({ code: 2, unanswered: 1 });
-  }, 60_000);
+  });
 
   test('no file', async () => {
     const ended = await outcomeOf(options('--copies', join(dir, 'none.jsonl')));
     expect([ended.code, ended.stderr]).toEqual([2, expect.stringContaining('cannot read ')]);
-  }, 60_000);
+  });
 });
 
 test('the page for people tells what differs, where, and what of it may be a consequence', async () => {
@@ -324,7 +324,7 @@ test('the page for people tells what differs, where, and what of it may be a con
   expect(stdout).toContain('copies      1, of which 1 could be compared\n');
   expect(stdout).toContain('differences by rule\n  few-ether: 1 laxer\n');
   expect(stdout).toContain('1 of ours were not given by it');
-}, 60_000);
+});
 
 describe('a ledger of its own', () => {
   const refused = async (...args: readonly string[]) => {
@@ -358,7 +358,7 @@ describe('a ledger of its own', () => {
     } finally {
       rmSync(other, { recursive: true, force: true });
     }
-  }, 60_000);
+  });
 
   test('that of another mirror is refused too, and its own is not', async () => {
     expect((await replay([copy('a', 'ETH', answer('a', 'APPROVE'))])).code).toBe(0);
@@ -366,7 +366,7 @@ describe('a ledger of its own', () => {
     rmSync(join(dir, 'mirror/mirror.pem'));
     rmSync(join(dir, 'mirror/mirror.pub.pem'));
     expect((await refused(...options(...empty()))).said).toContain('holds what no mirror with this folder');
-  }, 60_000);
+  });
 
   test('the folder of `up`, the ledger of the configuration, and a folder in use are refused', async () => {
     mkdirSync(join(dir, 'var'));
@@ -383,7 +383,7 @@ describe('a ledger of its own', () => {
     running.push(first);
     await first.says('listening on ');
     expect((await refused(...options(...empty()))).said).toContain('another countersign mirror runs in');
-  }, 60_000);
+  });
 
   test('a new policy does not decide anew what was decided, and says so', async () => {
     await replay([copy('a', 'ETH', answer('a', 'APPROVE'))]);
@@ -394,7 +394,7 @@ describe('a ledger of its own', () => {
     ]);
     expect([code, differences.map(({ requestId }) => requestId)]).toEqual([1, ['b']]);
     expect(stderr).toContain('another policy than before');
-  }, 60_000);
+  });
 });
 
 test('what is missing on the command line is named', async () => {
@@ -406,7 +406,7 @@ test('what is missing on the command line is named', async () => {
   writeFileSync(join(dir, 'private.pem'), privateKey);
   const ended = await outcomeOf([...bare, '--listen', '0', '--answer-key', join(dir, 'private.pem')]);
   expect(ended.stderr).toContain('it holds a PRIVATE key');
-}, 60_000);
+});
 
 describe('over HTTP', () => {
   let origin = '';
@@ -417,7 +417,7 @@ describe('over HTTP', () => {
     running.push(mirror);
     await mirror.says('listening on ');
     origin = listeningOrigin(mirror);
-  }, 60_000);
+  });
 
   const post = async (path: string, body: string) => {
     const response = await fetch(`${origin}${path}`, { method: 'POST', body });
@@ -453,7 +453,7 @@ describe('over HTTP', () => {
       classes: { same: 3, stricter: 1 },
     });
     expect(code).toBe(2);
-  }, 60_000);
+  });
 
   test('a body that is larger than any copy is refused, and the next one is taken', async () => {
     const huge = 'x'.repeat(17 * 1024 * 1024);
@@ -464,7 +464,7 @@ describe('over HTTP', () => {
       ),
     ).resolves.toBe(413);
     expect((await post('/copies', copy('a', 'ETH', answer('a', 'APPROVE'))))[0]).toBe(202);
-  }, 60_000);
+  });
 
   test('more than can wait is dropped and told, and memory stays', async () => {
     const line = copy('a', 'ETH', answer('a', 'APPROVE'));
@@ -478,7 +478,7 @@ describe('over HTTP', () => {
     const summary = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
     expect(summary).toMatchObject({ dropped: full, classes: { laxer: 0, stricter: 0 } });
     expect(code).toBe(2);
-  }, 120_000);
+  });
 });
 
 test('a port that is taken is named', async () => {
@@ -489,7 +489,7 @@ test('a port that is taken is named', async () => {
   const ended = await outcomeOf(options('--listen', `${port}`));
   taken.close();
   expect([ended.code, ended.stderr]).toEqual([3, expect.stringContaining('another program listens there')]);
-}, 60_000);
+});
 
 function listeningOrigin(command: Command): string {
   const said = /listening on (http:\/\/[\d.]+:\d+)/.exec(command.stderr());

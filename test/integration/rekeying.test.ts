@@ -254,7 +254,7 @@ test('a request that is being decided when the keys go is answered by the key th
   } finally {
     process.kill(redis.pid, 'SIGCONT');
   }
-}, 60_000);
+});
 
 test.each<readonly [string, () => unknown, RegExp]>([
   [
@@ -316,4 +316,4 @@ test('a replica finds out by itself', async () => {
     async () => ((await ask(next)).status === 200 ? true : undefined),
     30_000,
   );
-}, 60_000);
+});

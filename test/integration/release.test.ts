@@ -28,7 +28,7 @@ beforeAll(async () => {
     policy: approving({ two: "{ sum: count, max: '2', window: lifetime }" }),
   });
   cluster = await startCluster({ configFile: deployment.configFile });
-}, 90_000);
+});
 
 afterAll(async () => {
   await cluster?.discard();
@@ -71,7 +71,7 @@ test('what it held makes room, and it is refused from then on', async () => {
 
   expect((await release('one')).stdout).toContain('It was released before: nothing was changed.');
   expect(await ask('seven')).toMatch(/^REJECT .*two/);
-}, 60_000);
+});
 
 test('the journal keeps whose word it was, and for which transaction', async () => {
   const events = await readJournal(deployment.configFile);
@@ -103,7 +103,7 @@ test('nobody else’s word, no other transaction and no other reason is taken', 
     stderr: expect.stringContaining('Allowed choices are cancelled, rejected, blocked, failed'),
   });
   expect(await ask('eight')).toMatch(/^REJECT .*two/);
-}, 60_000);
+});
 
 describe('an operation at io.finnet', () => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-release-'));
@@ -171,5 +171,5 @@ rules:
       code: 1,
       stderr: expect.stringContaining('it holds nothing that could be given back'),
     });
-  }, 60_000);
+  });
 });

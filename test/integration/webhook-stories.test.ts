@@ -58,7 +58,7 @@ describe.each(['embedded', 'redis', 'witnesses'] as const)('on %s', (kind) => {
 
   beforeAll(async () => {
     bed = await startBed({ kind, policy: POLICY, replicas: 2, workspace: { otherSigners: ['mobile-user'] } });
-  }, 60_000);
+  });
   afterAll(() => bed?.stop());
 
   describe.each(STORIES.map((story) => [story.file.replace('.yaml', ''), story] as const))(

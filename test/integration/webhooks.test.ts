@@ -64,7 +64,7 @@ describe('on redis', () => {
       document: { audit },
     });
     replica = first(bed);
-  }, 60_000);
+  });
   afterAll(async () => {
     await bed?.redis?.kill('SIGCONT');
     await bed?.stop();
@@ -112,10 +112,8 @@ describe('on redis', () => {
     const said = await conversation(Number(port), hostname, 'NOTIFY me\r\n\r\n');
     expect(said).toMatch(/^HTTP\/1.1 400 /);
     const head = `POST ${HOOK_PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n`;
-    const started = performance.now();
     expect(await conversation(Number(port), hostname, `${head}{`)).toMatch(/^HTTP\/1.1 408 /);
-    expect(performance.now() - started).toBeLessThan(20_000);
-  }, 40_000);
+  });
 
   test('while the ledger is away the vendor is told to come again, and then it is settled', async () => {
     expect(await ask(bed, replica, 'away')).toBe('APPROVE');
@@ -136,7 +134,7 @@ describe('on redis', () => {
     });
     const failed = 'workspace="main",event="transaction.status.updated",result="failed"';
     expect((await series(replica, 'countersign_webhook_notifications_total')).get(failed)).toBeGreaterThan(0);
-  }, 60_000);
+  });
 
   test('more than can be taken are told to come again at once, and co-signers are answered meanwhile', async () => {
     await bed.redis?.kill('SIGSTOP');
@@ -150,7 +148,7 @@ describe('on redis', () => {
       (await notify(replica, completed('many-1'), bed.vendor)) === '200 ok' ? true : undefined,
     );
     expect(await ask(bed, replica, 'after-many')).toBe('APPROVE');
-  }, 60_000);
+  });
 
   test('what became of a transaction is told by the commands that look one up', async () => {
     expect(await ask(bed, replica, 'shown')).toBe('APPROVE');
@@ -203,7 +201,7 @@ describe('on redis', () => {
     expect(['200 ok', '503 try again']).toContain(await answer);
     expect((await another.command.ended).code).toBe(0);
     await expect(notify(another, completed('later'), bed.vendor)).rejects.toThrow();
-  }, 60_000);
+  });
 });
 
 describe('keys', () => {
@@ -235,7 +233,7 @@ describe('keys', () => {
     } finally {
       await bed.stop();
     }
-  }, 90_000);
+  });
 
   test('in a file are taken again while the replica runs; the former kind of signature is taken where it is configured', async () => {
     const former = vendorKey('former');
@@ -267,7 +265,7 @@ describe('keys', () => {
     } finally {
       await bed.stop();
     }
-  }, 60_000);
+  });
 
   test('in a file that holds none stop the start with the reason', async () => {
     const bed = await startBed({
@@ -282,7 +280,7 @@ describe('keys', () => {
     } finally {
       await bed.stop();
     }
-  }, 60_000);
+  });
 });
 
 test('each workspace has its own path, keys and vendor’s ids', async () => {
@@ -309,7 +307,7 @@ test('each workspace has its own path, keys and vendor’s ids', async () => {
   } finally {
     await bed.stop();
   }
-}, 60_000);
+});
 
 test('it serves TLS by itself', async () => {
   const bed = await startBed({
@@ -341,7 +339,7 @@ test('it serves TLS by itself', async () => {
   } finally {
     await bed.stop();
   }
-}, 60_000);
+});
 
 test('of a cluster on one machine the first replica has the port of the configuration', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'countersign-webhooks-up-'));
@@ -364,7 +362,7 @@ test('of a cluster on one machine the first replica has the port of the configur
     await cluster.discard();
     rmSync(dir, { recursive: true, force: true });
   }
-}, 90_000);
+});
 
 function conversation(port: number, host: string, text: string): Promise<string> {
   return new Promise((resolve, reject) => {

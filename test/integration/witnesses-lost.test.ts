@@ -44,7 +44,7 @@ beforeAll(async () => {
   const audit = { directory: 'audit', checkpointKey: { file: 'keys/checkpoint.pem' } };
   writeFileSync(deployment.configFile, stringify({ ...config, audit }));
   cluster = await startCluster({ configFile: deployment.configFile, replicas: 2 });
-}, 90_000);
+});
 
 afterAll(async () => {
   await cluster?.discard();
@@ -138,7 +138,7 @@ test('a blank witness gets the log by a command, unless a replica is recovering 
   expect(done).toMatchObject({ code: 0, stderr: '' });
   expect(done.stdout).toMatch(/^Recovered the ledger in epoch \d+, .*: witness 1 votes again\.$/m);
   expect([await ask('a'), await fieldOf(0, 'promised')]).toEqual(['APPROVE', await fieldOf(1, 'promised')]);
-}, 60_000);
+});
 
 describe('two disks, and the server', () => {
   test('the operator is told what to type, and shown what is left', async () => {
@@ -165,7 +165,7 @@ describe('two disks, and the server', () => {
     expect(shown.stdout).toMatch(/goes on at event 6\nNothing was changed \(--dry-run\)\.\n$/);
     expect(await fieldOf(0, 'ledger')).toBeNull();
     expect(await answer('a')).toBe('RETRY');
-  }, 60_000);
+  });
 
   test('nobody else’s word is taken, and no trail is left out unseen', async () => {
     generateKeyFiles('ed25519', join(dir, 'stranger.pem'));
@@ -183,7 +183,7 @@ describe('two disks, and the server', () => {
       'there is no audit trail of workspace main: name its folders with --audit',
     );
     expect(await fieldOf(0, 'ledger')).toBeNull();
-  }, 60_000);
+  });
 
   test('by his word the ledger is what is known, and goes on', async () => {
     const done = await activating();
@@ -209,7 +209,7 @@ describe('two disks, and the server', () => {
     ]);
     expect(trail.code).toBe(0);
     expect(trail.stdout).toContain('activation of the ledger');
-  }, 120_000);
+  });
 });
 
 describe('the command dies', () => {
@@ -222,7 +222,7 @@ describe('the command dies', () => {
         await Promise.all(ids.map((id) => each.unfreeze(id, ['a.b.c'])));
       }
     });
-  }, 60_000);
+  });
 
   test('before a witness has the log: nothing has changed, and it is typed again', async () => {
     const before = await sequence();
@@ -236,7 +236,7 @@ describe('the command dies', () => {
     expect(await activating()).toMatchObject({ code: 0, stderr: '' });
     expect([await ask('a'), await ask('g')]).toEqual(['APPROVE', 'REJECT']);
     expect(await sequence()).toBeGreaterThan(before);
-  }, 60_000);
+  });
 
   test('when one witness has the log: replicas go on from it by themselves', async () => {
     await Promise.all([disk(0), disk(1)].map((each) => each.command('FLUSHALL')));
@@ -255,5 +255,5 @@ describe('the command dies', () => {
     );
     expect(events.some(({ type }) => type === 'activation')).toBe(true);
     expect(await verifying()).toMatchObject({ code: 0 });
-  }, 60_000);
+  });
 });

@@ -166,7 +166,7 @@ export async function problemsOf(ops: string): Promise<Readonly<Record<string, s
 export async function eventually<T>(
   complaint: string,
   look: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 10_000,
+  timeoutMs = 45_000,
 ): Promise<T> {
   const endsAt = performance.now() + timeoutMs;
   for (;;) {

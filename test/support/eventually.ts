@@ -1,5 +1,5 @@
 /** Tries until it succeeds; fails as the last attempt did. */
-export async function eventually<T>(attempt: () => Promise<T>, withinMs = 8000): Promise<T> {
+export async function eventually<T>(attempt: () => Promise<T>, withinMs = 45_000): Promise<T> {
   const deadline = Date.now() + withinMs;
   for (;;) {
     try {

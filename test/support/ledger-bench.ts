@@ -122,7 +122,7 @@ export async function activate(ledger: Ledger): Promise<{ readonly sequence: num
 const PASSING = ['LEDGER_RECOVERING', 'LEDGER_UNAVAILABLE', 'stale'];
 
 /** Asks as decide.ts does: again while the ledger cannot be reached or is being recovered. */
-export async function patiently(ask: () => Promise<string>, withinMs = 10_000): Promise<string> {
+export async function patiently(ask: () => Promise<string>, withinMs = 45_000): Promise<string> {
   const deadline = Date.now() + withinMs;
   for (;;) {
     const reply = await ask().catch((error: { readonly code: string }) => error.code);

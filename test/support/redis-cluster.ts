@@ -60,14 +60,14 @@ export async function startCluster({
     const last = Math.min(SLOTS, (index + 1) * share) - 1;
     await node.command('CLUSTER', 'ADDSLOTSRANGE', String(index * share), String(last));
   }
-  await Promise.all(all.map((node) => eventually(() => isWhole(node, all.length), 15_000)));
+  await Promise.all(all.map((node) => eventually(() => isWhole(node, all.length))));
   for (const [index, node] of replicas.entries())
     await node.command('CLUSTER', 'REPLICATE', primaries[index]?.id ?? '');
   for (const node of replicas)
     await eventually(async () => {
       if (!String(await node.command('INFO')).includes('master_link_status:up'))
         throw new Error('not in sync');
-    }, 15_000);
+    });
   const ownerOf = async (key: string) => {
     const slot = Number(await first.command('CLUSTER', 'KEYSLOT', key).catch(() => slotElsewhere(all, key)));
     const owners = await Promise.all(all.map((node) => ownsSlot(node, slot)));

@@ -98,7 +98,7 @@ export async function startSentinels({
       return { ...(await startSentinel([`tls-port ${tlsPort}`, ...tlsLines, ...lines], access)), tlsPort };
     }),
   );
-  await Promise.all(sentinels.map((sentinel) => eventually(() => knowsAll(sentinel, replicas), 15_000)));
+  await Promise.all(sentinels.map((sentinel) => eventually(() => knowsAll(sentinel, replicas))));
   const primary = async () => {
     const [asked] = sentinels;
     const named = await asked?.command('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', PRIMARY_NAME);
@@ -117,7 +117,7 @@ export async function startSentinels({
         const found = await primary();
         if (found === old) throw new Error('no fail-over');
         return found;
-      }, 20_000),
+      }),
     async stop() {
       await Promise.all([...sentinels, ...servers].map((each) => each.stop()));
     },

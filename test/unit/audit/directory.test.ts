@@ -81,7 +81,7 @@ test('a writer that was killed at any byte of a piece goes on behind the last ch
     for (const path of folder.files()) rmSync(path);
   }
   expect(folder.problems).toEqual([]);
-}, 120_000);
+});
 
 test('rubbish behind the last checkpoint, as a lost page leaves it, is cut off', async () => {
   const folder = await written([[1, 2]]);

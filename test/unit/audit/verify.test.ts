@@ -85,7 +85,7 @@ test('a flip of any bit of any byte is found, and its line is named', async () =
     }
     offset += length;
   }
-}, 120_000);
+});
 
 test('a line that is removed, doubled or swapped is found', async () => {
   for (let index = 0; index < lines.length; index += 1) {
@@ -103,7 +103,7 @@ test('a line that is removed, doubled or swapped is found', async () => {
         await brokenLine(text([...before, lines[index + 1], lines[index], ...lines.slice(index + 2)])),
       ]).not.toEqual([index, undefined]);
   }
-}, 60_000);
+});
 
 test('cut off anywhere but behind a checkpoint it is found; there, only by who knows how far it went', async () => {
   const ends: number[] = [];
@@ -113,7 +113,7 @@ test('cut off anywhere but behind a checkpoint it is found; there, only by who k
     line.startsWith('{"audit":') ? [Buffer.byteLength(text(lines.slice(0, index + 1)))] : [],
   );
   expect(ends).toEqual(checkpoints.slice(0, -1));
-}, 60_000);
+});
 
 test('a line of somebody who has not the key is found', async () => {
   const { lines: forged, position } = follow(BEGINNING, [
@@ -152,7 +152,7 @@ test('a line without end is refused before it fills the memory', async () => {
   await expect(verified(Buffer.alloc(40 * 1024 * 1024, 'a'))).rejects.toMatchObject({
     code: 'FILE_UNREADABLE',
   });
-}, 30_000);
+});
 
 describe('several files', () => {
   let many: TestFolder;

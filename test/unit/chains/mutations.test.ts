@@ -12,6 +12,7 @@ import {
   legacyDraft,
   outpointName,
 } from '../../support/bitcoin-requests.js';
+import { cpuClock } from '../../support/cpu-clock.js';
 import { rawOf } from '../../support/evm-requests.js';
 import { reasonOf, verifier } from '../../support/examining.js';
 import { runs } from '../../support/fuzz-runs.js';
@@ -144,12 +145,12 @@ describe('anything at all', () => {
         fc.uint8Array({ minLength: 1, maxLength: 128 * 1024 - 1, size: 'max' }),
         async (first, rest) => {
           const hex = hexOf(Buffer.concat([Buffer.from([first]), rest]));
-          const started = performance.now();
+          const cpuMs = cpuClock();
           expect(reasonOf(await verify(signingRequest({}, [rawOf(hex)])))).not.toBe('agrees');
           expect(
             reasonOf(await verify({ ...bitcoinRequest(draft), rawTransactions: [bitcoinRaw(hex)] })),
           ).not.toBe('agrees');
-          expect(performance.now() - started).toBeLessThan(1_000);
+          expect(cpuMs()).toBeLessThan(2_000);
         },
       ),
       { numRuns: runs(25) },
@@ -163,12 +164,12 @@ describe('anything at all', () => {
     ['zeros', '00'.repeat(0x20000)],
     ['a preimage of many inputs', `02000000fdff0a${'00'.repeat(0x20000 - 7)}`],
   ])('%s: answered soon', async (_, hex) => {
-    const started = performance.now();
+    const cpuMs = cpuClock();
     expect(reasonOf(await verify(signingRequest({}, [rawOf(hex)])))).not.toBe('agrees');
     expect(reasonOf(await verify({ ...bitcoinRequest(draft), rawTransactions: [bitcoinRaw(hex)] }))).not.toBe(
       'agrees',
     );
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(cpuMs()).toBeLessThan(2_000);
   });
 });
 

@@ -19,9 +19,7 @@ describe('a deadline', () => {
 
   test('cuts a pause short, and aborts its signal', async () => {
     const deadline = deadlineAfter(30);
-    const startedAt = performance.now();
-    await deadline.pause(5_000);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    await deadline.pause(3_600_000);
     expect(deadline.remainingMs()).toBeLessThanOrEqual(2);
     if (!deadline.signal.aborted) await once(deadline.signal, 'abort');
     expect(deadline.signal.aborted).toBe(true);

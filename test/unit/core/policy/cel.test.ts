@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { compileExpression } from '../../../../src/core/policy/cel.js';
 import { factsOf } from '../../../../src/core/policy/facts.js';
 import { testChains } from '../../../support/chains.js';
+import { cpuClock } from '../../../support/cpu-clock.js';
 import {
   ALICE,
   type Change,
@@ -109,7 +110,7 @@ test('the largest request and the largest loop take no noticeable time', () => {
     intent: { destinations: Array.from({ length: 256 }, () => destination()) },
     examination: 'absent',
   });
-  const started = performance.now();
+  const cpuMs = cpuClock();
   expect(evaluated(expression, many)).toBe('true');
-  expect(performance.now() - started).toBeLessThan(250);
+  expect(cpuMs()).toBeLessThan(500);
 });

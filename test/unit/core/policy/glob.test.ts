@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { matchesGlob } from '../../../../src/core/policy/glob.js';
+import { cpuClock } from '../../../support/cpu-clock.js';
 
 test.each([
   ['USDC', 'USDC', true],
@@ -39,7 +40,7 @@ test('agrees with the definition', () => {
 });
 
 test('no pattern stalls', () => {
-  const started = performance.now();
+  const cpuMs = cpuClock();
   expect(matchesGlob(`${'a*'.repeat(250)}b`, 'a'.repeat(10_000))).toBe(false);
-  expect(performance.now() - started).toBeLessThan(1000);
+  expect(cpuMs()).toBeLessThan(1_000);
 });

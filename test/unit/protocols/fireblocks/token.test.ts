@@ -2,6 +2,7 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { base64url, HEADER, hs256, ps256, rs256, token } from '../../../support/cosigner.js';
+import { cpuClock } from '../../../support/cpu-clock.js';
 import {
   CONFIG_CHANGE,
   handler,
@@ -243,9 +244,9 @@ describe('answered 401', () => {
     const body = Buffer.alloc(4 * 1024 * 1024, ' ');
     body[0] = 0x61;
     body[body.length - 1] = 0x61;
-    const start = performance.now();
+    const cpuMs = cpuClock();
     expect(await receive(body)).toMatchObject({ status: 401 });
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(cpuMs()).toBeLessThan(2_000);
   });
 });
 
