@@ -219,17 +219,19 @@ describe('no vote', () => {
       'for an argument that does not end with a word',
       () => approved('approvedTx', `${transactionArgument('R1', { Id: 'tail' })}00`),
     ],
-    ...[
-      ['that lies elsewhere than behind its offset', 0, 64n],
-      ['that is shorter than its length', 1, 1n << 255n],
-      ['that is longer than its length', 1, 32n],
-    ].map(([what, word, value]): [string, () => Promise<unknown>] => [
+    ...(
+      [
+        ['that lies elsewhere than behind its offset', 0, 64n],
+        ['that is shorter than its length', 1, 1n << 255n],
+        ['that is longer than its length', 1, 32n],
+      ] as const
+    ).map(([what, word, value]): [string, () => Promise<unknown>] => [
       `for an argument ${what}`,
       () => {
         const argument = transactionArgument('R1', { Id: 'tail', AmountOriginal: '1' });
         const data = APPROVAL.encodeFunctionData('approvedTx', [argument]);
-        const at = 10 + 64 * Number(word);
-        const changed = BigInt(value).toString(16).padStart(64, '0');
+        const at = 10 + 64 * word;
+        const changed = value.toString(16).padStart(64, '0');
         return provider().call({ to: ADDRESS, data: data.slice(0, at) + changed + data.slice(at + 64) });
       },
     ]),
