@@ -44,7 +44,7 @@ afterAll(async () => {
 });
 
 function deploymentIn(folder: string, ledger: Settings['ledger']): Deployment {
-  const made = writeDeployment(folder, { ledger, policy: approving(LIMITS) });
+  const made = writeDeployment(folder, { ledger, policy: approving(LIMITS), deadline: '2s' });
   generateKeyFiles('ed25519', join(folder, 'keys/checkpoint.pem'));
   const config = parse(readFileSync(made.configFile, 'utf8'));
   const section = { directory: 'audit', checkpointKey: { file: 'keys/checkpoint.pem' } };

@@ -38,6 +38,7 @@ beforeAll(async () => {
       durability: { mode: 'witness', witnesses: witnesses.map(({ url }) => ({ url })) },
     },
     policy: approving({ all: "{ sum: count, max: '6', window: lifetime }" }),
+    deadline: '2s',
   });
   generateKeyFiles('ed25519', join(dir, 'keys/checkpoint.pem'));
   const config = parse(readFileSync(deployment.configFile, 'utf8'));
