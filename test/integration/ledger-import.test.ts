@@ -65,7 +65,7 @@ const ask = (id: string): Promise<string> =>
       const action = await answer(id);
       return action === 'RETRY' ? undefined : action;
     },
-    20_000,
+    90_000,
   );
 
 async function askAll(name: string, count: number): Promise<readonly string[]> {

@@ -65,7 +65,7 @@ const ask = (id: string) =>
       const action = await answer(id);
       return ['RETRY', 'none'].includes(action) ? undefined : action;
     },
-    20_000,
+    90_000,
   );
 
 const arguments_ = (...more: readonly string[]) => {
