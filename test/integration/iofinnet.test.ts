@@ -133,10 +133,10 @@ describe('an operation', () => {
 
   test('that has expired gets no vote, also when it was approved before', async () => {
     const id = operationId();
-    const soon = new Date(Date.now() + 700).toISOString();
-    const body = legacyTransfer({ id, expiresAt: soon, amountOriginal: '0.1' });
+    const soonMs = Date.now() + 4_000;
+    const body = legacyTransfer({ id, expiresAt: new Date(soonMs).toISOString(), amountOriginal: '0.1' });
     expect(await vote(body)).toBe('approved');
-    await new Promise((resolve) => setTimeout(resolve, 800));
+    await new Promise((resolve) => setTimeout(resolve, soonMs + 100 - Date.now()));
     expect(await vote(body)).toBe('no vote: 503');
   });
 
