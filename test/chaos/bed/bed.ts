@@ -1,8 +1,8 @@
 /**
  * The bed: real processes on loopback, and one proxy between them all.
  *
- *   2 co-signers → HAProxy → 3 replicas → Redis primary + 2 replicas, found through 3 Sentinels
- *                                       → 3 witnesses
+ *   2 co-signers, 3 Virtual Signers → HAProxy → 3 replicas → Redis primary + 2 replicas, found through 3 Sentinels
+ *                                                          → 3 witnesses
  *
  * Mode `fence` has one standalone Redis instead; mode `naive` has handlers without a fence instead of the replicas.
  */

@@ -1,10 +1,17 @@
 /** Keys, policy and configuration of a run, as an operator would write them. */
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { generateKeyFiles } from '../../../src/keys/generate.js';
-import { type CosignerName, SIGNERS } from '../workload/errands.js';
+import type { VirtualSignerKeys } from '../cosigner/virtual-signers.js';
+import {
+  type CosignerName,
+  ORGANISATION,
+  SIGNERS,
+  VIRTUAL_SIGNERS,
+  VOTED_ETHER,
+} from '../workload/errands.js';
 import { GROUP } from './sentinels.js';
 
 export type Mode = 'witness' | 'fence' | 'naive';
@@ -18,6 +25,7 @@ export interface Deployment {
   readonly answerKeyFile: string;
   readonly cosignerKeyFile: (name: CosignerName) => string;
   readonly cosignerPublicKeyFile: (name: CosignerName) => string;
+  readonly virtualSigners: readonly VirtualSignerKeys[];
 }
 
 export interface Stores {
@@ -32,10 +40,15 @@ export function writeDeployment(folder: string, policy: string, stores: Stores):
   const keys = join(folder, 'keys');
   mkdirSync(keys, { recursive: true });
   for (const name of [...COSIGNERS, 'answer']) writeRsaPair(join(keys, name));
-  generateKeyFiles('ed25519', join(keys, 'operator.pem'));
+  for (const name of ['operator', ...VIRTUAL_SIGNERS]) generateKeyFiles('ed25519', join(keys, `${name}.pem`));
+  const virtualSigners = VIRTUAL_SIGNERS.map((name) => ({
+    name,
+    path: `/iofinnet/${randomBytes(16).toString('hex')}`,
+    answerPublicKeyFile: join(keys, `${name}.pub.pem`),
+  }));
   writeFileSync(join(folder, 'policy.yaml'), policy);
   const configFile = join(folder, 'config.yaml');
-  writeFileSync(configFile, stringify(configOf(stores)));
+  writeFileSync(configFile, stringify(configOf(stores, virtualSigners)));
   return {
     configFile,
     operatorKeyFile: join(keys, 'operator.pem'),
@@ -43,10 +56,11 @@ export function writeDeployment(folder: string, policy: string, stores: Stores):
     answerPublicKeyFile: join(keys, 'answer.pub.pem'),
     cosignerKeyFile: (name) => join(keys, `${name}.pem`),
     cosignerPublicKeyFile: (name) => join(keys, `${name}.pub.pem`),
+    virtualSigners,
   };
 }
 
-function configOf(stores: Stores) {
+function configOf(stores: Stores, virtualSigners: readonly VirtualSignerKeys[]) {
   const signers = Object.entries(SIGNERS).flatMap(([stage, ids]) =>
     ids.map((id) => ({ id, stages: [stage] })),
   );
@@ -59,14 +73,26 @@ function configOf(stores: Stores) {
       {
         name: 'main',
         policyFile: 'policy.yaml',
-        cosigners: COSIGNERS.map((name) => ({
-          name,
-          protocol: 'fireblocks',
-          path: `/${name}`,
-          publicKeys: [{ file: `keys/${name}.pub.pem` }],
-          signers,
-          answerKey: { file: 'keys/answer.pem', algorithm: 'RS256' },
-        })),
+        cosigners: [
+          ...COSIGNERS.map((name) => ({
+            name,
+            protocol: 'fireblocks',
+            path: `/${name}`,
+            publicKeys: [{ file: `keys/${name}.pub.pem` }],
+            signers,
+            answerKey: { file: 'keys/answer.pem', algorithm: 'RS256' },
+          })),
+          ...virtualSigners.map(({ name, path }) => ({
+            name,
+            protocol: 'iofinnet',
+            path,
+            organisation: ORGANISATION,
+            answerKey: { file: `keys/${name}.pem`, algorithm: 'Ed25519' },
+            networks: ['127.0.0.0/8'],
+            assets: { [VOTED_ETHER]: 'ETH' },
+            amounts: 'decimal',
+          })),
+        ],
       },
     ],
     operators: [{ name: 'chaos', publicKeyFile: 'keys/operator.pub.pem' }],

@@ -1,5 +1,9 @@
 /** What a co-signer writes down, one JSON line each: the only thing that the verdict on a run rests on. */
-import type { AskFacts, CosignerName } from '../workload/errands.js';
+import type { AskFacts, MachineName } from '../workload/errands.js';
+
+/** Reasons of a REJECT that no Virtual Signer is told: it hears a vote, or that there is none because of other content. */
+export const VOTED_AGAINST = 'a vote against';
+export const NO_VOTE_FOR_OTHER_CONTENT = 'no vote: other content was approved';
 
 /** `none`: no answer came, and it was asked again. `wrong`: what came is no answer that a co-signer would obey. */
 export type Outcome = 'APPROVE' | 'REJECT' | 'IGNORE' | 'RETRY' | 'none' | 'wrong';
@@ -15,7 +19,7 @@ export interface AskedLine {
   readonly atMs: number;
   readonly wallMs: number;
   readonly phase: Phase;
-  readonly cosigner: CosignerName;
+  readonly cosigner: MachineName;
   /** Which delivery this call belongs to: a delivery is one machine pursuing one ask until it is decided. */
   readonly delivery: string;
   readonly ask: Omit<AskFacts, 'wei'> & { readonly wei: string };

@@ -1,5 +1,6 @@
 /** The verdict on a run: everything that the product promises, against what the co-signers saw. Pure. */
 import type { LimitFacts } from '../workload/limits.js';
+import { chargedWrongly } from './charges.js';
 import type { Entry, Logged } from './entries.js';
 import { type Call, type Final, type History, isFinal, type Question, questionKey } from './history.js';
 import { totalsExceeded } from './totals.js';
@@ -26,6 +27,7 @@ export function violationsOf(evidence: Evidence): readonly Violation[] {
   return [
     ...answersDiffer(questions),
     ...totalsExceeded(history, byQuestion, limits),
+    ...chargedWrongly(history, entries, limits),
     ...missingInLedger(questions, byQuestion),
     ...outOfOrder(questions, byQuestion),
     ...numbersTwice(evidence),

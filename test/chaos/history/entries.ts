@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { readJournal } from '../../support/journal.js';
+import { NO_VOTE_FOR_OTHER_CONTENT, VOTED_AGAINST } from '../cosigner/record.js';
 import type { AskFacts } from '../workload/errands.js';
 import type { Final } from './history.js';
 
@@ -17,20 +18,41 @@ export interface Entry {
   readonly atMs: number;
   readonly action: Final['action'];
   readonly reason: string | undefined;
+  /** What each limit, by its name, was charged, as the ledger says; the control says nothing of it. */
+  readonly charged?: ReadonlyMap<string, Charged>;
 }
+
+/** In base units, or transactions. */
+export interface Charged {
+  readonly added: bigint;
+  /** Of the counter, with what was added. */
+  readonly total: bigint;
+}
+
+const baseUnits = z.string().transform(BigInt);
 
 const bodySchema = z.object({
   decision: z.object({
     effect: z.enum(['approve', 'reject', 'ignore']),
+    reason: z.string(),
     sentence: z.string(),
     sequence: z.int(),
     decidedAtMs: z.number(),
   }),
   journal: z.object({
-    request: z.object({ requestId: z.string(), stage: z.enum(['approval', 'signing']), signer: z.string() }),
+    request: z.object({
+      protocol: z.enum(['fireblocks', 'iofinnet']),
+      requestId: z.string(),
+      stage: z.enum(['approval', 'signing']),
+      signer: z.string().optional(),
+    }),
     facts: z.object({ transaction: z.object({ amount: z.string() }) }),
   }),
+  charged: z.array(z.object({ limit: z.string(), added: baseUnits, total: baseUnits })).default([]),
 });
+
+/** That a nonce was given to a request is no answer to anybody. */
+const nonceSchema = z.object({ journal: z.object({ request: z.object({ kind: z.literal('nonce') }) }) });
 
 const ACTIONS = { approve: 'APPROVE', reject: 'REJECT', ignore: 'IGNORE' } as const;
 
@@ -38,23 +60,35 @@ const ACTIONS = { approve: 'APPROVE', reject: 'REJECT', ignore: 'IGNORE' } as co
 export async function entriesOfLedger(configFile: string): Promise<readonly Entry[]> {
   const events = await readJournal(configFile);
   return events
-    .filter(({ type }) => type === 'decision' || type === 'conflict')
+    .filter(({ type, body }) => ASKED.has(type) && !nonceSchema.safeParse(body).success)
     .map(({ sequence, body }): Entry => {
-      const { decision, journal } = bodySchema.parse(body);
-      const { effect, sentence, decidedAtMs: atMs } = decision;
+      const { decision, journal, charged } = bodySchema.parse(body);
+      const { effect, decidedAtMs: atMs } = decision;
       if (decision.sequence !== sequence)
         throw new Error(`event ${sequence} calls itself ${decision.sequence}`);
-      const { requestId, stage, signer } = journal.request;
+      const { protocol, requestId, stage, signer = '' } = journal.request;
       return {
-        key: keyOf(requestId, stage, signer),
+        key: protocol === 'iofinnet' ? `${requestId}/vote` : keyOf(requestId, stage, signer),
         wei: BigInt(journal.facts.transaction.amount),
         requestId,
         sequence,
         atMs,
         action: ACTIONS[effect],
-        reason: effect === 'reject' ? sentence : undefined,
+        reason: effect === 'reject' ? reasonOf(protocol, decision) : undefined,
+        charged: new Map(charged.map(({ limit, ...counted }) => [limit, counted])),
       };
     });
+}
+
+const ASKED: ReadonlySet<string> = new Set(['decision', 'conflict']);
+
+/** A vote says nothing but what it is. */
+function reasonOf(
+  protocol: 'fireblocks' | 'iofinnet',
+  { reason, sentence }: { readonly reason: string; readonly sentence: string },
+): string {
+  if (protocol === 'fireblocks') return sentence;
+  return reason === 'CONFLICT_CONTENT' ? NO_VOTE_FOR_OTHER_CONTENT : VOTED_AGAINST;
 }
 
 const naiveSchema = z.object({

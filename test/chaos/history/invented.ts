@@ -27,6 +27,14 @@ export const LIMITS: readonly LimitFacts[] = [
     window: { kind: 'rolling', lengthMs: 20_000 },
   },
   { name: 'count', sum: 'count', max: 2n, per: 'signer', lane: 'rolling', window: { kind: 'lifetime' } },
+  {
+    name: 'shared',
+    sum: 'native',
+    max: 100n,
+    per: undefined,
+    lane: 'shared',
+    window: { kind: 'rolling', lengthMs: 20_000 },
+  },
   { name: 'hour', sum: 'native', max: 100n, per: 'destination', lane: 'calendar', window: { kind: 'hour' } },
 ];
 
@@ -41,6 +49,8 @@ export interface Told {
   readonly lane?: AskFacts['lane'];
   readonly stage?: AskFacts['stage'];
   readonly signer?: string;
+  /** `iofinnet`: a vote. */
+  readonly protocol?: AskFacts['protocol'];
   readonly phase?: Phase;
   readonly delivery?: string;
   /** False: the answer never came. */
@@ -81,9 +91,12 @@ export function askOf({
   lane = 'lifetime',
   stage = 'signing',
   signer = 'signer-1',
+  protocol = 'fireblocks',
 }: Told): AskFacts {
-  const key = stage === 'signing' ? `${id}/signing` : `${id}/approval/${signer}`;
-  return { key, variant: 'first', requestId: id, stage, signer, lane, source: '7', destination: '8', wei };
+  const asked = stage === 'signing' ? `${id}/signing` : `${id}/approval/${signer}`;
+  const key = protocol === 'iofinnet' ? `${id}/vote` : asked;
+  const place = { source: '7', destination: '8' };
+  return { key, protocol, variant: 'first', requestId: id, stage, signer, lane, ...place, wei };
 }
 
 /** The log of a ledger that kept what it told, in the order in which it told it. */

@@ -81,6 +81,27 @@ describe('a rolling limit', () => {
   });
 });
 
+describe('a limit of both vendors', () => {
+  test('counts a vote and a signature together, and every operation once', () => {
+    const vote = { protocol: 'iofinnet', stage: 'approval', lane: 'shared', outcome: 'APPROVE' } as const;
+    const votes = ['virtual-signer-1', 'virtual-signer-2'].map(
+      (signer): Told => ({ ...vote, id: 'op', wei: 60n, askedMs: 0, signer }),
+    );
+    const signature = (wei: bigint): Told => ({
+      ...vote,
+      protocol: 'fireblocks',
+      stage: 'signing',
+      id: 'tx',
+      wei,
+      askedMs: 10,
+    });
+    expect(exceeded([...votes, signature(40n)])).toEqual([]);
+    expect(exceeded([...votes, signature(41n)])).toContain(
+      'shared of all reached 101, which is 101 % of its 100 (by the ledger’s clock)',
+    );
+  });
+});
+
 describe('other limits', () => {
   test('a calendar hour begins anew', () => {
     expect(exceeded(approvals('calendar', [HOUR_MS - 100, 100n], [HOUR_MS, 100n]))).toEqual([]);

@@ -4,11 +4,10 @@
  * rolling limits does without even that.
  */
 import { counterOf, type LimitFacts, needOf } from '../workload/limits.js';
+import { Counter } from './counter.js';
 import type { Entry } from './entries.js';
 import { type History, questionKey } from './history.js';
 import type { Violation } from './violation.js';
-
-const HOUR_MS = 3_600_000;
 
 /**
  * The ledger decides only while its clock is within 2 s of the replica's, either way: a window may be shorter by
@@ -94,22 +93,11 @@ function exceeded(limit: LimitFacts, approvals: readonly Approval[]): readonly T
 }
 
 function highestTotal({ window }: LimitFacts, approvals: readonly Approval[]): Total {
-  const held = new Map<string, { readonly need: bigint; readonly atMs: number }>();
+  const counter = new Counter(window);
   let highest: Total = { total: 0n, how: 'nothing was approved', atMs: 0 };
-  let hour = 0;
   const sorted = [...approvals].sort((a, b) => a.atMs - b.atMs || a.sequence - b.sequence);
   for (const { tx, need, atMs, answeredMs } of sorted) {
-    if (window.kind === 'hour' && Math.floor(atMs / HOUR_MS) !== hour) {
-      held.clear();
-      hour = Math.floor(atMs / HOUR_MS);
-    }
-    if (window.kind === 'rolling') {
-      for (const [other, entry] of held) if (entry.atMs < atMs - window.lengthMs) held.delete(other);
-    }
-    // A transaction counts once, for the most that was approved of it, however many stages and approvers it has.
-    const before = held.get(tx)?.need ?? 0n;
-    held.set(tx, { need: need > before ? need : before, atMs });
-    const total = sumOf(held.values());
+    const { total } = counter.charge(tx, need, atMs);
     if (total > highest.total) highest = { total, how: 'by the ledger’s clock', atMs: answeredMs };
   }
   return highest;

@@ -1,0 +1,45 @@
+/**
+ * What the ledger says that it charged, decision by decision in the order of its numbers, against what the same decisions
+ * charge to counters of our own: every transaction once in each of its limits, and every total exact.
+ */
+
+import type { AskFacts } from '../workload/errands.js';
+import { counterOf, type LimitFacts, needOf } from '../workload/limits.js';
+import { Counter } from './counter.js';
+import type { Charged, Entry } from './entries.js';
+import { type History, questionKey } from './history.js';
+import type { Violation } from './violation.js';
+
+export function chargedWrongly(
+  { questions }: History,
+  entries: readonly Entry[],
+  limits: readonly LimitFacts[],
+): readonly Violation[] {
+  const counters = new Map<string, Counter>();
+  const charge = (limit: LimitFacts, entry: Entry, ask: AskFacts): Charged | undefined => {
+    const name = counterOf(limit, ask);
+    if (name === undefined) return undefined;
+    const counter = counters.get(`${limit.name} of ${name}`) ?? new Counter(limit.window);
+    counters.set(`${limit.name} of ${name}`, counter);
+    return counter.charge(entry.requestId, needOf(limit, ask), entry.atMs);
+  };
+  return [...entries]
+    .sort((a, b) => a.sequence - b.sequence)
+    .flatMap((entry): readonly Violation[] => {
+      const { charged, key, sequence, action } = entry;
+      const ask = questions.get(questionKey(entry))?.ask;
+      // The control does not say what it charged, and what nobody asked is another check's.
+      if (charged === undefined || ask === undefined) return [];
+      return limits.flatMap((limit): readonly Violation[] => {
+        const should = action === 'APPROVE' ? charge(limit, entry, ask) : undefined;
+        const is = charged.get(limit.name);
+        if (is?.added === should?.added && is?.total === should?.total) return [];
+        const text = `${key} (event ${sequence}) charged ${limit.name} ${inWords(is)}, and should have charged ${inWords(should)}`;
+        return [{ check: 'charged', text }];
+      });
+    });
+}
+
+function inWords(charged: Charged | undefined): string {
+  return charged === undefined ? 'nothing' : `${charged.added} to a total of ${charged.total}`;
+}
