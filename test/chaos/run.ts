@@ -47,7 +47,10 @@ class Run {
     this.#options = options;
     const { seed, mode, seconds, only } = options;
     this.#plan = planFaults({ seed, mode, seconds, clocks: hasClocks, ...(only && { only }) });
-    this.#limits = limitsFor(options.rate);
+    // The control knows no destinations.
+    this.#limits = limitsFor(options.rate).filter(
+      ({ newForMs }) => mode !== 'naive' || newForMs === undefined,
+    );
   }
 
   /** Resolves to whether nothing was seen that must never be seen. */

@@ -1,10 +1,11 @@
 /**
  * What the ledger says that it charged, decision by decision in the order of its numbers, against what the same decisions
- * charge to counters of our own: every transaction once in each of its limits, and every total exact.
+ * charge to counters of our own: every transaction once in each of its limits, nothing for destinations that were paid
+ * long enough ago where a limit is for new ones, and every total exact.
  */
 
 import type { AskFacts } from '../workload/errands.js';
-import { counterOf, type LimitFacts, needOf } from '../workload/limits.js';
+import { counterOf, isNewTo, type LimitFacts, needOf } from '../workload/limits.js';
 import { Counter } from './counter.js';
 import type { Charged, Entry } from './entries.js';
 import { type History, questionKey } from './history.js';
@@ -16,9 +17,10 @@ export function chargedWrongly(
   limits: readonly LimitFacts[],
 ): readonly Violation[] {
   const counters = new Map<string, Counter>();
+  const paidFirst = new Map<string, number>();
   const charge = (limit: LimitFacts, entry: Entry, ask: AskFacts): Charged | undefined => {
     const name = counterOf(limit, ask);
-    if (name === undefined) return undefined;
+    if (name === undefined || !isNewTo(limit, paidFirst.get(ask.destination), entry.atMs)) return undefined;
     const counter = counters.get(`${limit.name} of ${name}`) ?? new Counter(limit.window);
     counters.set(`${limit.name} of ${name}`, counter);
     return counter.charge(entry.requestId, needOf(limit, ask), entry.atMs);
@@ -30,13 +32,15 @@ export function chargedWrongly(
       const ask = questions.get(questionKey(entry))?.ask;
       // The control does not say what it charged, and what nobody asked is another check's.
       if (charged === undefined || ask === undefined) return [];
-      return limits.flatMap((limit): readonly Violation[] => {
+      const violations = limits.flatMap((limit): readonly Violation[] => {
         const should = action === 'APPROVE' ? charge(limit, entry, ask) : undefined;
         const is = charged.get(limit.name);
         if (is?.added === should?.added && is?.total === should?.total) return [];
         const text = `${key} (event ${sequence}) charged ${limit.name} ${inWords(is)}, and should have charged ${inWords(should)}`;
         return [{ check: 'charged', text }];
       });
+      if (action === 'APPROVE' && !paidFirst.has(ask.destination)) paidFirst.set(ask.destination, entry.atMs);
+      return violations;
     });
 }
 

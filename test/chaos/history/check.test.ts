@@ -153,6 +153,21 @@ describe('what the ledger charged', () => {
     ]);
   });
 
+  test('a payment to a destination that was known, to a limit for new ones', () => {
+    const paid = [0, 8_000].map((askedMs) => approved(`at ${askedMs}`, askedMs, { lane: 'newcomers' }));
+    const [first, second] = ledgerOf(paid);
+    if (first === undefined || second === undefined) throw new Error('two decisions make two entries');
+    const counted = (total: bigint) => new Map([['newcomers', { added: 10n, total }]]);
+    const begins = { ...first, charged: counted(10n) };
+    expect(complaints(paid, { entries: [begins, { ...second, charged: new Map() }] })).toEqual([]);
+    expect(complaints(paid, { entries: [begins, { ...second, charged: counted(20n) }] })).toEqual([
+      'charged',
+    ]);
+    const young = { ...second, atMs: second.atMs - 1 };
+    expect(complaints(paid, { entries: [begins, { ...young, charged: counted(20n) }] })).toEqual([]);
+    expect(complaints(paid, { entries: [begins, { ...young, charged: new Map() }] })).toEqual(['charged']);
+  });
+
   test('a rejection', () => {
     const refused = [rejected('tx', 0, 'It is full.', { lane: 'shared' })];
     const entries = ledgerOf(refused).map((entry) => ({

@@ -35,6 +35,15 @@ export const LIMITS: readonly LimitFacts[] = [
     lane: 'shared',
     window: { kind: 'rolling', lengthMs: 20_000 },
   },
+  {
+    name: 'newcomers',
+    sum: 'native',
+    max: 100n,
+    per: undefined,
+    lane: 'newcomers',
+    window: { kind: 'rolling', lengthMs: 20_000 },
+    newForMs: 8_000,
+  },
   { name: 'hour', sum: 'native', max: 100n, per: 'destination', lane: 'calendar', window: { kind: 'hour' } },
 ];
 
@@ -49,6 +58,7 @@ export interface Told {
   readonly lane?: AskFacts['lane'];
   readonly stage?: AskFacts['stage'];
   readonly signer?: string;
+  readonly destination?: string;
   /** `iofinnet`: a vote. */
   readonly protocol?: AskFacts['protocol'];
   readonly phase?: Phase;
@@ -92,10 +102,11 @@ export function askOf({
   stage = 'signing',
   signer = 'signer-1',
   protocol = 'fireblocks',
+  destination = '8',
 }: Told): AskFacts {
   const asked = stage === 'signing' ? `${id}/signing` : `${id}/approval/${signer}`;
   const key = protocol === 'iofinnet' ? `${id}/vote` : asked;
-  const place = { source: '7', destination: '8' };
+  const place = { source: '7', destination };
   return { key, protocol, variant: 'first', requestId: id, stage, signer, lane, ...place, wei };
 }
 

@@ -4,27 +4,11 @@
  * rolling limits does without even that.
  */
 import { counterOf, type LimitFacts, needOf } from '../workload/limits.js';
+import { type Approval, approvalsIn, CLOCK_SLACK_MS, Payments } from './approvals.js';
 import { Counter } from './counter.js';
 import type { Entry } from './entries.js';
-import { type History, questionKey } from './history.js';
+import type { History } from './history.js';
 import type { Violation } from './violation.js';
-
-/**
- * The ledger decides only while its clock is within 2 s of the replica's, either way: a window may be shorter by
- * twice that in real time, when a clock is set.
- */
-const CLOCK_SLACK_MS = 4_500;
-
-interface Approval {
-  readonly tx: string;
-  readonly need: bigint;
-  readonly askedMs: number;
-  readonly answeredMs: number;
-  /** By the ledger's clock, or the co-signer's when the ledger has forgotten it. */
-  readonly atMs: number;
-  /** Of the entry. */
-  readonly sequence: number;
-}
 
 export function totalsExceeded(
   history: History,
@@ -32,7 +16,7 @@ export function totalsExceeded(
   limits: readonly LimitFacts[],
 ): readonly Violation[] {
   return limits.flatMap((limit) =>
-    [...approvalsOf(limit, history, entries)].flatMap(([counter, approvals]) =>
+    [...countedBy(limit, history, entries)].flatMap(([counter, approvals]) =>
       exceeded(limit, approvals).map(
         ({ total, how, atMs }): Violation => ({
           check: 'totals',
@@ -51,33 +35,56 @@ export function fullest(
   limits: readonly LimitFacts[],
 ): readonly { readonly limit: string; readonly percent: string }[] {
   return limits.map((limit) => {
-    const highest = [...approvalsOf(limit, history, entries).values()]
+    const highest = [...countedBy(limit, history, entries).values()]
       .map((approvals) => highestTotal(limit, approvals).total)
       .reduce((a, b) => (b > a ? b : a), 0n);
     return { limit: limit.name, percent: percent(highest, limit.max) };
   });
 }
 
+/** Approvals that go to destinations that are new to some limit, and to such as are known to it. */
+export function paymentsToNew(
+  history: History,
+  entries: ReadonlyMap<string, Entry>,
+  limits: readonly LimitFacts[],
+): { readonly toNew: number; readonly toKnown: number } {
+  const approvals = approvalsIn(history, entries);
+  const payments = new Payments(approvals);
+  const paid = limits
+    .filter(({ newForMs }) => newForMs !== undefined)
+    .flatMap((limit) =>
+      approvals
+        .filter(({ ask }) => counterOf(limit, ask) !== undefined)
+        .map((approval) => payments.isToNew(limit, approval)),
+    );
+  const toNew = paid.filter(Boolean).length;
+  return { toNew, toKnown: paid.length - toNew };
+}
+
+/** An approval that a limit may count. */
+interface Counted extends Approval {
+  readonly need: bigint;
+  /** By the ledger's clock. */
+  readonly counts: boolean;
+  readonly surelyCounts: boolean;
+}
+
 /** By counter. */
-function approvalsOf(limit: LimitFacts, { questions }: History, entries: ReadonlyMap<string, Entry>) {
-  const byCounter = new Map<string, Approval[]>();
-  for (const question of questions.values()) {
-    const { ask, finals, firstAskedMs } = question;
-    const counter = counterOf(limit, ask);
-    const first = finals.find(({ action }) => action === 'APPROVE');
-    if (counter === undefined || first === undefined) continue;
-    const entry = entries.get(questionKey(ask));
-    const approval: Approval = {
-      tx: ask.requestId,
-      need: needOf(limit, ask),
-      askedMs: firstAskedMs,
-      answeredMs: first.atMs,
-      atMs: entry?.action === 'APPROVE' ? entry.atMs : first.wallMs,
-      sequence: entry?.sequence ?? Number.MAX_SAFE_INTEGER,
-    };
-    byCounter.set(counter, [...(byCounter.get(counter) ?? []), approval]);
-  }
-  return byCounter;
+function countedBy(
+  limit: LimitFacts,
+  history: History,
+  entries: ReadonlyMap<string, Entry>,
+): ReadonlyMap<string, readonly Counted[]> {
+  const approvals = approvalsIn(history, entries);
+  const payments = new Payments(approvals);
+  const counted = approvals.flatMap((approval) => {
+    const counter = counterOf(limit, approval.ask);
+    if (counter === undefined) return [];
+    const counts = payments.isToNew(limit, approval);
+    const surelyCounts = payments.isSurelyToNew(limit, approval);
+    return [{ ...approval, counter, need: needOf(limit, approval.ask), counts, surelyCounts }];
+  });
+  return Map.groupBy(counted, ({ counter }) => counter);
 }
 
 interface Total {
@@ -86,33 +93,35 @@ interface Total {
   readonly atMs: number;
 }
 
-function exceeded(limit: LimitFacts, approvals: readonly Approval[]): readonly Total[] {
+function exceeded(limit: LimitFacts, approvals: readonly Counted[]): readonly Total[] {
   const totals = [highestTotal(limit, approvals)];
   if (limit.window.kind === 'rolling') totals.push(highestInRealTime(limit.window.lengthMs, approvals));
   return totals.filter(({ total }) => total > limit.max);
 }
 
-function highestTotal({ window }: LimitFacts, approvals: readonly Approval[]): Total {
+function highestTotal({ window }: LimitFacts, approvals: readonly Counted[]): Total {
   const counter = new Counter(window);
   let highest: Total = { total: 0n, how: 'nothing was approved', atMs: 0 };
-  const sorted = [...approvals].sort((a, b) => a.atMs - b.atMs || a.sequence - b.sequence);
-  for (const { tx, need, atMs, answeredMs } of sorted) {
-    const { total } = counter.charge(tx, need, atMs);
+  const sorted = approvals
+    .filter(({ counts }) => counts)
+    .sort((a, b) => a.atMs - b.atMs || a.sequence - b.sequence);
+  for (const { ask, need, atMs, answeredMs } of sorted) {
+    const { total } = counter.charge(ask.requestId, need, atMs);
     if (total > highest.total) highest = { total, how: 'by the ledger’s clock', atMs: answeredMs };
   }
   return highest;
 }
 
 /** Approvals that were both asked for and answered within a span that is certainly inside one window. */
-function highestInRealTime(lengthMs: number, approvals: readonly Approval[]): Total {
+function highestInRealTime(lengthMs: number, approvals: readonly Counted[]): Total {
   const span = lengthMs - CLOCK_SLACK_MS;
-  const sorted = [...approvals].sort((a, b) => a.askedMs - b.askedMs);
+  const sorted = approvals.filter(({ surelyCounts }) => surelyCounts).sort((a, b) => a.askedMs - b.askedMs);
   let highest: Total = { total: 0n, how: 'nothing was approved', atMs: 0 };
   for (const [index, { askedMs: start }] of sorted.entries()) {
     const inside = new Map<string, { readonly need: bigint }>();
-    for (const { tx, need, askedMs, answeredMs } of sorted.slice(index)) {
+    for (const { ask, need, askedMs, answeredMs } of sorted.slice(index)) {
       if (askedMs > start + span) break;
-      if (answeredMs <= start + span) inside.set(tx, { need });
+      if (answeredMs <= start + span) inside.set(ask.requestId, { need });
     }
     const total = sumOf(inside.values());
     if (total > highest.total)

@@ -11,7 +11,8 @@ export const CHECKS = {
   answers:
     'every final answer to one question is the same, whoever asks, and of two contents under one id at most one is approved',
   totals: 'no limit is exceeded at any instant, counted exactly from the answers',
-  charged: 'every transaction is charged once to each of its limits, and every total in the ledger is exact',
+  charged:
+    'every transaction is charged once to each of its limits, one for new destinations counts those alone, and every total in the ledger is exact',
   order: 'what was answered before something else was asked has the lower sequence number',
   numbers: 'no sequence number stands for two decisions',
   ledger: 'every answer that was given is in the ledger, with the same content',

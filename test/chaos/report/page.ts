@@ -62,7 +62,7 @@ ${limits(report)}
 `;
 }
 
-function tiles({ figures, events, forged }: Report): string {
+function tiles({ figures, payments, events, forged }: Report): string {
   const { decisions, outcomes } = figures;
   const each: readonly (readonly [string, string])[] = [
     [String(figures.questions), 'questions'],
@@ -70,6 +70,8 @@ function tiles({ figures, events, forged }: Report): string {
     [String(figures.rejected), 'rejected'],
     [String(figures.operations), 'operations of Virtual Signers'],
     [String(figures.votes), 'votes on them'],
+    [String(payments.toNew), 'payments to new destinations'],
+    [String(payments.toKnown), 'payments to known ones, not counted by one limit'],
     [String(outcomes.RETRY ?? 0), 'calls answered “ask again”'],
     [String(outcomes.none ?? 0), 'calls without an answer'],
     [String(events), 'decisions in the ledger'],

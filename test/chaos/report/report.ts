@@ -6,7 +6,7 @@ import type { PlannedFault } from '../faults/plan.js';
 import type { Evidence } from '../history/check.js';
 import { decisionTimes, type Figures, figuresOf, longestGap } from '../history/figures.js';
 import { questionKey } from '../history/history.js';
-import { fullest } from '../history/totals.js';
+import { fullest, paymentsToNew } from '../history/totals.js';
 import { CHECKS, type Check, type Violation } from '../history/violation.js';
 import type { Options } from '../options.js';
 
@@ -41,6 +41,8 @@ export interface Report {
   readonly figures: Figures;
   /** How full each limit was at most. */
   readonly limits: readonly { readonly limit: string; readonly percent: string }[];
+  /** Approvals to destinations that are new to the limit for such, and to such as it knows. */
+  readonly payments: { readonly toNew: number; readonly toKnown: number };
   readonly faults: readonly FaultReport[];
   readonly events: number;
   readonly forged: number;
@@ -79,6 +81,7 @@ export function reportOf({ options, struck, fatal, endMs, violations, ...evidenc
     violations,
     figures: figuresOf(history, endMs),
     limits: fullest(history, byQuestion, limits),
+    payments: paymentsToNew(history, byQuestion, limits),
     faults: [...faultsOf(struck, decisionTimes(history), endMs), ...(fatal === undefined ? [] : [fatal])],
     events: entries.length,
     forged: history.forged.length,

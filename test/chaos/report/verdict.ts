@@ -17,6 +17,7 @@ export function verdictText(report: Report): string {
     '',
     `questions         ${figures.questions}: ${figures.approved} approved, ${figures.rejected} rejected; ${figures.repeated} answers heard again at the end`,
     `votes             ${figures.votes} on ${figures.operations} operations of Virtual Signers`,
+    `payments          ${report.payments.toNew} to new destinations, ${report.payments.toKnown} to known ones, which one limit does not count`,
     `calls             ${Object.entries(figures.outcomes)
       .map(([outcome, count]) => `${count} ${outcome}`)
       .join(', ')}; ${report.forged} forged`,

@@ -80,7 +80,7 @@ export function errand(seed: string, index: number, rate: number): Errand {
     asset: ETH,
     amount: amountOf(random),
     source: vaultOf(lane, generation, random.below(1_000)),
-    destination: placeOf(lane, generation, random),
+    destination: placeOf(lane, atMs, random),
   };
   // No approver is shown the address by which a one-time destination is told apart.
   const stages = lane === 'shared' ? (['signing'] as const) : stagesOf(random);
@@ -88,10 +88,17 @@ export function errand(seed: string, index: number, rate: number): Errand {
   return { atMs, deliveries: deliveriesOf(transfer, telling, random) };
 }
 
-function placeOf(lane: Lane, generation: number, random: Random): Place {
+/** Every so often there is another destination to pay for the first time, and then again for a while. */
+const NEWCOMER_MS = 2_000;
+const NEWCOMERS = 8;
+
+function placeOf(lane: Lane, atMs: number, random: Random): Place {
+  const generation = Math.floor(atMs / GENERATION_MS);
   if (lane === 'shared')
     return { type: 'ONE_TIME_ADDRESS', subType: '', id: '', address: sharedAddress(generation) };
-  const id = String(lane === 'calendar' ? 2_000 + generation : 100 + random.below(20));
+  const newcomer = Math.floor(atMs / NEWCOMER_MS) + random.below(NEWCOMERS);
+  const number = { calendar: 2_000 + generation, newcomers: 100_000 + newcomer };
+  const id = String(lane === 'calendar' || lane === 'newcomers' ? number[lane] : 100 + random.below(20));
   const address = '0x5dC69B1Fbb13Bafd09af88a782F0F285772Ad5f8';
   return { type: 'VAULT', subType: '', id, name: `Account ${id}`, address };
 }

@@ -22,10 +22,12 @@ export interface LimitFacts {
   readonly per: 'source' | 'destination' | 'signer' | undefined;
   /** Which requests it counts. */
   readonly lane: Lane;
+  /** Only what goes to destinations whose first approved payment is younger than this; absent: all. */
+  readonly newForMs?: number;
 }
 
 /** Every transaction goes down one lane, and each lane has limits of its own; `shared` is the lane of both vendors. */
-export const LANES = ['rolling', 'lifetime', 'calendar', 'shared'] as const;
+export const LANES = ['rolling', 'lifetime', 'calendar', 'shared', 'newcomers'] as const;
 export type Lane = (typeof LANES)[number];
 
 /** Transactions of one generation share the counters that never empty; the next finds fresh ones. */
@@ -39,6 +41,7 @@ export const VOTING_VAULT = 'chaosvault00000000000001';
 export function vaultOf(lane: Lane, generation: number, choice: number): string {
   if (lane === 'rolling') return String(1 + (choice % 3));
   if (lane === 'shared') return '8';
+  if (lane === 'newcomers') return '7';
   return lane === 'lifetime' ? String(1_000 + (generation % GENERATIONS)) : '9';
 }
 
@@ -90,6 +93,16 @@ export function limitsFor(rate: number): readonly LimitFacts[] {
       window: { kind: 'rolling', lengthMs: 15_000 },
     },
     {
+      // What is refused leaves its destination new.
+      name: 'new-destinations',
+      sum: 'native',
+      per: undefined,
+      lane: 'newcomers',
+      max: ether(perLane * 20 * 0.25),
+      window: { kind: 'rolling', lengthMs: 20_000 },
+      newForMs: 8_000,
+    },
+    {
       name: 'shared-per-address',
       sum: 'native',
       per: 'destination',
@@ -105,6 +118,11 @@ export function needOf(limit: LimitFacts, ask: AskFacts): bigint {
   return limit.sum === 'count' ? 1n : ask.wei;
 }
 
+/** Whether a destination is still new to a limit, which has been paid first at this instant; undefined: never yet. */
+export function isNewTo({ newForMs }: LimitFacts, paidFirstMs: number | undefined, atMs: number): boolean {
+  return newForMs === undefined || paidFirstMs === undefined || paidFirstMs + newForMs > atMs;
+}
+
 /** Which of a limit's counters an ask charges; undefined when it is not the limit's business. */
 export function counterOf(limit: LimitFacts, ask: AskFacts): string | undefined {
   if (limit.lane !== ask.lane) return undefined;
@@ -116,7 +134,7 @@ export function policyText(limits: readonly LimitFacts[]): string {
   const lines = ['version: 1', 'description: Limits that a run of faults contests all the time.', 'limits:'];
   for (const limit of limits) {
     lines.push(
-      `  ${limit.name}: { sum: ${limit.sum}, max: '${maxText(limit)}', window: ${windowText(limit.window)}, per: [${limit.per ?? ''}] }`,
+      `  ${limit.name}: { sum: ${limit.sum}, max: '${maxText(limit)}', window: ${windowText(limit.window)}, per: [${limit.per ?? ''}]${newText(limit)} }`,
     );
   }
   lines.push('rules:');
@@ -142,6 +160,10 @@ function maxText({ sum, max }: LimitFacts): string {
   return `${digits.slice(0, -18)}.${digits.slice(-18)}`;
 }
 
+function newText({ newForMs }: LimitFacts): string {
+  return newForMs === undefined ? '' : `, newDestinations: ${newForMs}ms`;
+}
+
 function windowText(window: Window): string {
   if (window.kind === 'rolling') return `{ rolling: ${window.lengthMs}ms }`;
   return window.kind === 'hour' ? '{ calendar: hour, timezone: UTC }' : 'lifetime';
@@ -151,5 +173,6 @@ function windowText(window: Window): string {
 export function laneOf(source: string): Lane {
   if (source === '9') return 'calendar';
   if (source === '8') return 'shared';
+  if (source === '7') return 'newcomers';
   return source.length === 1 ? 'rolling' : 'lifetime';
 }
