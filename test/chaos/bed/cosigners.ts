@@ -27,16 +27,18 @@ export class Cosigners {
     const { deployment, mode } = bed;
     const fireblocks = COSIGNERS.map((name) => {
       const keyFile = deployment.cosignerKeyFile(name);
-      return { name, keys: { keyFile, answerPublicKeyFile: deployment.answerPublicKeyFile } };
+      const keys = { keyFile, answerPublicKeyFile: deployment.answerPublicKeyFile };
+      return { name, keys, vendor: { url: bed.hooks, ...deployment.vendorKey } };
     });
     const voting = { name: 'virtual-signers', keys: deployment.virtualSigners } as const;
-    // The control gives no votes.
-    const machines = mode === 'naive' ? fireblocks : [...fireblocks, voting];
+    // The control gives no votes, and hears of nothing.
+    const machines: readonly Pick<CosignerSettings, 'name' | 'keys' | 'vendor'>[] =
+      mode === 'naive' ? fireblocks.map(({ name, keys }) => ({ name, keys })) : [...fireblocks, voting];
     this.#recordFiles = machines.map(({ name }) => join(bed.folder, `${name}.jsonl`));
-    this.members = machines.map(({ name, keys }, index) => {
+    this.members = machines.map((machine, index) => {
+      const { name } = machine;
       const settings: CosignerSettings = {
-        name,
-        keys,
+        ...machine,
         origin: bed.origin,
         ...load,
         recordFile: this.#recordFiles[index] ?? '',

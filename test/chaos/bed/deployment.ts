@@ -4,6 +4,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { generateKeyFiles } from '../../../src/keys/generate.js';
+import { keySet, vendorKey, WORKSPACE_ID } from '../../support/webhook-vendor.js';
+import type { VendorSettings } from '../cosigner/vendor.js';
 import type { VirtualSignerKeys } from '../cosigner/virtual-signers.js';
 import {
   type CosignerName,
@@ -26,7 +28,11 @@ export interface Deployment {
   readonly cosignerKeyFile: (name: CosignerName) => string;
   readonly cosignerPublicKeyFile: (name: CosignerName) => string;
   readonly virtualSigners: readonly VirtualSignerKeys[];
+  /** What the vendor signs its notifications with. */
+  readonly vendorKey: Pick<VendorSettings, 'kid' | 'keyFile'>;
 }
+
+export const HOOK_PATH = '/hooks/fireblocks';
 
 export interface Stores {
   readonly mode: Mode;
@@ -46,6 +52,9 @@ export function writeDeployment(folder: string, policy: string, stores: Stores):
     path: `/iofinnet/${randomBytes(16).toString('hex')}`,
     answerPublicKeyFile: join(keys, `${name}.pub.pem`),
   }));
+  const vendor = vendorKey('vendor-1');
+  writeFileSync(join(keys, 'vendor.pem'), pem(vendor.privateKey, 'pkcs8'), { mode: 0o600 });
+  writeFileSync(join(keys, 'vendor.jwks.json'), keySet(vendor));
   writeFileSync(join(folder, 'policy.yaml'), policy);
   const configFile = join(folder, 'config.yaml');
   writeFileSync(configFile, stringify(configOf(stores, virtualSigners)));
@@ -57,6 +66,7 @@ export function writeDeployment(folder: string, policy: string, stores: Stores):
     cosignerKeyFile: (name) => join(keys, `${name}.pem`),
     cosignerPublicKeyFile: (name) => join(keys, `${name}.pub.pem`),
     virtualSigners,
+    vendorKey: { kid: vendor.kid, keyFile: join(keys, 'vendor.pem') },
   };
 }
 
@@ -67,12 +77,18 @@ function configOf(stores: Stores, virtualSigners: readonly VirtualSignerKeys[]) 
   return {
     http: { host: '127.0.0.1', port: 0 },
     ops: { host: '127.0.0.1', port: 0 },
+    webhooks: { host: '127.0.0.1', port: 0 },
     deadline: '20s',
     ledger: { kind: 'redis', ...ledgerOf(stores) },
     workspaces: [
       {
         name: 'main',
         policyFile: 'policy.yaml',
+        webhooks: {
+          path: HOOK_PATH,
+          workspaceIds: [WORKSPACE_ID],
+          jwks: { file: 'keys/vendor.jwks.json' },
+        },
         cosigners: [
           ...COSIGNERS.map((name) => ({
             name,

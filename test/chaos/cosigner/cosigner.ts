@@ -6,10 +6,12 @@ import { createWriteStream } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Courier } from '../../../src/simulator/courier.js';
 import { Random } from '../../../src/simulator/random.js';
+import { mayRelease } from '../workload/endings.js';
 import { type Ask, type Delivery, errand, isServedBy, type MachineName } from '../workload/errands.js';
 import type { Send } from './channel.js';
 import { type FireblocksKeys, fireblocksChannel } from './fireblocks.js';
 import type { AskedLine, Line, Outcome, Phase } from './record.js';
+import { type VendorSettings, vendorOf } from './vendor.js';
 import { type VirtualSignerKeys, virtualSignersChannel } from './virtual-signers.js';
 
 export interface CosignerSettings {
@@ -17,6 +19,8 @@ export interface CosignerSettings {
   readonly origin: string;
   /** Of a Fireblocks co-signer, or of all the Virtual Signers that this machine plays. */
   readonly keys: FireblocksKeys | readonly VirtualSignerKeys[];
+  /** Tells what became of what this machine got approved; absent: nobody does. */
+  readonly vendor?: VendorSettings;
   readonly seed: string;
   /** Transactions a second, over all machines. */
   readonly rate: number;
@@ -57,6 +61,9 @@ let deliveries = 0;
 function nowMs(): number {
   return Number(process.hrtime.bigint() - began) / 1e6;
 }
+
+const tell =
+  settings.vendor && vendorOf(settings.vendor, { ...common, name, nowMs, write: (line) => write(line) });
 
 function write(line: Line): void {
   record.write(`${JSON.stringify(line)}\n`);
@@ -104,7 +111,7 @@ async function pursue(ask: Ask): Promise<Outcome> {
         await pause(AFTER_RETRY_MS);
       } else {
         progress.decided += 1;
-        decided.set(`${ask.key} ${ask.variant} ${ask.signer}`, ask);
+        decided.set(nameOf(ask), ask);
         return outcome;
       }
     }
@@ -113,8 +120,19 @@ async function pursue(ask: Ask): Promise<Outcome> {
   }
 }
 
-async function deliver({ asks }: Delivery): Promise<void> {
+function nameOf({ key, variant, signer }: Ask): string {
+  return `${key} ${variant} ${signer}`;
+}
+
+async function deliver({ asks, ending }: Delivery): Promise<void> {
   for (const ask of asks) if ((await pursue(ask)) !== 'APPROVE') return;
+  const last = asks.at(-1);
+  if (tell === undefined || ending === undefined || last === undefined) return;
+  if (!mayRelease(ending)) return tell(last.requestId, ending);
+  // It is not heard once more at the end: it has another answer when its charges are given back.
+  for (const ask of asks) decided.delete(nameOf(ask));
+  await tell(last.requestId, ending);
+  await askOnce([last], 'after-release');
 }
 
 /** What is still to come when the run ends comes at once. */

@@ -3,6 +3,7 @@ import type { AskFacts } from '../workload/errands.js';
 import { isNewTo, type LimitFacts } from '../workload/limits.js';
 import type { Entry } from './entries.js';
 import { type History, questionKey } from './history.js';
+import type { Released, Settled } from './settled.js';
 
 /**
  * The ledger decides only while its clock is within 2 s of the replica's, either way: a window may be shorter by
@@ -18,12 +19,19 @@ export interface Approval {
   readonly atMs: number;
   /** Of the entry. */
   readonly sequence: number;
+  /** When its charges were given back. */
+  readonly released: Pick<Released, 'atMs' | 'sequence'> | undefined;
 }
 
-export function approvalsIn(
-  { questions }: History,
-  entries: ReadonlyMap<string, Entry>,
-): readonly Approval[] {
+/** What the ledger says, to look answers up in. */
+export interface Kept {
+  /** By {@link questionKey}. */
+  readonly entries: ReadonlyMap<string, Entry>;
+  readonly settled: Settled;
+}
+
+export function approvalsIn({ questions }: History, { entries, settled }: Kept): readonly Approval[] {
+  const released = new Map(settled.releases.map((release) => [release.txId, release]));
   return [...questions.values()].flatMap(({ ask, finals, firstAskedMs }): readonly Approval[] => {
     const first = finals.find(({ action }) => action === 'APPROVE');
     if (first === undefined) return [];
@@ -35,6 +43,7 @@ export function approvalsIn(
         answeredMs: first.atMs,
         atMs: entry?.action === 'APPROVE' ? entry.atMs : first.wallMs,
         sequence: entry?.sequence ?? Number.MAX_SAFE_INTEGER,
+        released: released.get(ask.requestId),
       },
     ];
   });

@@ -6,14 +6,16 @@
 
 import type { AskFacts } from '../workload/errands.js';
 import { counterOf, isNewTo, type LimitFacts, needOf } from '../workload/limits.js';
+import type { Evidence } from './check.js';
 import { Counter } from './counter.js';
 import type { Charged, Entry } from './entries.js';
 import { type History, questionKey } from './history.js';
+import type { Released } from './settled.js';
 import type { Violation } from './violation.js';
 
 export function chargedWrongly(
   { questions }: History,
-  entries: readonly Entry[],
+  { entries, settled }: Pick<Evidence, 'entries' | 'settled'>,
   limits: readonly LimitFacts[],
 ): readonly Violation[] {
   const counters = new Map<string, Counter>();
@@ -25,9 +27,10 @@ export function chargedWrongly(
     counters.set(`${limit.name} of ${name}`, counter);
     return counter.charge(entry.requestId, needOf(limit, ask), entry.atMs);
   };
-  return [...entries]
+  return [...entries, ...settled.releases]
     .sort((a, b) => a.sequence - b.sequence)
     .flatMap((entry): readonly Violation[] => {
+      if ('given' in entry) return givenBackWrongly(entry, counters, limits);
       const { charged, key, sequence, action } = entry;
       const ask = questions.get(questionKey(entry))?.ask;
       // The control does not say what it charged, and what nobody asked is another check's.
@@ -42,6 +45,23 @@ export function chargedWrongly(
       if (action === 'APPROVE' && !paidFirst.has(ask.destination)) paidFirst.set(ask.destination, entry.atMs);
       return violations;
     });
+}
+
+/** What it holds in a window that has passed, or may have, is whatever the ledger has kept of it. */
+function givenBackWrongly(
+  { txId, sequence, atMs, given }: Released,
+  counters: ReadonlyMap<string, Counter>,
+  limits: readonly LimitFacts[],
+): readonly Violation[] {
+  return limits.flatMap(({ name: limit }) =>
+    [...counters].flatMap(([name, counter]): readonly Violation[] => {
+      if (!name.startsWith(`${limit} of `)) return [];
+      const held = counter.giveBack(txId, atMs);
+      if (held === undefined || held === given.get(limit)) return [];
+      const text = `${txId} (event ${sequence}) gave back ${given.get(limit) ?? 'nothing'} to ${limit}, and held ${held}`;
+      return [{ check: 'charged', text }];
+    }),
+  );
 }
 
 function inWords(charged: Charged | undefined): string {

@@ -25,6 +25,17 @@ export class Counter {
     return { added: now - before, total: this.#total() };
   }
 
+  /** Takes away what a transaction holds; returns it, or nothing when it may be outside its window at this instant. */
+  giveBack(tx: string, atMs: number): bigint | undefined {
+    const held = this.#held.get(tx);
+    this.#held.delete(tx);
+    const window = this.#window;
+    const isInside =
+      window.kind === 'lifetime' ||
+      (window.kind === 'rolling' && (held?.atMs ?? 0) >= atMs - window.lengthMs);
+    return isInside ? held?.need : undefined;
+  }
+
   #drop(atMs: number): void {
     const { kind } = this.#window;
     if (kind === 'hour' && Math.floor(atMs / HOUR_MS) !== this.#hour) {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
+import type { JournalEvent } from '../../../src/core/ports.js';
 import { readJournal } from '../../support/journal.js';
 import { NO_VOTE_FOR_OTHER_CONTENT, VOTED_AGAINST } from '../cosigner/record.js';
 import type { AskFacts } from '../workload/errands.js';
@@ -13,6 +14,7 @@ export interface Entry {
   readonly key: AskFacts['key'];
   readonly wei: bigint;
   readonly requestId: string;
+  readonly stage: AskFacts['stage'];
   readonly sequence: number;
   /** By the ledger's clock, when it was decided. */
   readonly atMs: number;
@@ -58,7 +60,10 @@ const ACTIONS = { approve: 'APPROVE', reject: 'REJECT', ignore: 'IGNORE' } as co
 
 /** Through the product's own port. Throws when an event says another number of itself than the log does. */
 export async function entriesOfLedger(configFile: string): Promise<readonly Entry[]> {
-  const events = await readJournal(configFile);
+  return entriesIn(await readJournal(configFile));
+}
+
+export function entriesIn(events: readonly JournalEvent[]): readonly Entry[] {
   return events
     .filter(({ type, body }) => ASKED.has(type) && !nonceSchema.safeParse(body).success)
     .map(({ sequence, body }): Entry => {
@@ -68,7 +73,8 @@ export async function entriesOfLedger(configFile: string): Promise<readonly Entr
         throw new Error(`event ${sequence} calls itself ${decision.sequence}`);
       const { protocol, requestId, stage, signer = '' } = journal.request;
       return {
-        key: protocol === 'iofinnet' ? `${requestId}/vote` : keyOf(requestId, stage, signer),
+        key: keyOf({ protocol, requestId, stage, signer, reason: decision.reason }),
+        stage,
         wei: BigInt(journal.facts.transaction.amount),
         requestId,
         sequence,
@@ -93,7 +99,7 @@ function reasonOf(
 
 const naiveSchema = z.object({
   requestId: z.string(),
-  stage: z.string(),
+  stage: z.enum(['approval', 'signing']),
   signer: z.string(),
   wei: z.string().transform(BigInt),
 });
@@ -107,11 +113,12 @@ export async function entriesOfControl(port: number): Promise<readonly Entry[]> 
     const field = (name: string) => fields[fields.indexOf(name) + 1] ?? '';
     const { requestId, stage, signer, wei } = naiveSchema.parse(JSON.parse(field('ask')));
     const action = field('action') === 'APPROVE' ? 'APPROVE' : 'REJECT';
-    const key = keyOf(requestId, stage, signer);
+    const key = keyOf({ protocol: 'fireblocks', requestId, stage, signer, reason: '' });
     return {
       key,
       wei,
       requestId,
+      stage,
       sequence: index + 1,
       atMs: Number(field('atMs')),
       action,
@@ -148,6 +155,17 @@ export function loggedIn(files: readonly string[]): readonly Logged[] {
   );
 }
 
-function keyOf(requestId: string, stage: string, signer: string): string {
+interface Asked {
+  readonly protocol: AskFacts['protocol'];
+  readonly requestId: string;
+  readonly stage: AskFacts['stage'];
+  readonly signer: string;
+  readonly reason: string;
+}
+
+/** The refusal of what was approved and then given back answers another question than the approval did. */
+function keyOf({ protocol, requestId, stage, signer, reason }: Asked): string {
+  if (reason === 'RELEASED_BEFORE') return `${requestId}/released`;
+  if (protocol === 'iofinnet') return `${requestId}/vote`;
   return stage === 'approval' ? `${requestId}/approval/${signer}` : `${requestId}/signing`;
 }

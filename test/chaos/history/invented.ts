@@ -1,5 +1,14 @@
 /** Small histories for the tests of the checker: written by hand, so that each can hold exactly one fault. */
-import type { AnsweredLine, AskedLine, ForgedLine, Line, Outcome, Phase } from '../cosigner/record.js';
+import type {
+  AcknowledgedLine,
+  AnsweredLine,
+  AskedLine,
+  ForgedLine,
+  Line,
+  Outcome,
+  Phase,
+  ToldLine,
+} from '../cosigner/record.js';
 import type { AskFacts } from '../workload/errands.js';
 import type { LimitFacts } from '../workload/limits.js';
 import type { Evidence } from './check.js';
@@ -116,13 +125,14 @@ export function ledgerOf(told: readonly Told[]): readonly Entry[] {
   for (const one of told) {
     const { outcome, askedMs } = one;
     if (outcome !== 'APPROVE' && outcome !== 'REJECT' && outcome !== 'IGNORE') continue;
-    const { key, wei, requestId } = askOf(one);
+    const { key, wei, requestId, stage } = askOf(one);
     if (entries.has(`${key} ${wei}`)) continue;
     const sequence = entries.size + 1;
     const entry = {
       key,
       wei,
       requestId,
+      stage,
       sequence,
       atMs: NOON_MS + askedMs + 1,
       action: outcome,
@@ -135,9 +145,13 @@ export function ledgerOf(told: readonly Told[]): readonly Entry[] {
 
 export function evidenceOf(
   told: readonly Told[],
-  more: Partial<Evidence> & { forged?: readonly ForgedLine[] } = {},
+  more: Partial<Evidence> & {
+    forged?: readonly ForgedLine[];
+    notified?: readonly (ToldLine | AcknowledgedLine)[];
+  } = {},
 ): Evidence {
-  const { forged = [], ...given } = more;
-  const history = historyOf([...linesOf(told), ...forged]);
-  return { history, entries: ledgerOf(told), logged: [], limits: LIMITS, ...given };
+  const { forged = [], notified = [], ...given } = more;
+  const history = historyOf([...linesOf(told), ...forged, ...notified]);
+  const settled = { reports: [], releases: [] };
+  return { history, entries: ledgerOf(told), logged: [], limits: LIMITS, settled, ...given };
 }

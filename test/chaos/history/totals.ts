@@ -4,19 +4,18 @@
  * rolling limits does without even that.
  */
 import { counterOf, type LimitFacts, needOf } from '../workload/limits.js';
-import { type Approval, approvalsIn, CLOCK_SLACK_MS, Payments } from './approvals.js';
+import { type Approval, approvalsIn, CLOCK_SLACK_MS, type Kept, Payments } from './approvals.js';
 import { Counter } from './counter.js';
-import type { Entry } from './entries.js';
 import type { History } from './history.js';
 import type { Violation } from './violation.js';
 
 export function totalsExceeded(
   history: History,
-  entries: ReadonlyMap<string, Entry>,
+  kept: Kept,
   limits: readonly LimitFacts[],
 ): readonly Violation[] {
   return limits.flatMap((limit) =>
-    [...countedBy(limit, history, entries)].flatMap(([counter, approvals]) =>
+    [...countedBy(limit, history, kept)].flatMap(([counter, approvals]) =>
       exceeded(limit, approvals).map(
         ({ total, how, atMs }): Violation => ({
           check: 'totals',
@@ -31,11 +30,11 @@ export function totalsExceeded(
 /** The highest share of any limit that was ever used, in percent: a run that comes nowhere near them shows nothing. */
 export function fullest(
   history: History,
-  entries: ReadonlyMap<string, Entry>,
+  kept: Kept,
   limits: readonly LimitFacts[],
 ): readonly { readonly limit: string; readonly percent: string }[] {
   return limits.map((limit) => {
-    const highest = [...countedBy(limit, history, entries).values()]
+    const highest = [...countedBy(limit, history, kept).values()]
       .map((approvals) => highestTotal(limit, approvals).total)
       .reduce((a, b) => (b > a ? b : a), 0n);
     return { limit: limit.name, percent: percent(highest, limit.max) };
@@ -45,10 +44,10 @@ export function fullest(
 /** Approvals that go to destinations that are new to some limit, and to such as are known to it. */
 export function paymentsToNew(
   history: History,
-  entries: ReadonlyMap<string, Entry>,
+  kept: Kept,
   limits: readonly LimitFacts[],
 ): { readonly toNew: number; readonly toKnown: number } {
-  const approvals = approvalsIn(history, entries);
+  const approvals = approvalsIn(history, kept);
   const payments = new Payments(approvals);
   const paid = limits
     .filter(({ newForMs }) => newForMs !== undefined)
@@ -70,18 +69,15 @@ interface Counted extends Approval {
 }
 
 /** By counter. */
-function countedBy(
-  limit: LimitFacts,
-  history: History,
-  entries: ReadonlyMap<string, Entry>,
-): ReadonlyMap<string, readonly Counted[]> {
-  const approvals = approvalsIn(history, entries);
+function countedBy(limit: LimitFacts, history: History, kept: Kept): ReadonlyMap<string, readonly Counted[]> {
+  const approvals = approvalsIn(history, kept);
   const payments = new Payments(approvals);
   const counted = approvals.flatMap((approval) => {
     const counter = counterOf(limit, approval.ask);
     if (counter === undefined) return [];
     const counts = payments.isToNew(limit, approval);
-    const surelyCounts = payments.isSurelyToNew(limit, approval);
+    // When exactly a charge was given back only the ledger's clock says.
+    const surelyCounts = approval.released === undefined && payments.isSurelyToNew(limit, approval);
     return [{ ...approval, counter, need: needOf(limit, approval.ask), counts, surelyCounts }];
   });
   return Map.groupBy(counted, ({ counter }) => counter);
@@ -102,12 +98,21 @@ function exceeded(limit: LimitFacts, approvals: readonly Counted[]): readonly To
 function highestTotal({ window }: LimitFacts, approvals: readonly Counted[]): Total {
   const counter = new Counter(window);
   let highest: Total = { total: 0n, how: 'nothing was approved', atMs: 0 };
-  const sorted = approvals
-    .filter(({ counts }) => counts)
-    .sort((a, b) => a.atMs - b.atMs || a.sequence - b.sequence);
-  for (const { ask, need, atMs, answeredMs } of sorted) {
-    const { total } = counter.charge(ask.requestId, need, atMs);
-    if (total > highest.total) highest = { total, how: 'by the ledger’s clock', atMs: answeredMs };
+  const counted = approvals.filter(({ counts }) => counts);
+  const steps = [
+    ...counted,
+    // Of two stages of a transaction the second takes away what is gone already.
+    ...counted.flatMap(({ ask, released }) => (released === undefined ? [] : [{ ...released, ask }])),
+  ].sort((a, b) => a.atMs - b.atMs || a.sequence - b.sequence);
+  for (const step of steps) {
+    const { atMs } = step;
+    const tx = step.ask.requestId;
+    if (!('need' in step)) {
+      counter.giveBack(tx, atMs);
+      continue;
+    }
+    const { total } = counter.charge(tx, step.need, atMs);
+    if (total > highest.total) highest = { total, how: 'by the ledger’s clock', atMs: step.answeredMs };
   }
   return highest;
 }

@@ -16,6 +16,9 @@ export const CHECKS = {
   order: 'what was answered before something else was asked has the lower sequence number',
   numbers: 'no sequence number stands for two decisions',
   ledger: 'every answer that was given is in the ledger, with the same content',
+  reports: 'every notification is acknowledged, and what was acknowledged is in the ledger, once',
+  releases:
+    'charges are given back once, for transactions that ended unsigned, and never after a report that one may be signed',
   deadline: 'every call is answered within 30 s',
   decided: 'every request is finally decided',
   forged: 'what nobody we know has signed is refused and leaves no trace',

@@ -62,7 +62,7 @@ ${limits(report)}
 `;
 }
 
-function tiles({ figures, payments, events, forged }: Report): string {
+function tiles({ figures, payments, notifications, events, forged }: Report): string {
   const { decisions, outcomes } = figures;
   const each: readonly (readonly [string, string])[] = [
     [String(figures.questions), 'questions'],
@@ -72,6 +72,9 @@ function tiles({ figures, payments, events, forged }: Report): string {
     [String(figures.votes), 'votes on them'],
     [String(payments.toNew), 'payments to new destinations'],
     [String(payments.toKnown), 'payments to known ones, not counted by one limit'],
+    [String(notifications.sent), 'notifications sent'],
+    [String(notifications.acknowledged), 'of them acknowledged'],
+    [String(notifications.releases), 'transactions whose charges were given back'],
     [String(outcomes.RETRY ?? 0), 'calls answered “ask again”'],
     [String(outcomes.none ?? 0), 'calls without an answer'],
     [String(events), 'decisions in the ledger'],

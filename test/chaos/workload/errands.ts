@@ -13,6 +13,7 @@ import {
   unsignedBytes,
 } from '../../../src/simulator/transaction.js';
 import { operationId, transferOperation } from '../../../src/simulator/virtual-signer.js';
+import { type Ending, endingOf } from './endings.js';
 import { GENERATION_MS, LANES, type Lane, VOTING_VAULT, vaultOf } from './limits.js';
 
 export type CosignerName = 'cosigner-a' | 'cosigner-b';
@@ -58,6 +59,8 @@ export interface Delivery {
   readonly afterMs: number;
   /** One after the other; the next only when the one before was approved. */
   readonly asks: readonly Ask[];
+  /** What its vendor tells when the last one was approved; absent: nothing. */
+  readonly ending?: Ending;
 }
 
 /** One transaction and everything that is done about it. */
@@ -130,10 +133,14 @@ function deliveriesOf(transfer: EtherTransfer, telling: Telling, random: Random)
   const [here, there] = random.shuffled<CosignerName>(['cosigner-a', 'cosigner-b']);
   if (here === undefined || there === undefined) return [];
   const asks = asksOf(transfer, 'first', telling);
-  const first = { machine: here, afterMs: 0, asks };
   const again = () => asksOf(retold(transfer, random), 'first', telling);
   const kind = random.below(100);
-  if (kind < 40) return [first];
+  const isAskedOnce = kind < 40;
+  // Of what only approvers were asked about nothing is signed; and of half of the rest nothing is told.
+  const isTold = telling.stages.includes('signing') && random.chance(50);
+  const ends = isTold && { ending: endingOf(isAskedOnce, random) };
+  const first = { machine: here, afterMs: 0, asks, ...ends };
+  if (isAskedOnce) return [first];
   // The same from both at once.
   if (kind < 70) return [first, { machine: there, afterMs: random.below(15), asks: again() }];
   // The same again, when other requests and faults have come between.
