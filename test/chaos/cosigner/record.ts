@@ -57,8 +57,6 @@ export interface ToldLine {
   readonly atMs: number;
   readonly txId: string;
   readonly said: Said;
-  /** The vendor's clock, Unix milliseconds. */
-  readonly updatedAtMs: number;
 }
 
 /** What it was answered with: 200 acknowledges it; 0 when no answer came. */

@@ -39,7 +39,7 @@ export function vendorOf({ url, kid, keyFile }: VendorSettings, ports: VendorPor
   async function send(txId: string, said: Said, message: Message): Promise<number> {
     sent += 1;
     const call = `${name}/told-${sent}`;
-    write({ event: 'told', call, atMs: nowMs(), txId, said, updatedAtMs: message.updatedAtMs });
+    write({ event: 'told', call, atMs: nowMs(), txId, said });
     const reply = await courier.post({ url, timeoutMs: CALL_TIMEOUT_MS, ...message });
     const status = reply.kind === 'reply' ? reply.status : 0;
     write({ event: 'acknowledged', call, atMs: nowMs(), status });
@@ -59,16 +59,13 @@ export function vendorOf({ url, kid, keyFile }: VendorSettings, ports: VendorPor
     const createdAt = Date.now();
     for (const group of ending) {
       const copies = group.flatMap((said) => {
-        const updatedAtMs = createdAt + said.number;
-        const about = { createdAt, lastUpdated: updatedAtMs, txHash: said.txHash ?? '' };
+        const about = { createdAt, lastUpdated: createdAt + said.number, txHash: said.txHash ?? '' };
         const body = notification(outgoing(txId, said.status, about));
         const headers = {
           'content-type': 'application/json',
           'fireblocks-webhook-signature': signatureOf(body, key),
         };
-        return Array.from({ length: random.between(1, 2) }, () =>
-          deliver(txId, said, { body, headers, updatedAtMs }),
-        );
+        return Array.from({ length: random.between(1, 2) }, () => deliver(txId, said, { body, headers }));
       });
       await Promise.all(copies);
     }
@@ -78,5 +75,4 @@ export function vendorOf({ url, kid, keyFile }: VendorSettings, ports: VendorPor
 interface Message {
   readonly body: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly updatedAtMs: number;
 }

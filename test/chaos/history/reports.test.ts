@@ -24,7 +24,6 @@ function linesOf(notified: readonly Notified[]): readonly (ToldLine | Acknowledg
       atMs,
       txId: 'tx',
       said,
-      updatedAtMs: NOON_MS + said.number,
     };
     if (status === null) return [told];
     return [told, { event: 'acknowledged', call, atMs: atMs + 5, status } satisfies AcknowledgedLine];
