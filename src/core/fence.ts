@@ -95,6 +95,9 @@ export interface LedgerProblem {
   readonly code:
     | 'FENCED'
     | 'RECOVERING'
+    /** The server that decides does not answer, and another one could take its place (Sentinel, Cluster). */
+    | 'PRIMARY'
+    | 'SENTINELS'
     | 'WITNESSES'
     | 'WITNESS'
     | 'VERSION'
