@@ -172,7 +172,9 @@ function failureOf(message: string): CountersignError {
       cause,
     });
   }
-  return new CountersignError('LEDGER_UNAVAILABLE', `Redis did not answer: ${message}`, { cause });
+  // What Redis itself says begins with a word in capitals.
+  const what = /^[A-Z]{3,} /.test(message) ? 'Redis refused' : 'Redis did not answer';
+  return new CountersignError('LEDGER_UNAVAILABLE', `${what}: ${message}`, { cause });
 }
 
 /** Whether the server does not know a script by its digest. */

@@ -1,5 +1,5 @@
 /** A Redis server's own settings: those under which decisions could be lost, in words that say what to change. */
-import { errorCodeOf, messageOf } from '../../core/errors.js';
+import { CountersignError, errorCodeOf, messageOf } from '../../core/errors.js';
 import type { LedgerProblem } from '../../core/fence.js';
 import type { Connection } from './connection.js';
 
@@ -65,6 +65,14 @@ export function primaryGone({ movable }: Connection, error: unknown): LedgerProb
   if (!movable || errorCodeOf(error) !== 'LEDGER_UNAVAILABLE') throw error;
   const text = `${messageOf(error)}. Nothing is decided until it is back or another one is promoted; if that lasts: docs/runbooks/CountersignPrimaryGone.md.`;
   return { code: 'PRIMARY', text, blocks: true };
+}
+
+/** A server that is full answers whatever only asks about it, and refuses every script that may write. */
+export function writeProblems(error: unknown): readonly LedgerProblem[] {
+  const refusal = error instanceof CountersignError ? messageOf(error.cause) : '';
+  if (!/^(OOM|MISCONF|NOREPLICAS)\b/.test(refusal)) return [];
+  const text = `Redis takes no writes: ${refusal} Nothing is decided until it has room (memory, disk) or the replicas it waits for.`;
+  return [{ code: 'WRITES', text, blocks: true }];
 }
 
 /** A set that has lost its majority shows nothing of it until the day on which the primary goes. */
