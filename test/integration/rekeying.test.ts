@@ -308,6 +308,21 @@ test('what only a restart can take is named, and does not keep keys from being t
   expect(await figure('countersign_restart_needed')).toBe(0);
 });
 
+test('an operator’s key that is replaced in its file takes a restart, and a replica says so by itself', async () => {
+  const file = join(dir, 'keys/own-operator.pub.pem');
+  const before = readFileSync(file, 'utf8');
+  writeFileSync(file, rsaPair().publicKey.export({ type: 'spki', format: 'pem' }));
+  await eventually('it says nothing', async () =>
+    (await figure('countersign_restart_needed')) === 1 ? true : undefined,
+  );
+  expect(lines().findLast(({ msg }) => String(msg).endsWith('needs a restart'))).toMatchObject({
+    fields: ['operators[0].publicKeyFile'],
+  });
+  writeFileSync(file, before);
+  await told('reloaded');
+  expect(await figure('countersign_restart_needed')).toBe(0);
+});
+
 test('a replica finds out by itself', async () => {
   const next = rsaPair();
   edit((cosigner) => cosigner.publicKeys.push(writeKey('next.pub.pem', next.publicKey)));
