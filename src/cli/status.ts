@@ -7,6 +7,7 @@ import type { LedgerProblem } from '../core/fence.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
 import type { ActivePolicy, Freeze, Ledger, LedgerState } from '../core/ports.js';
 import { authenticateActivation, loadOperators, verifyStatement } from '../keys/statements.js';
+import { keySetsOf, lifeWarnings } from '../replica/key-life.js';
 import { acceptPolicy, chainsOf } from '../replica/replica.js';
 import { describeFreeze, hasExpired } from './freeze-text.js';
 import { withLedger } from './ledger.js';
@@ -115,7 +116,11 @@ async function readStatus(
     ...(open && { open }),
     waiting: await waitingStatus(ledger, workspace, writable),
     blocked,
-    warnings: [...unauthenticatedWarnings({ workspaces: [workspace] }), ...textsOf(problems, false)],
+    warnings: [
+      ...unauthenticatedWarnings({ workspaces: [workspace] }),
+      ...lifeWarnings(keySetsOf({ workspaces: [workspace] }), Date.now()),
+      ...textsOf(problems, false),
+    ],
   };
 }
 
