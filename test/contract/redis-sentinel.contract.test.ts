@@ -10,6 +10,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { statusOf } from '../../src/cli/status.js';
 import type { SentinelConnection } from '../../src/ledger/redis/connection.js';
 import { authority, certificate } from '../support/certificates.js';
+import { freePorts } from '../support/cluster.js';
 import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.js';
 import { approving, writeDeployment } from '../support/deployment.js';
 import { outcome } from '../support/each-ledger.js';
@@ -23,7 +24,7 @@ import {
   type SentinelOptions,
   startSentinels,
 } from '../support/redis-sentinel.js';
-import { commandOn, freePort, startRedis } from '../support/redis-server.js';
+import { commandOn, startRedis } from '../support/redis-server.js';
 
 const begun = new Begun();
 afterEach(() => begun.end());
@@ -289,7 +290,7 @@ describe('behind Sentinels', () => {
     // Between themselves they trust both.
     const both = join(made, 'both.pem');
     writeFileSync(both, pem(dataCa.certificate) + pem(sentinelCa.certificate));
-    const tlsPort = await freePort();
+    const tlsPort = await freePorts(1);
     const bed = await sentinels({
       replicas: 0,
       settings: {
