@@ -2,11 +2,12 @@
 import { Command } from 'commander';
 import { loadConfig, unauthenticatedWarnings } from '../config/load.js';
 import type { Config, WorkspaceConfig } from '../config/schema.js';
-import { CountersignError } from '../core/errors.js';
+import { CountersignError, errorCodeOf, messageOf } from '../core/errors.js';
 import type { LedgerProblem } from '../core/fence.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
 import type { ActivePolicy, Freeze, Ledger, LedgerState } from '../core/ports.js';
 import { authenticateActivation, loadOperators, verifyStatement } from '../keys/statements.js';
+import { keySetsOf, lifeWarnings } from '../replica/key-life.js';
 import { acceptPolicy, chainsOf } from '../replica/replica.js';
 import { describeFreeze, hasExpired } from './freeze-text.js';
 import { withLedger } from './ledger.js';
@@ -95,17 +96,16 @@ async function readStatus(
   workspace: WorkspaceConfig,
   config: Config,
 ): Promise<WorkspaceStatus> {
-  const state = await ledger.state();
   const problems = await ledger.check();
+  const state = await ledger.state().catch((error: unknown) => withoutLedger(problems, error));
+  if ('blocked' in state) return { workspace: workspace.name, ...state };
   const { compiled, problem } = await servedPolicy(state, workspace, config);
   const limits =
     compiled === undefined
       ? []
       : await limitFills(ledger, { policy: compiled, state, events: await newestEvents(ledger, SAMPLE) });
   const open = await openStatus(ledger, workspace);
-  const texts = (those: (problem: LedgerProblem) => boolean) =>
-    problems.filter(those).map(({ text }) => text);
-  const blocked = [...texts(({ blocks }) => blocks), ...(problem === undefined ? [] : [problem])];
+  const blocked = [...textsOf(problems, true), ...(problem === undefined ? [] : [problem])];
   const writable = { nowMs: state.nowMs, isDeciding: problems.every(({ blocks }) => !blocks) };
   return {
     workspace: workspace.name,
@@ -116,8 +116,33 @@ async function readStatus(
     ...(open && { open }),
     waiting: await waitingStatus(ledger, workspace, writable),
     blocked,
-    warnings: [...unauthenticatedWarnings({ workspaces: [workspace] }), ...texts(({ blocks }) => !blocks)],
+    warnings: [
+      ...unauthenticatedWarnings({ workspaces: [workspace] }),
+      ...lifeWarnings(keySetsOf({ workspaces: [workspace] }), Date.now()),
+      ...textsOf(problems, false),
+    ],
   };
+}
+
+/** The ledger cannot be read, and the problems say why, or else this throws. */
+function withoutLedger(
+  problems: readonly LedgerProblem[],
+  error: unknown,
+): Omit<WorkspaceStatus, 'workspace'> {
+  const blocked = textsOf(problems, true);
+  if (blocked.length === 0 || !errorCodeOf(error).startsWith('LEDGER_')) throw error;
+  const isSaid = problems.some(({ code }) => code === 'PRIMARY');
+  return {
+    freezes: [],
+    limits: [],
+    waiting: unreachableWaiting('the ledger cannot be read.'),
+    blocked: isSaid ? blocked : [...blocked, messageOf(error)],
+    warnings: textsOf(problems, false),
+  };
+}
+
+function textsOf(problems: readonly LedgerProblem[], blocking: boolean): readonly string[] {
+  return problems.filter(({ blocks }) => blocks === blocking).map(({ text }) => text);
 }
 
 /** The active policy as a replica of this configuration would serve it, or why it would not. */

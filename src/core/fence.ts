@@ -95,6 +95,11 @@ export interface LedgerProblem {
   readonly code:
     | 'FENCED'
     | 'RECOVERING'
+    /** The server that decides does not answer, and another one could take its place (Sentinel, Cluster). */
+    | 'PRIMARY'
+    | 'SENTINELS'
+    /** It answers, and takes no writes: memory or disk is full. */
+    | 'WRITES'
     | 'WITNESSES'
     | 'WITNESS'
     | 'VERSION'

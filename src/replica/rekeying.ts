@@ -13,7 +13,7 @@ import type { Answering, Outlets } from '../http/answering.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { endpointsOf, knownKeys, loadPathKeys } from './endpoints.js';
 import { type KeySet, keySetsOf } from './key-life.js';
-import type { ReloadedPart } from './reloading.js';
+import { type Contents, changesOf, contentsOf, type ReloadedPart } from './reloading.js';
 import { watchKeys } from './watching.js';
 
 /** The fields of a co-signer that are taken; everything else of a document needs a restart. */
@@ -43,6 +43,9 @@ export class Rekeying {
   /** What was told already: reloads that find the same say nothing new. */
   #told: readonly string[];
   #pending: readonly string[] = [];
+  /** What a replica reads when it starts and never again: field → file, and what was in them then. */
+  readonly #readOnce: ReadonlyMap<string, string>;
+  readonly #atStart: Promise<Contents>;
 
   constructor(
     /** What is in force. */
@@ -50,6 +53,8 @@ export class Rekeying {
     private readonly parts: RekeyingParts,
   ) {
     this.#told = parts.warnings;
+    this.#readOnce = filesReadOnce(running);
+    this.#atStart = contentsOf([...this.#readOnce.values()]);
   }
 
   /** The configuration as it is in force. */
@@ -61,20 +66,32 @@ export class Rekeying {
   part(configFile: string): ReloadedPart {
     return {
       name: 'configuration',
-      files: () => [...new Set([configFile, ...keySetsOf(this.running).flatMap(filesOf)])],
-      reload: async () => this.#take(loadConfig(configFile)),
+      files: () => [
+        ...new Set([configFile, ...keySetsOf(this.running).flatMap(filesOf), ...this.#readOnce.values()]),
+      ],
+      reload: async () => {
+        const replaced = await this.#replaced();
+        this.#take(loadConfig(configFile), replaced);
+      },
     };
   }
 
+  /** The fields whose files hold something else than when they were read. */
+  async #replaced(): Promise<readonly string[]> {
+    const files = [...this.#readOnce.values()];
+    const changed = changesOf(await this.#atStart, await contentsOf(files));
+    return [...this.#readOnce].filter(([, file]) => changed.includes(file)).map(([field]) => field);
+  }
+
   /** Throws CONFIG_INVALID, FILE_UNREADABLE or KEY_INVALID, and then nothing has changed. */
-  #take(next: Config): void {
+  #take(next: Config, replaced: readonly string[]): void {
     const { answering, metrics, chainsOf } = this.parts;
     const { config, pending } = takenFrom(next, this.running);
     const { paths, warnings } = loadPathKeys(config);
     answering.endpoints = endpointsOf(config, paths, chainsOf);
     this.running = config;
     watchKeys(metrics, config, knownKeys(paths));
-    this.#tell(warnings, pending);
+    this.#tell(warnings, [...pending, ...replaced]);
   }
 
   #tell(warnings: readonly string[], pending: readonly string[]): void {
@@ -85,10 +102,37 @@ export class Rekeying {
     if (pending.length > 0 && !isDeepStrictEqual(pending, this.#pending))
       logger.warn(
         { fields: pending.slice(0, MAX_NAMED) },
-        'the configuration document changed: needs a restart',
+        'the configuration document, or a file that it names there, has changed: needs a restart',
       );
     this.#pending = pending;
   }
+}
+
+/** Operators, and keys and certificates of what speaks with others: field → file. */
+export function filesReadOnce({
+  operators,
+  audit,
+  ledger,
+  locks,
+  workspaces,
+}: Config): ReadonlyMap<string, string> {
+  const { embedded: _, ...stores } = { embedded: undefined, ...ledger };
+  const own = workspaces.map(({ assetsFile, api, webhooks }) => ({
+    assetsFile,
+    api,
+    webhooks: { legacyKeyFile: webhooks?.legacyKeyFile },
+  }));
+  return new Map(namedFiles({ operators, audit, ledger: stores, locks, workspaces: own }, ''));
+}
+
+/** A password is read again for each connection. */
+function namedFiles(section: unknown, path: string): readonly (readonly [string, string])[] {
+  if (!isBranch(section)) return [];
+  return Object.entries(section).flatMap(([name, value]): readonly (readonly [string, string])[] => {
+    const at = Array.isArray(section) ? `${path}[${name}]` : path === '' ? name : `${path}.${name}`;
+    if (typeof value !== 'string') return namedFiles(value, at);
+    return /^file$|File$/.test(name) && name !== 'passwordFile' ? [[at, value]] : [];
+  });
 }
 
 function filesOf({ asking, otherwise, answering }: KeySet): readonly string[] {

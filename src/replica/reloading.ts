@@ -42,7 +42,7 @@ const MOST_ROUNDS = 3;
 const MAX_READ_BYTES = 4 * 1024 * 1024;
 
 /** File → digest of its content. */
-type Contents = ReadonlyMap<string, string>;
+export type Contents = ReadonlyMap<string, string>;
 
 interface Watched {
   readonly part: ReloadedPart;
@@ -161,12 +161,13 @@ export class Reloading {
 }
 
 /** The files that differ. */
-function changesOf(before: Contents = new Map(), after: Contents = new Map()): readonly string[] {
+export function changesOf(before: Contents = new Map(), after: Contents = new Map()): readonly string[] {
   const names = new Set([...before.keys(), ...after.keys()]);
   return [...names].filter((name) => before.get(name) !== after.get(name));
 }
 
-async function contentsOf(files: readonly string[]): Promise<Contents> {
+/** Never rejects. */
+export async function contentsOf(files: readonly string[]): Promise<Contents> {
   const contents = new Map<string, string>();
   for (const file of files) contents.set(file, await digestOf(file));
   return contents;

@@ -7,10 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { statusOf } from '../../src/cli/status.js';
 import type { SentinelConnection } from '../../src/ledger/redis/connection.js';
 import { authority, certificate } from '../support/certificates.js';
 import { freePorts } from '../support/cluster.js';
 import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.js';
+import { approving, writeDeployment } from '../support/deployment.js';
 import { outcome } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
 import { activateAgain, Begun, codeOf, committing, FENCED, UNAVAILABLE } from '../support/fail-over.js';
@@ -189,6 +191,51 @@ describe('behind Sentinels', () => {
     await two?.restart();
     expect((await eventually(() => late.state())).sequence).toBe(3);
     expect(await outcome(committing(made)('u'))).toBe('approve APPROVED');
+  });
+
+  test('too few to promote: said while the primary lives and when it is gone, and the runbook’s command promotes', async () => {
+    const bed = await sentinels();
+    const made = await begun.ledgerOn(settingsOf(bed));
+    const [living, ...others] = bed.sentinels;
+    if (living === undefined) throw new Error('there are three');
+    const codes = async () => (await made.ledger.check()).map(({ code }) => code);
+    expect(await codes()).toEqual(['RESTART']);
+    for (const other of others) await other.kill('SIGKILL');
+    await eventually(async () => expect(await codes()).toEqual(['RESTART', 'SENTINELS']));
+    const [, silent] = await made.ledger.check();
+    expect(silent).toMatchObject({ blocks: false });
+    for (const { port } of others)
+      expect(silent?.text).toMatch(new RegExp(`127.0.0.1:${port}: .*ECONNREFUSED`));
+    const old = await bed.primary();
+    await old.kill('SIGKILL');
+    await eventually(async () => expect(await codes()).toEqual(['PRIMARY']));
+    const found = () => made.ledger.check().then(([problem]) => problem?.text);
+    await eventually(async () =>
+      expect(await found()).toMatch(
+        new RegExp(
+          `connect ECONNREFUSED .*the primary is 127.0.0.1:${old.port}, say 1 of 3 Sentinels; 127.0.0.1:\\d+: .*connect `,
+        ),
+      ),
+    );
+    const dir = mkdtempSync(join(tmpdir(), 'countersign-sentinel-status-'));
+    begun.add(() => rmSync(dir, { recursive: true, force: true }));
+    const { sentinel } = settingsOf(bed);
+    const { configFile } = writeDeployment(dir, {
+      policy: approving(),
+      ledger: { kind: 'redis', redis: { sentinel }, durability: { mode: 'fence' } },
+    });
+    const { blocked } = await statusOf(configFile, 'main');
+    expect(blocked).toEqual([expect.stringContaining('docs/runbooks/CountersignPrimaryGone.md')]);
+    const runbook = readFileSync('docs/runbooks/CountersignPrimaryGone.md', 'utf8');
+    const printed = [...runbook.matchAll(/^ +redis-cli -p 26379 (sentinel failover .*)$/gm)].map(
+      ([, command = '']) => command.split(' '),
+    );
+    expect(printed).toEqual([['sentinel', 'failover', PRIMARY_NAME]]);
+    await eventually(() => living.command('SENTINEL', ...(printed[0]?.slice(1) ?? [])));
+    await bed.otherPrimary(old);
+    await eventually(async () => expect(await codes()).toContain('FENCED'));
+    for (const other of others) await other.restart();
+    await eventually(async () => expect(await codes()).not.toContain('SENTINELS'));
   });
 
   test('a wrong name of the primary is named', async () => {

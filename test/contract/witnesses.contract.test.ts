@@ -267,6 +267,24 @@ describe('a ledger that witnesses keep', () => {
     ]);
   });
 
+  test('a server without memory answers, and is told to take no writes', async () => {
+    expect(await current.ledger.check()).toEqual([]);
+    await store.server.command('CONFIG', 'SET', 'maxmemory', '1');
+    try {
+      expect(await current.ledger.check()).toEqual([
+        {
+          code: 'WRITES',
+          text: expect.stringMatching(/^Redis takes no writes: OOM command not allowed/),
+          blocks: true,
+        },
+      ]);
+      await expect(commit('t')).rejects.toThrow(/^Redis refused: OOM /);
+    } finally {
+      await store.server.command('CONFIG', 'SET', 'maxmemory', '0');
+    }
+    expect(await current.ledger.check()).toEqual([]);
+  });
+
   test('an empty server and empty witnesses are no ledger', async () => {
     await Promise.all([store.server, ...store.witnesses].map((each) => each.command('FLUSHALL')));
     await expect(commit('t')).rejects.toMatchObject({ code: 'LEDGER_MISSING' });

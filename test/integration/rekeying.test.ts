@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 import { activatePolicyFile } from '../../src/cli/activate.js';
 import { withLedger } from '../../src/cli/ledger.js';
+import { statusOf } from '../../src/cli/status.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type Command, countersign } from '../support/command.js';
 import { type KeyPair, rsaPair, token, verifies } from '../support/cosigner.js';
@@ -306,6 +307,34 @@ test('what only a restart can take is named, and does not keep keys from being t
   writeFileSync(deployment.configFile, original);
   await told('reloaded');
   expect(await figure('countersign_restart_needed')).toBe(0);
+});
+
+test('an operator’s key that is replaced in its file takes a restart, and a replica says so by itself', async () => {
+  const file = join(dir, 'keys/own-operator.pub.pem');
+  const before = readFileSync(file, 'utf8');
+  writeFileSync(file, rsaPair().publicKey.export({ type: 'spki', format: 'pem' }));
+  await eventually('it says nothing', async () =>
+    (await figure('countersign_restart_needed')) === 1 ? true : undefined,
+  );
+  expect(lines().findLast(({ msg }) => String(msg).endsWith('needs a restart'))).toMatchObject({
+    fields: ['operators[0].publicKeyFile'],
+  });
+  writeFileSync(file, before);
+  await told('reloaded');
+  expect(await figure('countersign_restart_needed')).toBe(0);
+});
+
+test('status warns of a co-signer whose keys are all over: its requests are refused while decisions are made', async () => {
+  const { configFile } = deployment;
+  expect((await statusOf(configFile, 'main')).warnings.join()).not.toContain('public keys');
+  edit((cosigner) => {
+    cosigner.publicKeys = cosigner.publicKeys.map((key) => ({ ...key, notAfter: '2026-01-01T00:00:00Z' }));
+  });
+  const { warnings, blocked } = await statusOf(configFile, 'main');
+  expect(blocked).toEqual([]);
+  expect(warnings).toContainEqual(
+    expect.stringContaining('co-signer "own": none of its public keys is valid now'),
+  );
 });
 
 test('a replica finds out by itself', async () => {

@@ -13,7 +13,11 @@ export const APPROVER = 'approver';
 
 export interface Settings {
   readonly ledger:
-    | { readonly kind: 'redis'; readonly redis: { readonly url: string }; readonly durability?: object }
+    | {
+        readonly kind: 'redis';
+        readonly redis: { readonly url: string } | { readonly sentinel: object };
+        readonly durability?: object;
+      }
     | { readonly kind: 'embedded'; readonly embedded: { readonly file: string } };
   readonly policy: string;
   /** Without it long enough for a busy machine: a test in which the store goes away says a shorter one. */

@@ -4,6 +4,7 @@ import { CountersignError, messageOf } from '../../core/errors.js';
 import {
   accessOptions,
   connectorTo,
+  NobodyNames,
   primaryOfCluster,
   primaryOfSentinels,
   refreshPassword,
@@ -62,6 +63,8 @@ const UNREADABLE =
 export interface Connection {
   /** The primary may become another server (Sentinel, Cluster), which may lack what the old one acknowledged. */
   readonly movable: boolean;
+  /** Of the Sentinels, those that do not answer now, each with why. */
+  silentSentinels(): readonly string[];
   /** Sends one command, once. Rejects with LEDGER_UNAVAILABLE when its outcome is not known. */
   call(command: string, args: readonly string[]): Promise<unknown>;
   /** Drops what it is connected to and looks anew for the server that decides. */
@@ -77,8 +80,9 @@ export function connect(settings: NodeConnection, onReady: () => Promise<unknown
 export function connect(settings: RedisConnection, onReady: () => Promise<unknown>, key: string): Connection;
 export function connect(settings: RedisConnection, onReady: () => Promise<unknown>, key = ''): Connection {
   let found: string | undefined;
-  const redis = clientOf(settings, key, (address) => {
-    found = address;
+  let says = '';
+  const redis = clientOf(settings, key, (...told) => {
+    [found, says] = told;
   });
   let isLeaving = false;
   redis.on('close', () => {
@@ -95,11 +99,13 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
   const onSwitch = (primary: string) => {
     if (primary !== found) renew();
   };
-  const endWatch = 'sentinel' in settings ? watchSentinels(settings, onSwitch) : () => {};
+  const watch = 'sentinel' in settings ? watchSentinels(settings, onSwitch) : undefined;
+  const placed = (error: unknown) =>
+    found === undefined ? messageOf(error) : `${messageOf(error)} (the primary is ${found}, say ${says})`;
   // Why there is no connection: a command that fails while there is none says only that.
   let fault: string | undefined;
   redis.on('error', (error) => {
-    fault = messageOf(error);
+    fault = error instanceof NobodyNames ? error.message : placed(error);
   });
   // Commands sent before the first attempt to connect has ended wait for it; later ones fail at once while down.
   const firstAttempt = new Promise<void>((resolve) => {
@@ -107,23 +113,28 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
   });
   return {
     movable: !('url' in settings),
+    silentSentinels: () => watch?.silent() ?? [],
     async call(command, args) {
       await firstAttempt;
       try {
         return await redis.call(command, [...args]);
       } catch (error) {
-        throw failureOf((redis.status === 'ready' ? undefined : fault) ?? messageOf(error));
+        throw failureOf((redis.status === 'ready' ? undefined : fault) ?? placed(error));
       }
     },
     renew,
     async close() {
-      endWatch();
+      watch?.end();
       redis.disconnect();
     },
   };
 }
 
-function clientOf(settings: RedisConnection, key: string, onFound: (address: string) => void): Redis {
+function clientOf(
+  settings: RedisConnection,
+  key: string,
+  onFound: (address: string, says: string) => void,
+): Redis {
   const options = optionsOf(settings);
   if ('url' in settings) return new Redis(settings.url, options);
   const find = 'sentinel' in settings ? primaryOfSentinels(settings) : primaryOfCluster(settings, key);
@@ -161,7 +172,9 @@ function failureOf(message: string): CountersignError {
       cause,
     });
   }
-  return new CountersignError('LEDGER_UNAVAILABLE', `Redis did not answer: ${message}`, { cause });
+  // What Redis itself says begins with a word in capitals.
+  const what = /^[A-Z]{3,} /.test(message) ? 'Redis refused' : 'Redis did not answer';
+  return new CountersignError('LEDGER_UNAVAILABLE', `${what}: ${message}`, { cause });
 }
 
 /** Whether the server does not know a script by its digest. */

@@ -24,8 +24,12 @@ export interface Guard {
   confirm(events: readonly Unconfirmed[]): Promise<void>;
   /** Removes what a checkpoint covers from wherever else it is kept; what cannot be removed now is the next time. */
   drop(covered: Covered): Promise<void>;
-  /** Whether anything is decided on this server, and what it will take after its next restart. */
-  problems(server: Server): Promise<readonly LedgerProblem[]>;
+  /**
+   * Whether anything is decided on this server, and what it will take after its next restart.
+   *
+   * @param server undefined: none answers
+   */
+  problems(server: Server | undefined): Promise<readonly LedgerProblem[]>;
   close(): Promise<void>;
 }
 
@@ -138,6 +142,7 @@ export function createFence(connection: Connection, session: Session): Guard & O
     async drop() {},
     async close() {},
     async problems(server) {
+      if (server === undefined) return [];
       const { refused, state } = await inspect(server);
       if (refused !== undefined) return [{ code: 'FENCED', text: sentenceOf(refused), blocks: true }];
       // The settings that would be at fault are named by themselves.

@@ -16,8 +16,15 @@ interface Address {
   readonly port: number;
 }
 
-/** Rejects with a sentence that names everybody who was asked. */
-export type FindPrimary = () => Promise<Address>;
+/** An address, and in words how many of those who were asked name it, and why the others do not. */
+interface Named extends Address {
+  readonly says: string;
+}
+
+/** Rejects with a sentence that names everybody who was asked: {@link NobodyNames}. */
+export type FindPrimary = () => Promise<Named>;
+
+export class NobodyNames extends Error {}
 
 const ANSWER_MS = 1000;
 const PAUSE_MS = 200;
@@ -26,8 +33,8 @@ const DISCONNECT_MS = 100;
 
 export interface ConnectorSettings {
   readonly tls: Access['tls'];
-  /** Told the `host:port` that is connected to. */
-  readonly onFound: (address: string) => void;
+  /** Told the `host:port` that is connected to, and who says that it is the primary. */
+  readonly onFound: (address: string, says: string) => void;
 }
 
 /** For the option of this name: looks for the primary until there is one, or until the connection is closed. */
@@ -62,9 +69,9 @@ export function connectorTo(
       }
     }
 
-    private dial(address: Address) {
+    private dial({ says, ...address }: Named) {
       this.found = nameOf(address);
-      onFound(this.found);
+      onFound(this.found, says);
       const stream = tls === undefined ? createConnection(address) : connectTls({ ...address, ...tls });
       stream.once('error', (error) => {
         this.firstError = error;
@@ -79,19 +86,25 @@ export function connectorTo(
 export function primaryOfSentinels({ sentinel }: SentinelConnection): FindPrimary {
   const { name, nodes } = sentinel;
   return () =>
-    mostNamed(`no Sentinel names the primary "${name}"`, nodes, async (node) => {
-      const found = await ask(node, sentinel, (client) =>
-        client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name),
-      );
-      if (!Array.isArray(found)) throw new Error(`knows no primary named "${name}"`);
-      return { host: String(found[0]), port: Number(found[1]) };
-    });
+    mostNamed(
+      nodes,
+      { who: 'Sentinels', nobody: `no Sentinel names the primary "${name}"` },
+      async (node) => {
+        const found = await ask(node, sentinel, (client) =>
+          client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name),
+        );
+        if (!Array.isArray(found)) throw new Error(`knows no primary named "${name}"`);
+        return { host: String(found[0]), port: Number(found[1]) };
+      },
+    );
 }
 
 /** The primary of a Cluster that owns the slot of this key. */
 export function primaryOfCluster(settings: ClusterConnection, key: string): FindPrimary {
+  const { nodes } = settings.cluster;
+  const words = { who: 'nodes', nobody: 'no node of the Cluster says where the ledger is' };
   return () =>
-    mostNamed('no node of the Cluster says where the ledger is', settings.cluster.nodes, async (node) => {
+    mostNamed(nodes, words, async (node) => {
       const [slot, slots] = await ask(node, settings, (client) =>
         Promise.all([client.call('CLUSTER', 'KEYSLOT', key), client.call('CLUSTER', 'SLOTS')]),
       );
@@ -114,27 +127,35 @@ function ownerOf(slot: number, slots: unknown, asked: string): Address {
   throw new Error(`says that nobody serves slot ${slot}`);
 }
 
+export interface SentinelWatch {
+  /** Those that do not answer now, each with why; none that was not given the time to. */
+  silent(): readonly string[];
+  end(): void;
+}
+
 /**
  * Tells when the Sentinels have made another server the primary: the old one may live on, cut off from them, and would
  * be asked until it finds out.
  *
  * @param onSwitch told the `host:port` of the new primary, by each Sentinel when it learns of it
- * @returns ends it
  */
 export function watchSentinels(
   { sentinel }: SentinelConnection,
   onSwitch: (primary: string) => void,
-): () => void {
+): SentinelWatch {
+  const faults = new Map<string, string>();
   const clients = sentinel.nodes.map((node) => {
     const client = new Redis({
       ...questionOptions(node, sentinel),
       autoResubscribe: false,
       retryStrategy: (attempt) => Math.min(PAUSE_MS * attempt, LONGEST_PAUSE_MS),
     });
-    // What is wrong with a Sentinel is said by whoever looks for the primary.
-    client.on('error', () => undefined);
+    client.on('error', (error) => faults.set(node, messageOf(error)));
     client.on('close', () => refreshPassword(client, sentinel));
-    client.on('ready', () => void client.subscribe('+switch-master').catch(() => undefined));
+    client.on('ready', () => {
+      const heard = () => faults.delete(node);
+      client.subscribe('+switch-master').then(heard, (error) => faults.set(node, messageOf(error)));
+    });
     client.on('message', (_, text: string) => {
       // Name, host and port of the old one, host and port of the new one.
       const [name, , , host = '', port] = text.split(' ');
@@ -142,8 +163,11 @@ export function watchSentinels(
     });
     return client;
   });
-  return () => {
-    for (const client of clients) client.disconnect();
+  return {
+    silent: () => [...faults].map(([node, fault]) => `${node}: ${fault}`),
+    end() {
+      for (const client of clients) client.disconnect();
+    },
   };
 }
 
@@ -168,28 +192,32 @@ export function accessOptions({ username, password, tls }: Access) {
 
 /** The address that more than half name, as soon as they do; otherwise, when all have spoken, the one that most name. */
 function mostNamed(
-  problem: string,
   nodes: readonly string[],
+  { who, nobody }: { readonly who: string; readonly nobody: string },
   question: (node: string) => Promise<Address>,
-): Promise<Address> {
+): Promise<Named> {
   const votes = new Map<string, Address[]>();
   const faults: string[] = [];
+  const named = (address: Address, count: number): Named => ({
+    ...address,
+    says: [`${count} of ${nodes.length} ${who}`, ...faults].join('; '),
+  });
   return new Promise((resolve, reject) => {
     const settle = async (node: string) => {
       try {
         const address = await question(node);
         const same = [...(votes.get(nameOf(address)) ?? []), address];
         votes.set(nameOf(address), same);
-        if (2 * same.length > nodes.length) resolve(address);
+        if (2 * same.length > nodes.length) resolve(named(address, same.length));
       } catch (error) {
         faults.push(`${node}: ${messageOf(error)}`);
       }
     };
     void Promise.all(nodes.map(settle)).then(() => {
-      const [most] = [...votes.values()].sort((one, other) => other.length - one.length);
-      const [address] = most ?? [];
-      if (address === undefined) reject(new Error(`${problem} (${faults.join('; ')})`));
-      else resolve(address);
+      const [most = []] = [...votes.values()].sort((one, other) => other.length - one.length);
+      const [address] = most;
+      if (address === undefined) reject(new NobodyNames(`${nobody} (${faults.join('; ')})`));
+      else resolve(named(address, most.length));
     });
   });
 }

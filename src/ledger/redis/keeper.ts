@@ -25,6 +25,7 @@ import type { Connection, NodeConnection } from './connection.js';
 import { type Covered, fenced, type Guard, type Unconfirmed, unconfirmedOf } from './fence.js';
 import { recoveryPrimary } from './primary.js';
 import { SCRIPTS } from './scripts.js';
+import { writeProblems } from './server-check.js';
 import type { Refusal, Session } from './session.js';
 import { witnessProblems, witnessState } from './witness-problems.js';
 
@@ -173,13 +174,13 @@ class Keeper implements Guard, Witnesses {
   }
 
   async problems(): Promise<readonly LedgerProblem[]> {
-    const [states, faults, failure] = await Promise.all([
+    const [states, faults, failure, refusal] = await Promise.all([
       this.states(),
       Promise.allSettled(this.#witnesses.map((witness) => witness.faults())),
       this.#lastingFailure(),
-      this.#confirmPending().catch(() => undefined),
+      this.#confirmPending().then(() => [], writeProblems),
     ]);
-    const problems = witnessProblems(states, faults);
+    const problems = [...refusal, ...witnessProblems(states, faults)];
     if (this.#recovering === undefined && failure === undefined) return problems;
     const text = `The ledger is being recovered from its witnesses: ${failure?.message ?? 'it is under way'}.`;
     return [{ code: 'RECOVERING', text, blocks: true }, ...problems];

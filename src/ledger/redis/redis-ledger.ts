@@ -25,7 +25,7 @@ import { rebuild } from './rebuild.js';
 import { release, transaction } from './release.js';
 import { fateOf, report } from './report.js';
 import { SCRIPTS } from './scripts.js';
-import { readServer, serverProblems } from './server-check.js';
+import { primaryGone, readServer, sentinelProblems, serverProblems } from './server-check.js';
 import { type Answer, Session } from './session.js';
 import { createUpkeep } from './upkeep.js';
 import { createBoard } from './waiting.js';
@@ -141,8 +141,12 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
       return fields[0];
     },
     async check() {
-      const server = await readServer(connection);
-      const problems = serverProblems(server, witnesses.length > 0 ? 'witness' : 'fence');
+      const server = await readServer(connection).catch((error: unknown) => primaryGone(connection, error));
+      if ('code' in server) return [server, ...(await guard.problems(undefined))];
+      const problems = [
+        ...serverProblems(server, witnesses.length > 0 ? 'witness' : 'fence'),
+        ...sentinelProblems(connection),
+      ];
       // A replica runs no script of ours, so it cannot be asked.
       if (problems.some(({ code }) => code === 'ROLE')) return problems;
       return [...(await guard.problems(server)), ...problems];

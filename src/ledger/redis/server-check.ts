@@ -1,4 +1,5 @@
 /** A Redis server's own settings: those under which decisions could be lost, in words that say what to change. */
+import { CountersignError, errorCodeOf, messageOf } from '../../core/errors.js';
 import type { LedgerProblem } from '../../core/fence.js';
 import type { Connection } from './connection.js';
 
@@ -57,6 +58,29 @@ export function serverProblems(server: Server, durability: Durability): readonly
     ...(durability === 'fence' ? restartProblems(server) : []),
     ...backlogProblems(server, durability),
   ];
+}
+
+/** The server that decides does not answer: a problem where another one may take its place, and a failure elsewhere. */
+export function primaryGone({ movable }: Connection, error: unknown): LedgerProblem {
+  if (!movable || errorCodeOf(error) !== 'LEDGER_UNAVAILABLE') throw error;
+  const text = `${messageOf(error)}. Nothing is decided until it is back or another one is promoted; if that lasts: docs/runbooks/CountersignPrimaryGone.md.`;
+  return { code: 'PRIMARY', text, blocks: true };
+}
+
+/** A server that is full answers whatever only asks about it, and refuses every script that may write. */
+export function writeProblems(error: unknown): readonly LedgerProblem[] {
+  const refusal = error instanceof CountersignError ? messageOf(error.cause) : '';
+  if (!/^(OOM|MISCONF|NOREPLICAS)\b/.test(refusal)) return [];
+  const text = `Redis takes no writes: ${refusal} Nothing is decided until it has room (memory, disk) or the replicas it waits for.`;
+  return [{ code: 'WRITES', text, blocks: true }];
+}
+
+/** A set that has lost its majority shows nothing of it until the day on which the primary goes. */
+export function sentinelProblems(connection: Connection): readonly LedgerProblem[] {
+  const silent = connection.silentSentinels();
+  if (silent.length === 0) return [];
+  const text = `Of the Sentinels some do not answer (${silent.join('; ')}). Without a majority of them nobody is promoted when the primary goes.`;
+  return [{ code: 'SENTINELS', text, blocks: false }];
 }
 
 /** A witness is relied upon to keep whatever it acknowledged: one that forgets and still votes loses decisions. */

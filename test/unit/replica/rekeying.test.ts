@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
 import { loadConfig } from '../../../src/config/load.js';
 import type { Config } from '../../../src/config/schema.js';
-import { takenFrom } from '../../../src/replica/rekeying.js';
+import { filesReadOnce, takenFrom } from '../../../src/replica/rekeying.js';
 import { errorOf } from '../../support/errors.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'countersign-rekeying-'));
@@ -102,4 +102,32 @@ test('what can be taken is refused when it does not go with what cannot', () => 
     message:
       'what can be taken without a restart does not go with what cannot: needs http.tls.clientCaFile: nobody shows a certificate otherwise',
   });
+});
+
+test('files that are read once are those of operators, audit, API and stores; a password and the database are not', () => {
+  const config = documentOf([EAST, VOTES], {
+    ledger: {
+      kind: 'redis',
+      redis: { url: 'rediss://r:6379', passwordFile: 'password', tls: { caFile: 'ca.pem' } },
+      durability: {
+        mode: 'witness',
+        witnesses: ['a', 'b', 'c'].map((host) => ({
+          url: `rediss://${host}:6379`,
+          tls: { caFile: `${host}.pem` },
+        })),
+      },
+    },
+    audit: { directory: 'audit', checkpointKey: { file: 'checkpoint.pem' } },
+  });
+  expect([...filesReadOnce(config)]).toEqual(
+    [
+      ['operators[0].publicKeyFile', 'alice.pub.pem'],
+      ['audit.checkpointKey.file', 'checkpoint.pem'],
+      ['ledger.redis.tls.caFile', 'ca.pem'],
+      ['ledger.durability.witnesses[0].tls.caFile', 'a.pem'],
+      ['ledger.durability.witnesses[1].tls.caFile', 'b.pem'],
+      ['ledger.durability.witnesses[2].tls.caFile', 'c.pem'],
+    ].map(([field = '', file = '']) => [field, join(dir, file)]),
+  );
+  expect([...filesReadOnce(RUNNING).keys()]).toEqual(['operators[0].publicKeyFile']);
 });
