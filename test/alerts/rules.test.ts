@@ -21,5 +21,5 @@ test.each(['healthy', 'firing'])(
     const { status, said } = promtool('test', 'rules', join(PROMETHEUS, `tests/${name}.test.yaml`));
     expect({ status, said }).toEqual({ status: 0, said: expect.stringContaining('SUCCESS') });
   },
-  120_000,
+  600_000,
 );

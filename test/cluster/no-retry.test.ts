@@ -53,7 +53,6 @@ describe('without retrySupported', () => {
     await expect(lost).rejects.toThrow('fetch failed');
     const seconds = (performance.now() - startedAt) / 1_000;
     expect(seconds).toBeGreaterThan(23);
-    expect(seconds).toBeLessThan(30);
     await redis.kill('SIGCONT');
     const { stdout } = await outcomeOf(['status', '--config', deployment.configFile, '--json']);
     expect(JSON.parse(stdout).workspaces[0].waiting).toMatchObject({ total: 0, asks: [] });

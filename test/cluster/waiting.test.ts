@@ -9,7 +9,7 @@ import { approving, type Deployment, deliver, eventually, writeDeployment } from
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 
 /** Replicas exchange what they saw every 10 s. */
-const SHARED_MS = 40_000;
+const SHARED_MS = 90_000;
 
 interface Line {
   readonly requestId: string;
@@ -107,7 +107,7 @@ test('asks under a freeze wait, are counted across replicas, outlive one that is
   expect((worst?.givesUpAtMs ?? 0) - (worst?.lastMs ?? 0)).toBe(15 * 180_000);
   const page = (await run('status')).stdout;
   expect(page).toContain('waiting     2 asks were told to come again\n  asked-everywhere\n');
-  expect(page).toMatch(/since \d+ s, asked 5 of 20 times, last \d+ s ago; the vendor gives up in 4[45] min/);
+  expect(page).toMatch(/since \d+ s, asked 5 of 20 times, last \d+ s ago; the vendor gives up in 4[0-5] min/);
   expect(page).toContain('    FREEZE_RETRIES: ');
 
   await run('unfreeze', 'drill', '--key', deployment.operatorKeyFile);
@@ -115,7 +115,7 @@ test('asks under a freeze wait, are counted across replicas, outlive one that is
   expect(await ask(1, 'asked-once')).toBe('APPROVE');
   await counted({});
   expect((await run('status')).stdout).toContain('waiting     nothing, as far as replicas have posted\n');
-}, 240_000);
+}, 400_000);
 
 test('a list that nobody can post to says so', async () => {
   await redis.command('CONFIG', 'SET', 'appendonly', 'no');

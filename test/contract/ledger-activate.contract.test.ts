@@ -186,7 +186,7 @@ describe('a ledger that waits for an operator', () => {
 });
 
 async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
-  const deadline = Date.now() + 8000;
+  const deadline = Date.now() + 45_000;
   for (;;) {
     const seen = await look();
     if (seen !== undefined) return seen;

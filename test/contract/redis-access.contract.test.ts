@@ -6,13 +6,14 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
 import { ledgerSettings } from '../../src/replica/stores.js';
 import { authority, type Certified, certificate } from '../support/certificates.js';
+import { freePorts } from '../support/cluster.js';
 import { outcome } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
 import { age, forgetAll } from '../support/forgetting.js';
 import { aclLine } from '../support/guide.js';
 import { activate } from '../support/ledger-bench.js';
 import { charge, HOUR, LIFETIME, proposal, REJECT } from '../support/proposals.js';
-import { freePort, type RedisServer, startRedis } from '../support/redis-server.js';
+import { type RedisServer, startRedis } from '../support/redis-server.js';
 
 const ended: (() => unknown)[] = [];
 afterEach(async () => {
@@ -233,7 +234,7 @@ describe('TLS', () => {
 
 /** Speaks TLS on a port of its own, beside the plain one that the test controls it by. */
 async function tlsRedis(own: Certified, ca: Certified): Promise<{ readonly url: string }> {
-  const port = await freePort();
+  const port = await freePorts(1);
   await redis({
     'tls-port': String(port),
     'tls-cert-file': own.certificate,

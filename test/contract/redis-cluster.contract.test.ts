@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ClusterConnection } from '../../src/ledger/redis/connection.js';
 import { authority, certificate } from '../support/certificates.js';
+import { freePorts } from '../support/cluster.js';
 import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.js';
 import { outcome } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
@@ -16,7 +17,7 @@ import { aclAddition, aclLine } from '../support/guide.js';
 import type { Bench } from '../support/ledger-bench.js';
 import { charge, HOUR, LIFETIME, proposal, REJECT } from '../support/proposals.js';
 import { type ClusterBed, type ClusterOptions, startCluster } from '../support/redis-cluster.js';
-import { freePort, startRedis } from '../support/redis-server.js';
+import { startRedis } from '../support/redis-server.js';
 
 const begun = new Begun();
 
@@ -235,7 +236,7 @@ describe('a small Cluster', () => {
         'tls-ca-cert-file': ca.certificate,
       },
       own: async () => {
-        const port = String(await freePort());
+        const port = String(await freePorts(1));
         ports.push(`127.0.0.1:${port}`);
         return { 'tls-port': port };
       },

@@ -9,6 +9,7 @@ import { inspect } from 'node:util';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { SentinelConnection } from '../../src/ledger/redis/connection.js';
 import { authority, certificate } from '../support/certificates.js';
+import { freePorts } from '../support/cluster.js';
 import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.js';
 import { outcome } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
@@ -21,7 +22,7 @@ import {
   type SentinelOptions,
   startSentinels,
 } from '../support/redis-sentinel.js';
-import { commandOn, freePort, startRedis } from '../support/redis-server.js';
+import { commandOn, startRedis } from '../support/redis-server.js';
 
 const begun = new Begun();
 afterEach(() => begun.end());
@@ -242,7 +243,7 @@ describe('behind Sentinels', () => {
     // Between themselves they trust both.
     const both = join(made, 'both.pem');
     writeFileSync(both, pem(dataCa.certificate) + pem(sentinelCa.certificate));
-    const tlsPort = await freePort();
+    const tlsPort = await freePorts(1);
     const bed = await sentinels({
       replicas: 0,
       settings: {

@@ -328,7 +328,7 @@ test('the switch: the ledger, the policy, a replica with the handler’s own key
     'the page does not say what waits',
     async () =>
       (await type(find('countersign status')).ended).output.includes('SIGNER_NOT_LISTED') ? true : undefined,
-    40_000,
+    90_000,
   );
 
   expect(await type(find('freeze --config')).ended).toMatchObject({ code: 0 });

@@ -53,7 +53,7 @@ async function ask(id: string): Promise<string> {
       const { action } = deployment.read(reply, id);
       return action === 'RETRY' ? undefined : action;
     },
-    20_000,
+    90_000,
   );
 }
 
@@ -83,7 +83,7 @@ test('every answer is in it, whoever of the replicas is killed on the way', asyn
   await eventually(
     'it was not exported',
     async () => ((await exported()) >= answered + 2 ? true : undefined),
-    30_000,
+    90_000,
   );
   const shown = await outcomeOf([
     'audit',
@@ -121,7 +121,7 @@ test('the replica that exports shows how far it is, and only one does', async ()
         ? true
         : undefined;
     },
-    30_000,
+    90_000,
   );
   const behind = await figures('countersign_audit_behind_events');
   expect(behind.map(([, value]) => value)).toContain(0);

@@ -188,7 +188,7 @@ test('replicas check by themselves, and tell when the handler is gone and when i
     eventually(
       `${result} is not ${count}`,
       async () => ((await figure(result)) === count ? true : undefined),
-      30_000,
+      90_000,
     );
   await becomes('ok', 1);
   expect(await figure('missing')).toBe(0);
@@ -199,7 +199,7 @@ test('replicas check by themselves, and tell when the handler is gone and when i
   await eventually(
     'it was not asked again',
     () => (deployment.fake.calls.length > before + 1 ? true : undefined),
-    30_000,
+    90_000,
   );
   // What cannot be checked now was wrong when it was last seen.
   expect(await figure('missing')).toBe(1);

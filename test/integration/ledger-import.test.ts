@@ -44,7 +44,7 @@ afterAll(async () => {
 });
 
 function deploymentIn(folder: string, ledger: Settings['ledger']): Deployment {
-  const made = writeDeployment(folder, { ledger, policy: approving(LIMITS) });
+  const made = writeDeployment(folder, { ledger, policy: approving(LIMITS), deadline: '2s' });
   generateKeyFiles('ed25519', join(folder, 'keys/checkpoint.pem'));
   const config = parse(readFileSync(made.configFile, 'utf8'));
   const section = { directory: 'audit', checkpointKey: { file: 'keys/checkpoint.pem' } };
@@ -65,7 +65,7 @@ const ask = (id: string): Promise<string> =>
       const action = await answer(id);
       return action === 'RETRY' ? undefined : action;
     },
-    20_000,
+    90_000,
   );
 
 async function askAll(name: string, count: number): Promise<readonly string[]> {

@@ -109,7 +109,7 @@ describe('a cluster whose replicas are killed', () => {
         const got = await deliver(cluster.up.http, body, 5_000).catch(() => undefined);
         return got?.status === 200 ? got : undefined;
       },
-      20_000,
+      90_000,
     );
     expect(deployment.read(reply, id).action).toBe('APPROVE');
     answers.set(body, reply.body);
@@ -272,7 +272,7 @@ test('a disk that fills up delays nobody, leaves no half line, and takes the res
     await eventually(
       'the rest was not written',
       async () => ((await metric('countersign_originals_written_total')) >= ids.length ? true : undefined),
-      20_000,
+      90_000,
     );
     expect((await kept(folder)).map(({ original }) => original.requestId)).toEqual(ids);
     expect(originalsFilesIn([folder])).toHaveLength(2);

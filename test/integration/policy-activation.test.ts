@@ -18,6 +18,7 @@ import {
   problemsOf,
   writeDeployment,
 } from '../support/deployment.js';
+import { eventually as soon } from '../support/eventually.js';
 import { readJournal } from '../support/journal.js';
 import { metricFamilies } from '../support/prometheus.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
@@ -235,7 +236,7 @@ describe('a policy that was altered in the store', () => {
     await redis.command('SET', key, altered);
     const sentence = 'the active policy is not trusted: its statement is about another document';
     for (const [index, ops] of cluster.up.replicaOps.entries()) {
-      expect(await problemsOf(ops)).toEqual({ 'policy:main': sentence });
+      await soon(async () => expect(await problemsOf(ops)).toEqual({ 'policy:main': sentence }));
       const reply = await deliver(cluster.up.replicaUrls[index] ?? '', deployment.request('altered'));
       expect(deployment.read(reply, 'altered').action).toBe('RETRY');
     }

@@ -99,7 +99,7 @@ describe('redis.conf and sentinel.conf', () => {
         String(await ask(sentinel, 'SENTINEL', 'REPLICAS', 'countersign')).includes(`localhost:${replica}`)
           ? true
           : undefined,
-      20_000,
+      90_000,
     );
     await ask(primary, 'SET', 'kept', 'yes');
     first.kill('SIGKILL');

@@ -314,6 +314,6 @@ test('a replica finds out by itself', async () => {
   await eventually(
     'the key is taken',
     async () => ((await ask(next)).status === 200 ? true : undefined),
-    30_000,
+    90_000,
   );
 });

@@ -74,7 +74,10 @@ async function answered(http: string, id: string): Promise<string> {
 describe('on SIGTERM', () => {
   test('a replica is not ready first, goes on answering while it drains, and ends with 0', async () => {
     const { command, http, ops } = await serve();
-    expect(await problemsOf(ops)).toEqual({});
+    expect(await answered(http, 'warm-up')).toBe('APPROVE');
+    await eventually('it is not ready', async () =>
+      Object.keys(await problemsOf(ops)).length === 0 ? true : undefined,
+    );
     const toldAt = performance.now();
     command.signal('SIGTERM');
     await eventually('it stayed ready', async () =>

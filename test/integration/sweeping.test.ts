@@ -92,7 +92,7 @@ describe.each([
         Math.max(0, ...valuesOf(await samples(), 'countersign_open_transactions')) === OPEN.length
           ? true
           : undefined,
-      40_000,
+      90_000,
     );
     const calls = (id: string) => deployment.fake.calls.filter((path) => path.endsWith(`/${id}`)).length;
     await eventually(

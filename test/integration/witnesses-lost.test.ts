@@ -38,6 +38,7 @@ beforeAll(async () => {
       durability: { mode: 'witness', witnesses: witnesses.map(({ url }) => ({ url })) },
     },
     policy: approving({ all: "{ sum: count, max: '6', window: lifetime }" }),
+    deadline: '2s',
   });
   generateKeyFiles('ed25519', join(dir, 'keys/checkpoint.pem'));
   const config = parse(readFileSync(deployment.configFile, 'utf8'));
@@ -64,7 +65,7 @@ const ask = (id: string) =>
       const action = await answer(id);
       return ['RETRY', 'none'].includes(action) ? undefined : action;
     },
-    20_000,
+    90_000,
   );
 
 const arguments_ = (...more: readonly string[]) => {

@@ -16,6 +16,7 @@ export interface Settings {
     | { readonly kind: 'redis'; readonly redis: { readonly url: string }; readonly durability?: object }
     | { readonly kind: 'embedded'; readonly embedded: { readonly file: string } };
   readonly policy: string;
+  /** Without it long enough for a busy machine: a test in which the store goes away says a shorter one. */
   readonly deadline?: string;
   readonly drain?: string;
   readonly bodyLimit?: string;
@@ -75,7 +76,7 @@ export function writeDeployment(dir: string, { policy, ledger, ...settings }: Se
   const policyFile = join(dir, 'own-policy.yaml');
   const configFile = join(dir, 'own-config.yaml');
   writeFileSync(policyFile, policy);
-  const { deadline = '2s', drain = '0ms', bodyLimit = '64KiB' } = settings;
+  const { deadline = '20s', drain = '0ms', bodyLimit = '64KiB' } = settings;
   const { retrySupported = true, listsSigners = true } = settings;
   const config = {
     http: { host: '127.0.0.1', port: settings.port ?? 0, bodyLimit },

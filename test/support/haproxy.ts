@@ -21,6 +21,8 @@ export interface HaProxy {
   readonly figure: (name: string) => Promise<number>;
   /** How many replicas it sends requests to. */
   readonly up: () => Promise<number>;
+  /** How many requests it has sent to this replica and has no answer to yet; the first one is 0. */
+  readonly unanswered: (index: number) => Promise<number>;
   /** All lines of its log. */
   readonly logged: () => string;
   readonly stop: () => Promise<void>;
@@ -70,6 +72,11 @@ export async function startHaProxy(
     url: `http://127.0.0.1:${port}`,
     figure: async (name) => figureOf(await metrics(), `${name}{proxy="replicas"}`),
     up: async () => figureOf(await metrics(), 'haproxy_backend_active_servers{proxy="replicas"}'),
+    unanswered: async (index) =>
+      figureOf(
+        await metrics(),
+        `haproxy_server_current_sessions{proxy="replicas",server="replica-${index + 1}"}`,
+      ),
     logged: () => log,
     async stop() {
       running.delete(child);

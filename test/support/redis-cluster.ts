@@ -1,6 +1,7 @@
 /** A Redis Cluster as processes on free ports of 127.0.0.1, and the ways a slot moves in it. */
+import { freePorts } from './cluster.js';
 import { eventually } from './eventually.js';
-import { freePort, type RedisServer, startRedis } from './redis-server.js';
+import { type RedisServer, startRedis } from './redis-server.js';
 
 const SLOTS = 16_384;
 /** After this silence the others take a node for down. */
@@ -91,7 +92,7 @@ async function startNode(
   settings: Readonly<Record<string, string>>,
 ): Promise<ClusterNode & { readonly bus: number }> {
   // The default, ten thousand above the port, may not exist.
-  const bus = await freePort();
+  const bus = await freePorts(1);
   const server = await startRedis({
     settings: {
       'cluster-enabled': 'yes',

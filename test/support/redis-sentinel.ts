@@ -2,16 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from './cluster.js';
 import { eventually } from './eventually.js';
-import {
-  commandOn,
-  findBinary,
-  freePort,
-  killChild,
-  launch,
-  type RedisServer,
-  startRedis,
-} from './redis-server.js';
+import { commandOn, findBinary, killChild, launch, type RedisServer, startRedis } from './redis-server.js';
 
 /** What the Sentinels call the primary. */
 export const PRIMARY_NAME = 'countersign';
@@ -94,7 +87,7 @@ export async function startSentinels({
   const sentinels = await Promise.all(
     Array.from({ length: SENTINELS }, async () => {
       if (tlsLines === undefined) return startSentinel(lines, access);
-      const tlsPort = await freePort();
+      const tlsPort = await freePorts(1);
       return { ...(await startSentinel([`tls-port ${tlsPort}`, ...tlsLines, ...lines], access)), tlsPort };
     }),
   );
@@ -128,7 +121,7 @@ async function startSentinel(
   lines: readonly string[],
   access: { readonly password?: string },
 ): Promise<SentinelServer> {
-  const port = await freePort();
+  const port = await freePorts(1);
   const directory = mkdtempSync(join(tmpdir(), 'countersign-sentinel-'));
   const file = join(directory, 'sentinel.conf');
   writeFileSync(file, `port ${port}\nbind 127.0.0.1\ndir ${directory}\n${lines.join('\n')}\n`);

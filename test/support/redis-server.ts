@@ -2,11 +2,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { freePorts } from './cluster.js';
 
 export interface RedisOptions {
   /** Settings as in redis.conf, over the ones of {@link DEFAULTS}. */
@@ -38,11 +39,11 @@ const DEFAULTS = {
   'repl-backlog-ttl': '0',
 };
 
-const STARTUP_MS = 10_000;
+const STARTUP_MS = 60_000;
 
 export async function startRedis({ settings = {} }: RedisOptions = {}): Promise<RedisServer> {
   const binary = findBinary();
-  const port = await freePort();
+  const port = await freePorts(1);
   const directory = mkdtempSync(join(tmpdir(), 'countersign-redis-'));
   const password = settings.requirepass === undefined ? {} : { password: settings.requirepass };
   const start = async (changed: Readonly<Record<string, string>> = {}) => {
@@ -134,15 +135,6 @@ export function findBinary(): string {
     }
   }
   throw new Error('these tests need redis-server or valkey-server on the PATH');
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Any reply but LOADING will do: a server that wants a password answers too. */

@@ -78,10 +78,12 @@ interface Running {
   readonly process: Command;
 }
 
-/** A co-signer stops using a key before its time is over, and begins after it has begun. */
-const MARGIN_MS = 500;
+/** A co-signer stops using a key before its time is over: what it sent last must be read until then. */
+const MARGIN_MS = 4_000;
+/** After the end of a key. */
+const PAST_MS = 200;
 /** Replicas look every five seconds. */
-const NOTICE_MS = 10_000;
+const NOTICE_MS = 12_000;
 const HANGUPS = 10;
 
 export async function rotateUnderLoad(options: RotationOptions): Promise<Rotation> {
@@ -113,14 +115,15 @@ export async function rotateUnderLoad(options: RotationOptions): Promise<Rotatio
       const swapMs = Date.now();
       const nextAccepted = swapMs + NOTICE_MS;
       const answersSwitch = nextAccepted + partMs;
-      const oldRefused = answersSwitch + partMs;
+      const oldRefused = answersSwitch + partMs + MARGIN_MS;
       vendor.plan = { nextAccepted, answersSwitch, oldRefused };
       say('The document with both keys, and their times, is swapped in.');
       folder.swap((document, keys) => withBothKeys(document, vendor.plan, keys), vendor);
-      await allTook(replicas, nextAccepted);
+      // What follows would show nothing otherwise.
+      await allTook(replicas, { times: 1, byMs: nextAccepted });
       const tooEarly = await load.probe(vendor.cosigner.next);
       say('The next co-signer key begins; then the next answer key; then the old co-signer key ends.');
-      await sleep(oldRefused + MARGIN_MS - Date.now());
+      await sleep(oldRefused + PAST_MS - Date.now());
       const tooLate = await load.probe(vendor.cosigner.old);
       say(`The old keys are taken out of the document, and replicas are told ${HANGUPS} times to look.`);
       folder.swap(withNextKeys, vendor);
@@ -128,6 +131,7 @@ export async function rotateUnderLoad(options: RotationOptions): Promise<Rotatio
         for (const { process } of replicas) process.signal('SIGHUP');
         await sleep(partMs / HANGUPS);
       }
+      await allTook(replicas, { times: 3, byMs: Date.now() + 60_000 });
       const endMs = Date.now();
       await stop();
       return {
@@ -170,10 +174,13 @@ async function startReplica(configFile: string): Promise<Running> {
   };
 }
 
-/** Rejects when one of them has not by that instant: then nothing that follows would show anything. */
-async function allTook(replicas: readonly Running[], byMs: number): Promise<void> {
-  while (!(await reloadsOf(replicas)).every((count) => count > 0)) {
-    if (Date.now() > byMs) throw new Error('a replica has not taken the document before the next key begins');
+/** Rejects when one of them has not taken a document so many times by that instant. */
+async function allTook(
+  replicas: readonly Running[],
+  { times, byMs }: { readonly times: number; readonly byMs: number },
+): Promise<void> {
+  while (!(await reloadsOf(replicas)).every((count) => count >= times)) {
+    if (Date.now() > byMs) throw new Error(`a replica has not taken a document ${times} times in its time`);
     await sleep(100);
   }
 }

@@ -47,12 +47,12 @@ test('the set is fetched once, whoever asks, and strangers’ ids fetch it no mo
 
 test('a new id is looked for again when the last fetch is long enough ago, once for all who ask', async () => {
   const server = await serving(keySet(one));
-  const { keys } = keysFrom(server.url, { times: { unknown: 300 } });
+  const { keys } = keysFrom(server.url, { times: { unknown: 1_500 } });
   keys.start();
   expect(isKey(await keys.keyOf('one'))).toBe(true);
   server.answer({ body: keySet(one, two), delayMs: 50 });
   expect(await keys.keyOf('two')).toBe('unknown');
-  await sleep(350);
+  await sleep(1_550);
   const found = await Promise.all(Array.from({ length: 20 }, () => keys.keyOf('two')));
   expect(found.every(isKey)).toBe(true);
   expect(server.asked()).toBe(2);
@@ -76,7 +76,7 @@ test('the known keys stay in use while the server is away, and who signs with ot
 
 test('it is fetched again when it is as old as the server says, within bounds', async () => {
   const server = await serving(keySet(one), { 'cache-control': 'max-age=0' });
-  const { keys } = keysFrom(server.url, { times: { shortest: 150 } });
+  const { keys } = keysFrom(server.url, { times: { shortest: 1_000 } });
   keys.start();
   await keys.keyOf('one');
   await sleep(100);
@@ -92,14 +92,14 @@ test.each([
   ['a redirection', { status: 302, headers: { location: 'http://127.0.0.1:1/' } }, 'redirect'],
   ['too much', { body: ' '.repeat(70_000) }, 'larger than 65536 bytes'],
   ['something else', { body: '<html>' }, 'it is not JSON'],
-  ['no answer in time', { body: keySet(one), delayMs: 2_000 }, 'aborted due to timeout'],
+  ['no answer in time', { body: keySet(one), delayMs: 60_000 }, 'aborted due to timeout'],
   ['other keys than the pinned', { body: keySet(two) }, 'not one of the pinned keys'],
 ])('%s is no key set: nothing can be said then', async (_what, response, problem) => {
   const server = await serving('');
   server.answer(response);
   const { keys, told } = keysFrom(server.url, {
     pins: [thumbprint(one)],
-    times: { fetch: 300, retry: 60_000 },
+    times: { fetch: 3_000, retry: 60_000 },
   });
   keys.start();
   expect(await keys.keyOf('one')).toBe('unavailable');
