@@ -288,14 +288,6 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [inSalvage('needed: witnesses.length', 'needed: majorityOf(witnesses.length)')],
   },
   {
-    name: 'salvaged on one witness before the others keep older epochs out',
-    profile: 'lost',
-    edits: [
-      inSalvage('if (!(await installAll(surveyed, installing, stage))) return OVERTAKEN;', ''),
-      inSalvage('installAll(surveyed, installing, switchOver)', 'installAll(surveyed, installing)'),
-    ],
-  },
-  {
     name: 'salvaged without a word of what nobody holds',
     profile: 'lost',
     edits: [inSalvage('if (first > next) lost.push([next, first - 1]);', '')],

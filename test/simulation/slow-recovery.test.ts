@@ -130,6 +130,50 @@ describe('surveys so slow that one witness is given its log, and another loses i
   });
 });
 
+test('of two operators who activate what is left at once one begins nothing on any witness', async () => {
+  const servers = new Servers(ALL_RULES);
+  const witnesses = ['one', 'two', 'three'].map((name) => new WitnessModel(name, ALL_RULES));
+  const ballot = { ledger: LEDGER, epoch: 1 };
+  const begun = servers.run(servers.elected, (scripts) => scripts.init(LEDGER, 1));
+  for (const witness of witnesses) {
+    witness.install(ballot, { disk: witness.survey(witness.name).disk, count: 0 });
+    witness.append(ballot, begun.sequence, begun.event);
+  }
+  for (const witness of witnesses.slice(1)) witness.loseDisk();
+  const portsOf = (wait: (name: string, what: string) => Promise<void>) => ({
+    primary: primaryPort(async (_, script) => servers.run(servers.elected, script)),
+    witnesses: witnesses.map((witness) =>
+      witnessPort(witness, async (what, run) => {
+        await wait(witness.name, what);
+        return run();
+      }),
+    ),
+    progress: () => undefined,
+  });
+  const order = { above: 0, attest: async () => 'statement' };
+  const [reached, goesOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const slow = salvage(
+    portsOf(async (name, what) => {
+      if (name !== 'one' || !what.startsWith('stage')) return;
+      reached.resolve();
+      await goesOn.promise;
+    }),
+    order,
+    1000,
+  );
+  await reached.promise;
+  // Whatever else it has sent arrives before the other one begins.
+  await new Promise(setImmediate);
+  const other = await salvage(
+    portsOf(async () => undefined),
+    order,
+    2000,
+  );
+  goesOn.resolve();
+  expect([other.kind, (await slow).kind]).toEqual(['recovered', 'overtaken']);
+  expect(witnesses.map(({ disk }) => disk.base)).toEqual([2000, 2000, 2000]);
+});
+
 test('an operator is not told that nothing is lost, nor is a witness changed, when the server restarts meanwhile', async () => {
   const servers = new Servers(ALL_RULES);
   const witnesses = ['one', 'two', 'three'].map((name) => new WitnessModel(name, ALL_RULES));
