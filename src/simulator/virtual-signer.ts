@@ -23,7 +23,7 @@ export interface Operation {
   /** In words, for the summary. */
   readonly about: string;
   /** As this signer is told of it: signers differ in what they call assets. */
-  readonly body: (signer: VirtualSigner) => Readonly<Record<string, unknown>>;
+  readonly body: (signer: Pick<VirtualSigner, 'organisation' | 'ether'>) => Readonly<Record<string, unknown>>;
 }
 
 /** 24 lower-case characters, like the vendor's. */

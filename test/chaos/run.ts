@@ -7,14 +7,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { readJournal } from '../support/journal.js';
 import { type Bed, makeBed } from './bed/bed.js';
 import { hasClocks } from './bed/clock.js';
 import { Cosigners } from './bed/cosigners.js';
 import { CATALOGUE, FATAL } from './faults/catalogue.js';
 import { type Plan, planFaults, planText } from './faults/plan.js';
-import { violationsOf } from './history/check.js';
-import { type Entry, entriesOfControl, entriesOfLedger, loggedIn } from './history/entries.js';
+import { type Evidence, violationsOf } from './history/check.js';
+import { entriesIn, entriesOfControl, loggedIn } from './history/entries.js';
 import { historyOf } from './history/history.js';
+import { settledIn } from './history/settled.js';
 import type { Violation } from './history/violation.js';
 import { type Options, parseOptions, USAGE } from './options.js';
 import { pageOf } from './report/page.js';
@@ -47,7 +49,10 @@ class Run {
     this.#options = options;
     const { seed, mode, seconds, only } = options;
     this.#plan = planFaults({ seed, mode, seconds, clocks: hasClocks, ...(only && { only }) });
-    this.#limits = limitsFor(options.rate);
+    // The control knows no destinations.
+    this.#limits = limitsFor(options.rate).filter(
+      ({ newForMs }) => mode !== 'naive' || newForMs === undefined,
+    );
   }
 
   /** Resolves to whether nothing was seen that must never be seen. */
@@ -109,13 +114,13 @@ class Run {
     say('── no new transactions; everything that was asked is to be decided, and asked for once more');
     await cosigners.tell({ command: 'finish' }, FINISH_MS);
     await cosigners.tell({ command: 'repeat', atMost: REPEATS }, FINISH_MS);
-    const entries = await this.#entries(bed);
+    const kept = await this.#kept(bed);
     const fatal = await this.#endFatally(bed, cosigners);
     const history = historyOf(await cosigners.records());
     const logged = loggedIn(
       bed.mode === 'naive' ? [] : bed.replicas.map(({ name }) => join(bed.folder, `log/${name}.log`)),
     );
-    const evidence = { history, entries, logged, limits: this.#limits };
+    const evidence = { history, ...kept, logged, limits: this.#limits };
     const violations = [...violationsOf(evidence), ...this.#troubles];
     const report = reportOf({
       ...evidence,
@@ -132,10 +137,12 @@ class Run {
     return violations.length === 0;
   }
 
-  async #entries(bed: Bed): Promise<readonly Entry[]> {
+  async #kept(bed: Bed): Promise<Pick<Evidence, 'entries' | 'settled'>> {
     const primary = await bed.primary();
-    if (bed.mode === 'naive') return entriesOfControl(primary?.port ?? 0);
-    return entriesOfLedger(bed.deployment.configFile);
+    if (bed.mode === 'naive')
+      return { entries: await entriesOfControl(primary?.port ?? 0), settled: { reports: [], releases: [] } };
+    const events = await readJournal(bed.deployment.configFile);
+    return { entries: entriesIn(events), settled: settledIn(events) };
   }
 
   /** In mode `fence`: a loss that nobody but an operator may get over. */

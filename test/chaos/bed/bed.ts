@@ -1,8 +1,8 @@
 /**
  * The bed: real processes on loopback, and one proxy between them all.
  *
- *   2 co-signers → HAProxy → 3 replicas → Redis primary + 2 replicas, found through 3 Sentinels
- *                                       → 3 witnesses
+ *   2 co-signers, their vendor, 3 Virtual Signers → HAProxy → 3 replicas → Redis primary + 2 replicas, found through 3 Sentinels
+ *                                                                        → 3 witnesses
  *
  * Mode `fence` has one standalone Redis instead; mode `naive` has handlers without a fence instead of the replicas.
  */
@@ -14,7 +14,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { freePorts, MAIN } from '../../support/cluster.js';
 import type { LimitFacts } from '../workload/limits.js';
 import { compileClock, hasClocks } from './clock.js';
-import { type Deployment, type Mode, writeDeployment } from './deployment.js';
+import { type Deployment, HOOK_PATH, type Mode, writeDeployment } from './deployment.js';
 import { haproxy } from './haproxy.js';
 import { Member } from './member.js';
 import { RedisNode } from './redis-node.js';
@@ -44,6 +44,8 @@ export class Bed {
   readonly balancer: Member;
   /** Where co-signers send their requests. */
   readonly origin: string;
+  /** Where their vendor sends its notifications. */
+  readonly hooks: string;
   readonly #httpPorts: readonly number[];
   readonly #opsPorts: readonly number[];
   /** Port of the proxy → the node behind it. */
@@ -62,22 +64,25 @@ export class Bed {
       sentinels: take(sentinels),
       witnesses: take(witnesses),
       http: take(REPLICAS),
+      hooks: take(REPLICAS),
     };
     const ports = {
       redis: take(nodes),
       sentinels: take(sentinels),
       witnesses: take(witnesses),
       http: take(REPLICAS),
+      hooks: take(REPLICAS),
     };
     this.#httpPorts = real.http;
     this.#opsPorts = take(REPLICAS);
-    const [balancerPort = 0] = take(1);
+    const [balancerPort = 0, hooksPort = 0] = take(2);
     this.#plan = {
       listeners: [
         ...listeners('redis', ports.redis, real.redis),
         ...listeners('sentinel', ports.sentinels, real.sentinels),
         ...listeners('witness', ports.witnesses, real.witnesses),
         ...listeners('replica', ports.http, real.http),
+        ...listeners('replica', ports.hooks, real.hooks),
       ],
       sources: {
         ...sources('redis', 2, nodes),
@@ -123,6 +128,7 @@ export class Bed {
         name,
         httpPort: port,
         opsPort: this.#opsPorts[index] ?? 0,
+        webhookPort: real.hooks[index] ?? 0,
         sourceAddress: `127.0.4.${index + 1}`,
       };
       const launch = () =>
@@ -133,14 +139,16 @@ export class Bed {
     });
     this.balancer = haproxy(
       this.folder,
-      balancerPort,
+      { cosigners: balancerPort, vendor: hooksPort },
       this.replicas.map(({ name }, index) => ({
         name,
         port: ports.http[index] ?? 0,
+        hooksPort: ports.hooks[index] ?? 0,
         opsPort: this.#opsPorts[index] ?? 0,
       })),
     );
     this.origin = `http://127.0.0.1:${balancerPort}`;
+    this.hooks = `http://127.0.0.1:${hooksPort}${HOOK_PATH}`;
     for (const member of this.members) member.onCrash = (how) => onCrash(member.name, how);
   }
 
@@ -248,7 +256,7 @@ const DATA_NODE = { witness: REPLICATED, naive: REPLICATED, fence: { appendfsync
 /** Ports a bed needs, in a row. */
 export function portsOf(mode: Mode): number {
   const { nodes, sentinels, witnesses } = SIZES[mode];
-  return 2 * (nodes + sentinels + witnesses + REPLICAS) + REPLICAS + 1;
+  return 2 * (nodes + sentinels + witnesses + 2 * REPLICAS) + REPLICAS + 2;
 }
 
 /** Rejects with the name of a program that has to be installed first. */

@@ -1,4 +1,4 @@
-/** The two co-signers, as the runner sees them. */
+/** The machines that ask, as the runner sees them. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,14 +24,22 @@ export class Cosigners {
     load: Pick<CosignerSettings, 'seed' | 'rate'>,
     onCrash: (name: string, how: string) => void,
   ) {
-    const { deployment } = bed;
-    this.#recordFiles = COSIGNERS.map((name) => join(bed.folder, `${name}.jsonl`));
-    this.members = COSIGNERS.map((name, index) => {
+    const { deployment, mode } = bed;
+    const fireblocks = COSIGNERS.map((name) => {
+      const keyFile = deployment.cosignerKeyFile(name);
+      const keys = { keyFile, answerPublicKeyFile: deployment.answerPublicKeyFile };
+      return { name, keys, vendor: { url: bed.hooks, ...deployment.vendorKey } };
+    });
+    const voting = { name: 'virtual-signers', keys: deployment.virtualSigners } as const;
+    // The control gives no votes, and hears of nothing.
+    const machines: readonly Pick<CosignerSettings, 'name' | 'keys' | 'vendor'>[] =
+      mode === 'naive' ? fireblocks.map(({ name, keys }) => ({ name, keys })) : [...fireblocks, voting];
+    this.#recordFiles = machines.map(({ name }) => join(bed.folder, `${name}.jsonl`));
+    this.members = machines.map((machine, index) => {
+      const { name } = machine;
       const settings: CosignerSettings = {
-        name,
+        ...machine,
         origin: bed.origin,
-        keyFile: deployment.cosignerKeyFile(name),
-        answerPublicKeyFile: deployment.answerPublicKeyFile,
         ...load,
         recordFile: this.#recordFiles[index] ?? '',
         beganNs: this.#beganNs.toString(),
@@ -65,7 +73,7 @@ export class Cosigners {
     return sum;
   }
 
-  /** Resolves to whether both have done it in time. */
+  /** Resolves to whether all have done it in time. */
   async tell(order: Command, timeoutMs: number): Promise<boolean> {
     this.#done.set(order.command, new Set());
     for (const member of this.members) member.send(order);

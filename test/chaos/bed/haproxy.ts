@@ -7,10 +7,17 @@ export interface Backend {
   readonly name: string;
   /** Where it takes requests, through the proxy of the bed. */
   readonly port: number;
+  /** Where it takes notifications, through the proxy too. */
+  readonly hooksPort: number;
   readonly opsPort: number;
 }
 
-export function haproxy(folder: string, port: number, backends: readonly Backend[]): Member {
+export interface Frontends {
+  readonly cosigners: number;
+  readonly vendor: number;
+}
+
+export function haproxy(folder: string, frontends: Frontends, backends: readonly Backend[]): Member {
   const file = join(folder, 'haproxy.cfg');
   const lines = [
     'global',
@@ -27,10 +34,26 @@ export function haproxy(folder: string, port: number, backends: readonly Backend
     '  option redispatch 1',
     '  retries 5',
     '  retry-on conn-failure empty-response',
-    'frontend cosigners',
+    ...shared('replicas', frontends.cosigners, backends),
+    ...shared(
+      'hooks',
+      frontends.vendor,
+      backends.map((backend) => ({ ...backend, port: backend.hooksPort })),
+    ),
+  ];
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  return new Member('haproxy', join(folder, 'haproxy.log'), () => ({
+    command: 'haproxy',
+    args: ['-db', '-f', file],
+  }));
+}
+
+function shared(name: string, port: number, backends: readonly Backend[]): readonly string[] {
+  return [
+    `frontend to-${name}`,
     `  bind 127.0.0.1:${port}`,
-    '  default_backend replicas',
-    'backend replicas',
+    `  default_backend ${name}`,
+    `backend ${name}`,
     '  balance roundrobin',
     '  option httpchk GET /readyz/draining',
     '  default-server inter 300ms fastinter 100ms fall 2 rise 1',
@@ -39,9 +62,4 @@ export function haproxy(folder: string, port: number, backends: readonly Backend
         `  server ${backend.name} 127.0.0.1:${backend.port} check addr 127.0.0.1 port ${backend.opsPort}`,
     ),
   ];
-  writeFileSync(file, `${lines.join('\n')}\n`);
-  return new Member('haproxy', join(folder, 'haproxy.log'), () => ({
-    command: 'haproxy',
-    args: ['-db', '-f', file],
-  }));
 }

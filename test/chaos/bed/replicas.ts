@@ -13,14 +13,16 @@ export interface Seat {
   readonly name: string;
   readonly httpPort: number;
   readonly opsPort: number;
+  readonly webhookPort: number;
   /** Where its calls come from. */
   readonly sourceAddress: string;
 }
 
 /** A replica as it is shipped. */
 export function replicaLaunch(main: string, { configFile }: Deployment, seat: Seat): Launch {
-  const { name, httpPort, opsPort, sourceAddress } = seat;
-  const ports = ['--http-port', String(httpPort), '--ops-port', String(opsPort)];
+  const { name, sourceAddress } = seat;
+  const [http, ops, hooks] = [seat.httpPort, seat.opsPort, seat.webhookPort].map(String);
+  const ports = ['--http-port', `${http}`, '--ops-port', `${ops}`, '--webhook-port', `${hooks}`];
   return {
     command: process.execPath,
     args: ['--import', SOURCE_ADDRESS, main, 'serve', '--config', configFile, '--replica', name, ...ports],
@@ -29,7 +31,7 @@ export function replicaLaunch(main: string, { configFile }: Deployment, seat: Se
   };
 }
 
-export interface NaiveSettings extends Omit<Seat, 'name' | 'sourceAddress'> {
+export interface NaiveSettings extends Pick<Seat, 'httpPort' | 'opsPort'> {
   readonly answerKeyFile: string;
   readonly cosigners: readonly { readonly path: string; readonly publicKeyFile: string }[];
   readonly sentinels: readonly number[];

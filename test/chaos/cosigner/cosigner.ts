@@ -1,25 +1,28 @@
 /**
- * One co-signer, as Fireblocks describes its behaviour: it gives up on a call after 30 s, delivers again what got no
- * answer, asks again after a RETRY (here after a second), and obeys nothing but a signed answer. It writes down everything.
+ * One machine that asks, as its vendor describes its behaviour: it gives up on a call after 30 s, delivers again what got no
+ * answer, and asks again after a RETRY or no vote (here after a second). It writes down everything.
  */
-import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { createWriteStream, readFileSync } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { checkAnswer } from '../../../src/simulator/answer.js';
 import { Courier } from '../../../src/simulator/courier.js';
-import { BAD_SIGNATURES } from '../../../src/simulator/forgeries.js';
 import { Random } from '../../../src/simulator/random.js';
-import { signToken } from '../../../src/simulator/token.js';
-import { type Ask, type CosignerName, type Delivery, errand } from '../workload/errands.js';
+import { mayRelease } from '../workload/endings.js';
+import { type Ask, type Delivery, errand, isServedBy, type MachineName } from '../workload/errands.js';
+import type { Send } from './channel.js';
+import { type FireblocksKeys, fireblocksChannel } from './fireblocks.js';
 import type { AskedLine, Line, Outcome, Phase } from './record.js';
+import { type VendorSettings, vendorOf } from './vendor.js';
+import { type VirtualSignerKeys, virtualSignersChannel } from './virtual-signers.js';
 
 export interface CosignerSettings {
-  readonly name: CosignerName;
+  readonly name: MachineName;
   readonly origin: string;
-  readonly keyFile: string;
-  readonly answerPublicKeyFile: string;
+  /** Of a Fireblocks co-signer, or of all the Virtual Signers that this machine plays. */
+  readonly keys: FireblocksKeys | readonly VirtualSignerKeys[];
+  /** Tells what became of what this machine got approved; absent: nobody does. */
+  readonly vendor?: VendorSettings;
   readonly seed: string;
-  /** Transactions a second, over both co-signers. */
+  /** Transactions a second, over all machines. */
   readonly rate: number;
   readonly recordFile: string;
   /** CLOCK_MONOTONIC, in nanoseconds, when the run began. */
@@ -36,7 +39,6 @@ export type Command =
   | { readonly command: 'after-the-end' }
   | { readonly command: 'quit' };
 
-const CALL_TIMEOUT_MS = 30_000;
 const AFTER_RETRY_MS = 1_000;
 const AFTER_LOSS_MS = 100;
 const FORGERY_EVERY_MS = 1_000;
@@ -44,13 +46,11 @@ const REPEATS_AT_A_TIME = 8;
 const PROGRESS_MS = 250;
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as CosignerSettings;
-const { name, seed } = settings;
-const key = createPrivateKey(readFileSync(settings.keyFile));
-const answerKeys = [createPublicKey(readFileSync(settings.answerPublicKeyFile))];
-const strangerKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
-const url = `${settings.origin}/${name}/v2/tx_sign_request`;
+const { name, seed, keys } = settings;
 const began = BigInt(settings.beganNs);
-const courier = new Courier();
+const common = { origin: settings.origin, seed, courier: new Courier() };
+const channel =
+  'keyFile' in keys ? fireblocksChannel(name, keys, common) : virtualSignersChannel(keys, common);
 const record = createWriteStream(settings.recordFile);
 const progress = { decided: 0, retried: 0, lost: 0, pending: 0 };
 const decided = new Map<string, Ask>();
@@ -62,6 +62,9 @@ function nowMs(): number {
   return Number(process.hrtime.bigint() - began) / 1e6;
 }
 
+const tell =
+  settings.vendor && vendorOf(settings.vendor, { ...common, name, nowMs, write: (line) => write(line) });
+
 function write(line: Line): void {
   record.write(`${JSON.stringify(line)}\n`);
 }
@@ -69,7 +72,7 @@ function write(line: Line): void {
 /** One call, and what came of it. */
 async function call(
   ask: Ask,
-  token: string,
+  send: Send,
   { delivery, phase }: Pick<AskedLine, 'delivery' | 'phase'>,
 ): Promise<Outcome> {
   calls += 1;
@@ -86,34 +89,20 @@ async function call(
     delivery,
     ask: asked,
   });
-  const reply = await courier.post({ url, body: token, timeoutMs: CALL_TIMEOUT_MS });
-  const answered = { event: 'answered', call: id, atMs: nowMs(), wallMs: Date.now() } as const;
-  if (reply.kind === 'none') {
-    write({ ...answered, outcome: 'none', reason: reply.problem });
-    return 'none';
-  }
-  const { requestId, stage } = ask;
-  const checked = checkAnswer(reply.status, reply.body, { requestId, stage, keys: answerKeys });
-  if (!checked.ok) {
-    // What a balancer says when it has nobody is no answer of anybody, and not a signed wrong one.
-    const outcome = reply.status >= 500 ? 'none' : 'wrong';
-    write({ ...answered, outcome, reason: checked.problem });
-    return outcome;
-  }
-  const { action, reason } = checked.answer;
-  write({ ...answered, outcome: action, ...(reason === undefined ? {} : { reason }) });
-  return action;
+  const heard = await send();
+  write({ event: 'answered', call: id, atMs: nowMs(), wallMs: Date.now(), ...heard });
+  return heard.outcome;
 }
 
 /** Asks until something final is heard. */
 async function pursue(ask: Ask): Promise<Outcome> {
-  const token = await signToken(ask.payload, key);
+  const send = await channel.prepare(ask);
   deliveries += 1;
   const delivery = `${name}/${deliveries}`;
   progress.pending += 1;
   try {
     for (;;) {
-      const outcome = await call(ask, token, { delivery, phase: 'run' });
+      const outcome = await call(ask, send, { delivery, phase: 'run' });
       if (outcome === 'none') {
         progress.lost += 1;
         await pause(AFTER_LOSS_MS);
@@ -122,7 +111,7 @@ async function pursue(ask: Ask): Promise<Outcome> {
         await pause(AFTER_RETRY_MS);
       } else {
         progress.decided += 1;
-        decided.set(`${ask.key} ${ask.variant}`, ask);
+        decided.set(nameOf(ask), ask);
         return outcome;
       }
     }
@@ -131,8 +120,19 @@ async function pursue(ask: Ask): Promise<Outcome> {
   }
 }
 
-async function deliver({ asks }: Delivery): Promise<void> {
+function nameOf({ key, variant, signer }: Ask): string {
+  return `${key} ${variant} ${signer}`;
+}
+
+async function deliver({ asks, ending }: Delivery): Promise<void> {
   for (const ask of asks) if ((await pursue(ask)) !== 'APPROVE') return;
+  const last = asks.at(-1);
+  if (tell === undefined || ending === undefined || last === undefined) return;
+  if (!mayRelease(ending)) return tell(last.requestId, ending);
+  // It is not heard once more at the end: it has another answer when its charges are given back.
+  for (const ask of asks) decided.delete(nameOf(ask));
+  await tell(last.requestId, ending);
+  await askOnce([last], 'after-release');
 }
 
 /** What is still to come when the run ends comes at once. */
@@ -145,7 +145,7 @@ async function goErrands(): Promise<void> {
   const underWay = new Set<Promise<void>>();
   for (let index = 0; !finishing.signal.aborted; index += 1) {
     const { atMs, deliveries: all } = errand(seed, index, settings.rate);
-    const mine = all.filter(({ cosigner }) => cosigner === name);
+    const mine = all.filter(({ machine }) => machine === name);
     const waitMs = atMs - nowMs();
     if (waitMs > 0) await pause(waitMs);
     for (const delivery of mine) {
@@ -159,19 +159,13 @@ async function goErrands(): Promise<void> {
 
 /** Honest content that somebody else signed, or that was changed afterwards. */
 async function forge(): Promise<void> {
-  const random = new Random(seed, `forgeries of ${name}`);
+  if (channel.forge === undefined) return;
   for (let turn = 0; !finishing.signal.aborted; turn += 1) {
     await pause(FORGERY_EVERY_MS);
-    const [ask] =
-      errand(seed, 1_000_000 + turn * 2 + (name === 'cosigner-a' ? 0 : 1), settings.rate).deliveries[0]
-        ?.asks ?? [];
+    const [ask] = newAsks(1_000_000 + turn * 2 + (name === 'cosigner-a' ? 0 : 1), 1);
     if (ask === undefined) continue;
-    const token = await signToken(ask.payload, key);
-    const forgery = BAD_SIGNATURES[turn % BAD_SIGNATURES.length] ?? BAD_SIGNATURES[0];
-    const body = await forgery.make({ token, payload: ask.payload, key, strangerKey, random });
-    const reply = await courier.post({ url, body, timeoutMs: CALL_TIMEOUT_MS });
-    const status = reply.kind === 'reply' ? reply.status : 0;
-    write({ event: 'forged', atMs: nowMs(), name: forgery.name, requestId: ask.requestId, status });
+    const forged = await channel.forge(ask, turn);
+    write({ event: 'forged', atMs: nowMs(), requestId: ask.requestId, ...forged });
   }
 }
 
@@ -181,7 +175,7 @@ async function askOnce(asks: readonly Ask[], phase: Phase): Promise<void> {
   const worker = async () => {
     for (let ask = queue.shift(); ask !== undefined; ask = queue.shift()) {
       deliveries += 1;
-      await call(ask, await signToken(ask.payload, key), { delivery: `${name}/${deliveries}`, phase });
+      await call(ask, await channel.prepare(ask), { delivery: `${name}/${deliveries}`, phase });
     }
   };
   await Promise.all(Array.from({ length: REPEATS_AT_A_TIME }, worker));
@@ -191,10 +185,10 @@ function sample(atMost: number, purpose: string): readonly Ask[] {
   return new Random(seed, `${purpose} of ${name}`).shuffled([...decided.values()]).slice(0, atMost);
 }
 
-/** Not of any errand before. */
-function newAsks(count: number): readonly Ask[] {
-  return Array.from({ length: count }, (_, index) => errand(seed, 2_000_000 + index, settings.rate)).flatMap(
-    (one) => one.deliveries[0]?.asks[0] ?? [],
+/** The first of each errand from this number on that is asked over a channel like this one: of none that a run comes to. */
+function newAsks(first: number, count: number): readonly Ask[] {
+  return Array.from({ length: count }, (_, index) => errand(seed, first + index, settings.rate)).flatMap(
+    (one) => one.deliveries.flatMap(({ asks }) => asks).find((ask) => isServedBy(ask, name)) ?? [],
   );
 }
 
@@ -202,7 +196,7 @@ async function obey(order: Command): Promise<void> {
   if (order.command === 'finish') finishing.abort();
   else if (order.command === 'repeat') await askOnce(sample(order.atMost, 'repeats'), 'repeat');
   else if (order.command === 'after-the-end')
-    await askOnce([...sample(40, 'last asks'), ...newAsks(40)], 'after-the-end');
+    await askOnce([...sample(40, 'last asks'), ...newAsks(2_000_000, 40)], 'after-the-end');
   else record.end(() => process.exit(0));
   if (order.command !== 'finish') process.send?.({ done: order.command });
 }

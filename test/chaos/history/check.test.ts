@@ -77,6 +77,14 @@ describe('answers', () => {
     );
   });
 
+  test('two Virtual Signers are told different votes on one operation', () => {
+    const vote = { protocol: 'iofinnet', lane: 'shared', stage: 'approval' } as const;
+    const first = approved('op', 0, { ...vote, signer: 'virtual-signer-1' });
+    const second = { ...vote, signer: 'virtual-signer-2' };
+    expect(complaints([first, approved('op', 3, second)])).toEqual([]);
+    expect(complaints([first, rejected('op', 3, 'a vote against', second)])).toEqual(['answers']);
+  });
+
   test('an answer that no co-signer would obey', () => {
     const told: Told = { id: 'a', askedMs: 0, outcome: 'wrong', reason: 'the signature does not verify' };
     expect(complaints([told])).toEqual(['answers']);
@@ -113,6 +121,60 @@ describe('the ledger', () => {
     const told = [approved('a', 0, { wei: 10n })];
     const entries = ledgerOf(told).map((entry) => ({ ...entry, wei: 11n }));
     expect(complaints(told, { entries })).toEqual(['ledger']);
+  });
+});
+
+describe('what the ledger charged', () => {
+  const votes = (...signers: readonly string[]) =>
+    signers.map((signer, index) =>
+      approved('op', index, { protocol: 'iofinnet', lane: 'shared', stage: 'approval', signer }),
+    );
+  const told = [...votes('virtual-signer-1', 'virtual-signer-2'), approved('tx', 40, { lane: 'shared' })];
+  const charging = (...totals: readonly (readonly [added: bigint, total: bigint])[]) =>
+    ledgerOf(told).map((entry, index) => {
+      const [added = 0n, total = 0n] = totals[index] ?? [];
+      return { ...entry, charged: new Map([['shared', { added, total }]]) };
+    });
+
+  test('each transaction once', () => {
+    expect(complaints(told, { entries: charging([10n, 10n], [10n, 20n]) })).toEqual([]);
+  });
+
+  test('one twice, for two signers that asked', () => {
+    expect(complaints(told, { entries: charging([10n, 10n], [10n, 30n]) })).toEqual(['charged']);
+  });
+
+  test('one not at all', () => {
+    const [first, second] = charging([10n, 10n], [10n, 20n]);
+    if (first === undefined || second === undefined) throw new Error('two decisions make two entries');
+    const entries = [first, { ...second, charged: new Map() }];
+    expect(violationsOf(evidenceOf(told, { entries })).map(({ text }) => text)).toEqual([
+      'tx/signing (event 2) charged shared nothing, and should have charged 10 to a total of 20',
+    ]);
+  });
+
+  test('a payment to a destination that was known, to a limit for new ones', () => {
+    const paid = [0, 8_000].map((askedMs) => approved(`at ${askedMs}`, askedMs, { lane: 'newcomers' }));
+    const [first, second] = ledgerOf(paid);
+    if (first === undefined || second === undefined) throw new Error('two decisions make two entries');
+    const counted = (total: bigint) => new Map([['newcomers', { added: 10n, total }]]);
+    const begins = { ...first, charged: counted(10n) };
+    expect(complaints(paid, { entries: [begins, { ...second, charged: new Map() }] })).toEqual([]);
+    expect(complaints(paid, { entries: [begins, { ...second, charged: counted(20n) }] })).toEqual([
+      'charged',
+    ]);
+    const young = { ...second, atMs: second.atMs - 1 };
+    expect(complaints(paid, { entries: [begins, { ...young, charged: counted(20n) }] })).toEqual([]);
+    expect(complaints(paid, { entries: [begins, { ...young, charged: new Map() }] })).toEqual(['charged']);
+  });
+
+  test('a rejection', () => {
+    const refused = [rejected('tx', 0, 'It is full.', { lane: 'shared' })];
+    const entries = ledgerOf(refused).map((entry) => ({
+      ...entry,
+      charged: new Map([['shared', { added: 10n, total: 10n }]]),
+    }));
+    expect(complaints(refused, { entries })).toEqual(['charged']);
   });
 });
 

@@ -1,7 +1,10 @@
 /** The verdict on a run: everything that the product promises, against what the co-signers saw. Pure. */
 import type { LimitFacts } from '../workload/limits.js';
+import { chargedWrongly } from './charges.js';
 import type { Entry, Logged } from './entries.js';
 import { type Call, type Final, type History, isFinal, type Question, questionKey } from './history.js';
+import { releasedWrongly, reportsLost } from './reports.js';
+import type { Settled } from './settled.js';
 import { totalsExceeded } from './totals.js';
 import type { Violation } from './violation.js';
 
@@ -12,6 +15,7 @@ export interface Evidence {
   /** What the replicas' logs say that they answered. */
   readonly logged: readonly Logged[];
   readonly limits: readonly LimitFacts[];
+  readonly settled: Settled;
 }
 
 /** The vendor's own time limit for one call. */
@@ -20,15 +24,18 @@ const CALL_LIMIT_MS = 30_000;
 const REFUSALS: ReadonlySet<number> = new Set([400, 401]);
 
 export function violationsOf(evidence: Evidence): readonly Violation[] {
-  const { history, entries, limits } = evidence;
+  const { history, entries, limits, settled } = evidence;
   const byQuestion = new Map(entries.map((entry) => [questionKey(entry), entry]));
   const questions = [...history.questions.values()];
   return [
     ...answersDiffer(questions),
-    ...totalsExceeded(history, byQuestion, limits),
+    ...totalsExceeded(history, { entries: byQuestion, settled }, limits),
+    ...chargedWrongly(history, { entries, settled }, limits),
     ...missingInLedger(questions, byQuestion),
     ...outOfOrder(questions, byQuestion),
     ...numbersTwice(evidence),
+    ...reportsLost(evidence),
+    ...releasedWrongly(evidence),
     ...late(history.calls),
     ...undecided(history.calls),
     ...forgedAccepted(evidence),
@@ -136,11 +143,10 @@ function numbersTwice({ entries, logged }: Evidence): readonly Violation[] {
       violations.push({ check: 'numbers', text: `event ${sequence} is ${other}, and is ${holder}` });
   };
   const seen = new Set<number>();
-  for (const { sequence, requestId, key, action } of entries) {
+  for (const { sequence, requestId, stage, action } of entries) {
     if (seen.has(sequence))
       violations.push({ check: 'numbers', text: `event ${sequence} is in the ledger twice` });
     seen.add(sequence);
-    const stage = key.endsWith('/signing') ? 'signing' : 'approval';
     say(sequence, `${action.toLowerCase()} of ${requestId} at the ${stage} stage`);
   }
   for (const { sequence, requestId, stage, answer } of logged)

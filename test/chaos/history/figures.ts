@@ -18,6 +18,9 @@ export interface Figures {
   readonly questions: number;
   readonly approved: number;
   readonly rejected: number;
+  /** Operations that Virtual Signers asked about, and what they heard of them finally. */
+  readonly operations: number;
+  readonly votes: number;
   /** Of every delivery made again at the end. */
   readonly repeated: number;
   readonly longestGapMs: number;
@@ -35,6 +38,7 @@ export function figuresOf(history: History, endMs: number): Figures {
     const outcome = answer?.outcome ?? 'none';
     outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
   }
+  const voted = running.filter(({ ask }) => ask.protocol === 'iofinnet');
   const actions = [...history.questions.values()].map(({ finals }) => finals[0]?.action);
   return {
     decisions: latencyOf(
@@ -46,6 +50,8 @@ export function figuresOf(history: History, endMs: number): Figures {
     questions: history.questions.size,
     approved: actions.filter((action) => action === 'APPROVE').length,
     rejected: actions.filter((action) => action === 'REJECT').length,
+    operations: new Set(voted.map(({ ask }) => ask.key)).size,
+    votes: voted.filter(({ answer }) => answer !== undefined && isFinal(answer.outcome)).length,
     repeated: history.calls.filter(
       ({ phase, answer }) => phase === 'repeat' && answer && isFinal(answer.outcome),
     ).length,

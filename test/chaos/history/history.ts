@@ -1,5 +1,14 @@
 /** The co-signers' records, put together: calls with their answers, by ask and by delivery. */
-import type { AnsweredLine, AskedLine, ForgedLine, Line, Outcome, Phase } from '../cosigner/record.js';
+import type {
+  AcknowledgedLine,
+  AnsweredLine,
+  AskedLine,
+  ForgedLine,
+  Line,
+  Outcome,
+  Phase,
+  ToldLine,
+} from '../cosigner/record.js';
 import type { AskFacts } from '../workload/errands.js';
 
 export interface Call {
@@ -30,11 +39,19 @@ export interface Final {
   readonly wallMs: number;
 }
 
+/** One sending of a notification. */
+export interface Telling extends Pick<ToldLine, 'txId' | 'said'> {
+  readonly toldMs: number;
+  /** Undefined: the vendor was still waiting when it ended. */
+  readonly answer: AcknowledgedLine | undefined;
+}
+
 export interface History {
   readonly calls: readonly Call[];
   /** By {@link questionKey}. */
   readonly questions: ReadonlyMap<string, Question>;
   readonly forged: readonly ForgedLine[];
+  readonly tellings: readonly Telling[];
 }
 
 /** What a violation names, and what entries of the ledger are found by. */
@@ -52,9 +69,13 @@ export function historyOf(lines: readonly Line[]): History {
   const asked: AskedLine[] = [];
   const answers = new Map<string, AnsweredLine>();
   const forged: ForgedLine[] = [];
+  const told: ToldLine[] = [];
+  const acknowledged = new Map<string, AcknowledgedLine>();
   for (const line of lines) {
     if (line.event === 'asked') asked.push(line);
     else if (line.event === 'answered') answers.set(line.call, line);
+    else if (line.event === 'told') told.push(line);
+    else if (line.event === 'acknowledged') acknowledged.set(line.call, line);
     else forged.push(line);
   }
   asked.sort((a, b) => a.atMs - b.atMs);
@@ -63,7 +84,12 @@ export function historyOf(lines: readonly Line[]): History {
     const ask = { ...line.ask, wei: BigInt(line.ask.wei) };
     return { id, phase, delivery, ask, askedMs, askedWallMs, answer: answers.get(id) };
   });
-  return { calls, forged, questions: questionsOf(calls) };
+  const tellings = told.map(({ call, atMs: toldMs, txId, said }): Telling => {
+    return { txId, said, toldMs, answer: acknowledged.get(call) };
+  });
+  // What was given back has another answer from then on, and the check of that is another one.
+  const questions = questionsOf(calls.filter(({ phase }) => phase !== 'after-release'));
+  return { calls, forged, tellings, questions };
 }
 
 function questionsOf(calls: readonly Call[]): History['questions'] {

@@ -1,5 +1,14 @@
 /** Small histories for the tests of the checker: written by hand, so that each can hold exactly one fault. */
-import type { AnsweredLine, AskedLine, ForgedLine, Line, Outcome, Phase } from '../cosigner/record.js';
+import type {
+  AcknowledgedLine,
+  AnsweredLine,
+  AskedLine,
+  ForgedLine,
+  Line,
+  Outcome,
+  Phase,
+  ToldLine,
+} from '../cosigner/record.js';
 import type { AskFacts } from '../workload/errands.js';
 import type { LimitFacts } from '../workload/limits.js';
 import type { Evidence } from './check.js';
@@ -27,6 +36,23 @@ export const LIMITS: readonly LimitFacts[] = [
     window: { kind: 'rolling', lengthMs: 20_000 },
   },
   { name: 'count', sum: 'count', max: 2n, per: 'signer', lane: 'rolling', window: { kind: 'lifetime' } },
+  {
+    name: 'shared',
+    sum: 'native',
+    max: 100n,
+    per: undefined,
+    lane: 'shared',
+    window: { kind: 'rolling', lengthMs: 20_000 },
+  },
+  {
+    name: 'newcomers',
+    sum: 'native',
+    max: 100n,
+    per: undefined,
+    lane: 'newcomers',
+    window: { kind: 'rolling', lengthMs: 20_000 },
+    newForMs: 8_000,
+  },
   { name: 'hour', sum: 'native', max: 100n, per: 'destination', lane: 'calendar', window: { kind: 'hour' } },
 ];
 
@@ -41,6 +67,9 @@ export interface Told {
   readonly lane?: AskFacts['lane'];
   readonly stage?: AskFacts['stage'];
   readonly signer?: string;
+  readonly destination?: string;
+  /** `iofinnet`: a vote. */
+  readonly protocol?: AskFacts['protocol'];
   readonly phase?: Phase;
   readonly delivery?: string;
   /** False: the answer never came. */
@@ -81,9 +110,13 @@ export function askOf({
   lane = 'lifetime',
   stage = 'signing',
   signer = 'signer-1',
+  protocol = 'fireblocks',
+  destination = '8',
 }: Told): AskFacts {
-  const key = stage === 'signing' ? `${id}/signing` : `${id}/approval/${signer}`;
-  return { key, variant: 'first', requestId: id, stage, signer, lane, source: '7', destination: '8', wei };
+  const asked = stage === 'signing' ? `${id}/signing` : `${id}/approval/${signer}`;
+  const key = protocol === 'iofinnet' ? `${id}/vote` : asked;
+  const place = { source: '7', destination };
+  return { key, protocol, variant: 'first', requestId: id, stage, signer, lane, ...place, wei };
 }
 
 /** The log of a ledger that kept what it told, in the order in which it told it. */
@@ -92,13 +125,14 @@ export function ledgerOf(told: readonly Told[]): readonly Entry[] {
   for (const one of told) {
     const { outcome, askedMs } = one;
     if (outcome !== 'APPROVE' && outcome !== 'REJECT' && outcome !== 'IGNORE') continue;
-    const { key, wei, requestId } = askOf(one);
+    const { key, wei, requestId, stage } = askOf(one);
     if (entries.has(`${key} ${wei}`)) continue;
     const sequence = entries.size + 1;
     const entry = {
       key,
       wei,
       requestId,
+      stage,
       sequence,
       atMs: NOON_MS + askedMs + 1,
       action: outcome,
@@ -111,9 +145,13 @@ export function ledgerOf(told: readonly Told[]): readonly Entry[] {
 
 export function evidenceOf(
   told: readonly Told[],
-  more: Partial<Evidence> & { forged?: readonly ForgedLine[] } = {},
+  more: Partial<Evidence> & {
+    forged?: readonly ForgedLine[];
+    notified?: readonly (ToldLine | AcknowledgedLine)[];
+  } = {},
 ): Evidence {
-  const { forged = [], ...given } = more;
-  const history = historyOf([...linesOf(told), ...forged]);
-  return { history, entries: ledgerOf(told), logged: [], limits: LIMITS, ...given };
+  const { forged = [], notified = [], ...given } = more;
+  const history = historyOf([...linesOf(told), ...forged, ...notified]);
+  const settled = { reports: [], releases: [] };
+  return { history, entries: ledgerOf(told), logged: [], limits: LIMITS, settled, ...given };
 }

@@ -81,6 +81,58 @@ describe('a rolling limit', () => {
   });
 });
 
+describe('a limit of both vendors', () => {
+  test('counts a vote and a signature together, and every operation once', () => {
+    const vote = { protocol: 'iofinnet', stage: 'approval', lane: 'shared', outcome: 'APPROVE' } as const;
+    const votes = ['virtual-signer-1', 'virtual-signer-2'].map(
+      (signer): Told => ({ ...vote, id: 'op', wei: 60n, askedMs: 0, signer }),
+    );
+    const signature = (wei: bigint): Told => ({
+      ...vote,
+      protocol: 'fireblocks',
+      stage: 'signing',
+      id: 'tx',
+      wei,
+      askedMs: 10,
+    });
+    expect(exceeded([...votes, signature(40n)])).toEqual([]);
+    expect(exceeded([...votes, signature(41n)])).toContain(
+      'shared of all reached 101, which is 101 % of its 100 (by the ledger’s clock)',
+    );
+  });
+});
+
+describe('a limit for new destinations', () => {
+  const pays = (id: string, destination: string, askedMs: number, wei: bigint): Told => {
+    return { id, destination, askedMs, wei, lane: 'newcomers', outcome: 'APPROVE' };
+  };
+
+  test('does not count what goes to one that was paid long enough ago', () => {
+    expect(exceeded([pays('a', 'x', 0, 60n), pays('b', 'x', 8_000, 90n)])).toEqual([]);
+    expect(
+      exceeded([pays('a', 'x', 0, 60n), pays('b', 'x', 8_000, 90n), pays('c', 'y', 8_010, 40n)]),
+    ).toEqual([]);
+  });
+
+  test('counts what goes to one that was not', () => {
+    expect(exceeded([pays('a', 'x', 0, 60n), pays('b', 'x', 7_999, 41n)])).toHaveLength(1);
+    expect(exceeded([pays('a', 'x', 0, 60n), pays('b', 'y', 9_000, 41n)])).toHaveLength(2);
+  });
+
+  test('knows a destination by its first payment, whenever it was heard of', () => {
+    const told = [pays('later', 'x', 7_000, 60n), pays('first', 'x', 0, 10n), pays('known', 'x', 9_000, 90n)];
+    const entries = ledgerOf(told.toSorted((a, b) => a.askedMs - b.askedMs));
+    expect(exceeded(told, { entries })).toEqual([]);
+  });
+
+  test('a ledger whose clock ran away does not make one known', () => {
+    const told = [pays('a', 'x', 0, 60n), pays('b', 'x', 3_000, 60n)];
+    const entries = ledgerOf(told).map((entry, index) => ({ ...entry, atMs: NOON_MS + index * HOUR_MS }));
+    const [text] = exceeded(told, { entries });
+    expect(text).toContain('reached 120, which is 120 % of its 100 (by the co-signers’ clocks alone)');
+  });
+});
+
 describe('other limits', () => {
   test('a calendar hour begins anew', () => {
     expect(exceeded(approvals('calendar', [HOUR_MS - 100, 100n], [HOUR_MS, 100n]))).toEqual([]);

@@ -4,36 +4,18 @@
  * rolling limits does without even that.
  */
 import { counterOf, type LimitFacts, needOf } from '../workload/limits.js';
-import type { Entry } from './entries.js';
-import { type History, questionKey } from './history.js';
+import { type Approval, approvalsIn, CLOCK_SLACK_MS, type Kept, Payments } from './approvals.js';
+import { Counter } from './counter.js';
+import type { History } from './history.js';
 import type { Violation } from './violation.js';
-
-const HOUR_MS = 3_600_000;
-
-/**
- * The ledger decides only while its clock is within 2 s of the replica's, either way: a window may be shorter by
- * twice that in real time, when a clock is set.
- */
-const CLOCK_SLACK_MS = 4_500;
-
-interface Approval {
-  readonly tx: string;
-  readonly need: bigint;
-  readonly askedMs: number;
-  readonly answeredMs: number;
-  /** By the ledger's clock, or the co-signer's when the ledger has forgotten it. */
-  readonly atMs: number;
-  /** Of the entry. */
-  readonly sequence: number;
-}
 
 export function totalsExceeded(
   history: History,
-  entries: ReadonlyMap<string, Entry>,
+  kept: Kept,
   limits: readonly LimitFacts[],
 ): readonly Violation[] {
   return limits.flatMap((limit) =>
-    [...approvalsOf(limit, history, entries)].flatMap(([counter, approvals]) =>
+    [...countedBy(limit, history, kept)].flatMap(([counter, approvals]) =>
       exceeded(limit, approvals).map(
         ({ total, how, atMs }): Violation => ({
           check: 'totals',
@@ -48,37 +30,57 @@ export function totalsExceeded(
 /** The highest share of any limit that was ever used, in percent: a run that comes nowhere near them shows nothing. */
 export function fullest(
   history: History,
-  entries: ReadonlyMap<string, Entry>,
+  kept: Kept,
   limits: readonly LimitFacts[],
 ): readonly { readonly limit: string; readonly percent: string }[] {
   return limits.map((limit) => {
-    const highest = [...approvalsOf(limit, history, entries).values()]
+    const highest = [...countedBy(limit, history, kept).values()]
       .map((approvals) => highestTotal(limit, approvals).total)
       .reduce((a, b) => (b > a ? b : a), 0n);
     return { limit: limit.name, percent: percent(highest, limit.max) };
   });
 }
 
+/** Approvals that go to destinations that are new to some limit, and to such as are known to it. */
+export function paymentsToNew(
+  history: History,
+  kept: Kept,
+  limits: readonly LimitFacts[],
+): { readonly toNew: number; readonly toKnown: number } {
+  const approvals = approvalsIn(history, kept);
+  const payments = new Payments(approvals);
+  const paid = limits
+    .filter(({ newForMs }) => newForMs !== undefined)
+    .flatMap((limit) =>
+      approvals
+        .filter(({ ask }) => counterOf(limit, ask) !== undefined)
+        .map((approval) => payments.isToNew(limit, approval)),
+    );
+  const toNew = paid.filter(Boolean).length;
+  return { toNew, toKnown: paid.length - toNew };
+}
+
+/** An approval that a limit may count. */
+interface Counted extends Approval {
+  readonly need: bigint;
+  /** By the ledger's clock. */
+  readonly counts: boolean;
+  readonly surelyCounts: boolean;
+}
+
 /** By counter. */
-function approvalsOf(limit: LimitFacts, { questions }: History, entries: ReadonlyMap<string, Entry>) {
-  const byCounter = new Map<string, Approval[]>();
-  for (const question of questions.values()) {
-    const { ask, finals, firstAskedMs } = question;
-    const counter = counterOf(limit, ask);
-    const first = finals.find(({ action }) => action === 'APPROVE');
-    if (counter === undefined || first === undefined) continue;
-    const entry = entries.get(questionKey(ask));
-    const approval: Approval = {
-      tx: ask.requestId,
-      need: needOf(limit, ask),
-      askedMs: firstAskedMs,
-      answeredMs: first.atMs,
-      atMs: entry?.action === 'APPROVE' ? entry.atMs : first.wallMs,
-      sequence: entry?.sequence ?? Number.MAX_SAFE_INTEGER,
-    };
-    byCounter.set(counter, [...(byCounter.get(counter) ?? []), approval]);
-  }
-  return byCounter;
+function countedBy(limit: LimitFacts, history: History, kept: Kept): ReadonlyMap<string, readonly Counted[]> {
+  const approvals = approvalsIn(history, kept);
+  const payments = new Payments(approvals);
+  const counted = approvals.flatMap((approval) => {
+    const counter = counterOf(limit, approval.ask);
+    if (counter === undefined) return [];
+    const counts = payments.isToNew(limit, approval);
+    // When exactly a charge was given back only the ledger's clock says.
+    const surelyCounts = approval.released === undefined && payments.isSurelyToNew(limit, approval);
+    return [{ ...approval, counter, need: needOf(limit, approval.ask), counts, surelyCounts }];
+  });
+  return Map.groupBy(counted, ({ counter }) => counter);
 }
 
 interface Total {
@@ -87,44 +89,44 @@ interface Total {
   readonly atMs: number;
 }
 
-function exceeded(limit: LimitFacts, approvals: readonly Approval[]): readonly Total[] {
+function exceeded(limit: LimitFacts, approvals: readonly Counted[]): readonly Total[] {
   const totals = [highestTotal(limit, approvals)];
   if (limit.window.kind === 'rolling') totals.push(highestInRealTime(limit.window.lengthMs, approvals));
   return totals.filter(({ total }) => total > limit.max);
 }
 
-function highestTotal({ window }: LimitFacts, approvals: readonly Approval[]): Total {
-  const held = new Map<string, { readonly need: bigint; readonly atMs: number }>();
+function highestTotal({ window }: LimitFacts, approvals: readonly Counted[]): Total {
+  const counter = new Counter(window);
   let highest: Total = { total: 0n, how: 'nothing was approved', atMs: 0 };
-  let hour = 0;
-  const sorted = [...approvals].sort((a, b) => a.atMs - b.atMs || a.sequence - b.sequence);
-  for (const { tx, need, atMs, answeredMs } of sorted) {
-    if (window.kind === 'hour' && Math.floor(atMs / HOUR_MS) !== hour) {
-      held.clear();
-      hour = Math.floor(atMs / HOUR_MS);
+  const counted = approvals.filter(({ counts }) => counts);
+  const steps = [
+    ...counted,
+    // Of two stages of a transaction the second takes away what is gone already.
+    ...counted.flatMap(({ ask, released }) => (released === undefined ? [] : [{ ...released, ask }])),
+  ].sort((a, b) => a.atMs - b.atMs || a.sequence - b.sequence);
+  for (const step of steps) {
+    const { atMs } = step;
+    const tx = step.ask.requestId;
+    if (!('need' in step)) {
+      counter.giveBack(tx, atMs);
+      continue;
     }
-    if (window.kind === 'rolling') {
-      for (const [other, entry] of held) if (entry.atMs < atMs - window.lengthMs) held.delete(other);
-    }
-    // A transaction counts once, for the most that was approved of it, however many stages and approvers it has.
-    const before = held.get(tx)?.need ?? 0n;
-    held.set(tx, { need: need > before ? need : before, atMs });
-    const total = sumOf(held.values());
-    if (total > highest.total) highest = { total, how: 'by the ledger’s clock', atMs: answeredMs };
+    const { total } = counter.charge(tx, step.need, atMs);
+    if (total > highest.total) highest = { total, how: 'by the ledger’s clock', atMs: step.answeredMs };
   }
   return highest;
 }
 
 /** Approvals that were both asked for and answered within a span that is certainly inside one window. */
-function highestInRealTime(lengthMs: number, approvals: readonly Approval[]): Total {
+function highestInRealTime(lengthMs: number, approvals: readonly Counted[]): Total {
   const span = lengthMs - CLOCK_SLACK_MS;
-  const sorted = [...approvals].sort((a, b) => a.askedMs - b.askedMs);
+  const sorted = approvals.filter(({ surelyCounts }) => surelyCounts).sort((a, b) => a.askedMs - b.askedMs);
   let highest: Total = { total: 0n, how: 'nothing was approved', atMs: 0 };
   for (const [index, { askedMs: start }] of sorted.entries()) {
     const inside = new Map<string, { readonly need: bigint }>();
-    for (const { tx, need, askedMs, answeredMs } of sorted.slice(index)) {
+    for (const { ask, need, askedMs, answeredMs } of sorted.slice(index)) {
       if (askedMs > start + span) break;
-      if (answeredMs <= start + span) inside.set(tx, { need });
+      if (answeredMs <= start + span) inside.set(ask.requestId, { need });
     }
     const total = sumOf(inside.values());
     if (total > highest.total)

@@ -9,11 +9,16 @@ export interface Violation {
 
 export const CHECKS = {
   answers:
-    'every final answer to one question is the same, and of two contents under one id at most one is approved',
+    'every final answer to one question is the same, whoever asks, and of two contents under one id at most one is approved',
   totals: 'no limit is exceeded at any instant, counted exactly from the answers',
+  charged:
+    'every transaction is charged once to each of its limits, one for new destinations counts those alone, and every total in the ledger is exact',
   order: 'what was answered before something else was asked has the lower sequence number',
   numbers: 'no sequence number stands for two decisions',
   ledger: 'every answer that was given is in the ledger, with the same content',
+  reports: 'every notification is acknowledged, and what was acknowledged is in the ledger, once',
+  releases:
+    'charges are given back once, for transactions that ended unsigned, and never after a report that one may be signed',
   deadline: 'every call is answered within 30 s',
   decided: 'every request is finally decided',
   forged: 'what nobody we know has signed is refused and leaves no trace',

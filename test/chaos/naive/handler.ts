@@ -34,6 +34,7 @@ const requestSchema = z.object({
   signerId: z.string(),
   sourceId: z.string(),
   destId: z.string(),
+  destAddress: z.string(),
   amountStr: z.string(),
   fee: z.string().optional(),
 });
@@ -52,11 +53,14 @@ function authenticated(path: string, body: string): Asked | undefined {
 }
 
 async function decide(asked: Asked): Promise<string> {
-  const { requestId, txId, signerId: signer, sourceId: source, destId: destination, amountStr, fee } = asked;
+  const { requestId, txId, signerId: signer, sourceId: source, destId, amountStr, fee } = asked;
+  const destination = destId || asked.destAddress;
   const stage = fee === undefined ? 'approval' : 'signing';
   const wei = BigInt(amountStr.replace('.', ''));
   const limits = settings.limits.filter(({ lane }) => lane === laneOf(source));
-  const counters = limits.map(({ name, per }) => `naive:${name}:${{ source, destination, signer }[per]}`);
+  const counters = limits.map(
+    ({ name, per }) => `naive:${name}:${per && { source, destination, signer }[per]}`,
+  );
   const keys = [
     'naive:asks',
     'naive:journal',

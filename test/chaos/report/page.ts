@@ -11,8 +11,9 @@ const EXAMPLES = 8;
 
 const MODES = {
   witness:
-    'Redis with two replicas and three Sentinels, three witnesses, three replicas of Countersign, HAProxy, two co-signers',
-  fence: 'one Redis that syncs every write, three replicas of Countersign, HAProxy, two co-signers',
+    'Redis with two replicas and three Sentinels, three witnesses, three replicas of Countersign, HAProxy, two co-signers, three Virtual Signers',
+  fence:
+    'one Redis that syncs every write, three replicas of Countersign, HAProxy, two co-signers, three Virtual Signers',
   naive:
     'the negative control: the same bed without a fence and without witnesses, behind a client with its defaults',
 } as const;
@@ -61,12 +62,19 @@ ${limits(report)}
 `;
 }
 
-function tiles({ figures, events, forged }: Report): string {
+function tiles({ figures, payments, notifications, events, forged }: Report): string {
   const { decisions, outcomes } = figures;
   const each: readonly (readonly [string, string])[] = [
     [String(figures.questions), 'questions'],
     [String(figures.approved), 'approved'],
     [String(figures.rejected), 'rejected'],
+    [String(figures.operations), 'operations of Virtual Signers'],
+    [String(figures.votes), 'votes on them'],
+    [String(payments.toNew), 'payments to new destinations'],
+    [String(payments.toKnown), 'payments to known ones, not counted by one limit'],
+    [String(notifications.sent), 'notifications sent'],
+    [String(notifications.acknowledged), 'of them acknowledged'],
+    [String(notifications.releases), 'transactions whose charges were given back'],
     [String(outcomes.RETRY ?? 0), 'calls answered “ask again”'],
     [String(outcomes.none ?? 0), 'calls without an answer'],
     [String(events), 'decisions in the ledger'],

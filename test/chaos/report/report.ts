@@ -6,7 +6,7 @@ import type { PlannedFault } from '../faults/plan.js';
 import type { Evidence } from '../history/check.js';
 import { decisionTimes, type Figures, figuresOf, longestGap } from '../history/figures.js';
 import { questionKey } from '../history/history.js';
-import { fullest } from '../history/totals.js';
+import { fullest, paymentsToNew } from '../history/totals.js';
 import { CHECKS, type Check, type Violation } from '../history/violation.js';
 import type { Options } from '../options.js';
 
@@ -41,11 +41,24 @@ export interface Report {
   readonly figures: Figures;
   /** How full each limit was at most. */
   readonly limits: readonly { readonly limit: string; readonly percent: string }[];
+  /** Approvals to destinations that are new to the limit for such, and to such as it knows. */
+  readonly payments: { readonly toNew: number; readonly toKnown: number };
+  readonly notifications: Notifications;
   readonly faults: readonly FaultReport[];
   readonly events: number;
   readonly forged: number;
   /** When the co-signers were told to take no new transactions. */
   readonly endMs: number;
+}
+
+export interface Notifications {
+  readonly sent: number;
+  readonly acknowledged: number;
+  readonly transactions: number;
+  /** What was new in them. */
+  readonly events: number;
+  /** Transactions whose charges were given back. */
+  readonly releases: number;
 }
 
 export interface Outcome extends Evidence {
@@ -56,10 +69,13 @@ export interface Outcome extends Evidence {
   readonly violations: readonly Violation[];
 }
 
+/** What the control says nothing of. */
+const UNCONTROLLED: ReadonlySet<Check> = new Set(['charged', 'reports', 'releases']);
+
 export function reportOf({ options, struck, fatal, endMs, violations, ...evidence }: Outcome): Report {
-  const { history, entries, limits } = evidence;
+  const { history, entries, limits, settled } = evidence;
   const { mode, seed, seconds, rate } = options;
-  const byQuestion = new Map(entries.map((entry) => [questionKey(entry), entry]));
+  const kept = { entries: new Map(entries.map((entry) => [questionKey(entry), entry])), settled };
   const names = Object.entries(CHECKS) as [Check, string][];
   return {
     mode,
@@ -69,6 +85,7 @@ export function reportOf({ options, struck, fatal, endMs, violations, ...evidenc
     passed: violations.length === 0,
     checks: names
       .filter(([check]) => check !== 'end' || fatal !== undefined)
+      .filter(([check]) => mode !== 'naive' || !UNCONTROLLED.has(check))
       .map(([check, about]) => ({
         check,
         about,
@@ -76,7 +93,15 @@ export function reportOf({ options, struck, fatal, endMs, violations, ...evidenc
       })),
     violations,
     figures: figuresOf(history, endMs),
-    limits: fullest(history, byQuestion, limits),
+    limits: fullest(history, kept, limits),
+    payments: paymentsToNew(history, kept, limits),
+    notifications: {
+      sent: history.tellings.length,
+      acknowledged: history.tellings.filter(({ answer }) => answer?.status === 200).length,
+      transactions: new Set(history.tellings.map(({ txId }) => txId)).size,
+      events: settled.reports.length,
+      releases: settled.releases.length,
+    },
     faults: [...faultsOf(struck, decisionTimes(history), endMs), ...(fatal === undefined ? [] : [fatal])],
     events: entries.length,
     forged: history.forged.length,

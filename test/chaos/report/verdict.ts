@@ -6,7 +6,7 @@ import type { Report } from './report.js';
 const EXAMPLES = 5;
 
 export function verdictText(report: Report): string {
-  const { figures } = report;
+  const { figures, notifications } = report;
   const lines = [
     '',
     `fault                    hit          gap      until decided   what was observed`,
@@ -16,6 +16,9 @@ export function verdictText(report: Report): string {
     ),
     '',
     `questions         ${figures.questions}: ${figures.approved} approved, ${figures.rejected} rejected; ${figures.repeated} answers heard again at the end`,
+    `votes             ${figures.votes} on ${figures.operations} operations of Virtual Signers`,
+    `payments          ${report.payments.toNew} to new destinations, ${report.payments.toKnown} to known ones, which one limit does not count`,
+    `notifications     ${notifications.sent} sent about ${notifications.transactions} transactions, ${notifications.acknowledged} acknowledged, ${notifications.events} of them new; ${notifications.releases} charges given back`,
     `calls             ${Object.entries(figures.outcomes)
       .map(([outcome, count]) => `${count} ${outcome}`)
       .join(', ')}; ${report.forged} forged`,

@@ -382,6 +382,14 @@ describe('a legacy transaction', () => {
     expect(reasonOf(await verifyLegacy(bitcoinRequest(from)))).toBe(reason);
   });
 
+  test('may carry data where a policy opens that, and never value with it', async () => {
+    const opened = verifier({ allowOpReturn: true }, { prevouts: prevoutsOf(legacyDraft) });
+    const withData = (value: bigint) =>
+      bitcoinRequest(outputs(friend, { ...change, value: 38_000n - value }, { script: '6a0101', value }));
+    expect(reasonOf(await opened(withData(0n)))).toBe('agrees');
+    expect(reasonOf(await opened(withData(1_000n)))).toBe('OP_RETURN_REFUSED');
+  });
+
   test('is refused when an entry is missing or shows another transaction', async () => {
     const [first = '', second = ''] = preimagesOf(legacyDraft);
     const [, other = ''] = preimagesOf(outputs(friend));

@@ -148,6 +148,11 @@ describe('a plain transfer', () => {
       requestFor(transaction(), { destinationAddress: FRIEND.slice(2) }),
     ],
     [
+      'a path of another purpose',
+      'PATH_MISMATCH',
+      withRaw(requestFor(transaction()), { keyDerivationPath: '[ 84, 60, 0, 0, 0 ]' }),
+    ],
+    [
       'the path of another vault',
       'PATH_MISMATCH',
       requestFor(transaction(), { source: { type: 'VAULT', id: '1' } }),
