@@ -180,7 +180,7 @@ export interface Remains {
   readonly sequence: number;
   /** Up to that one: numbers, first and last, of events that nobody holds, and that may have been relied upon. */
   readonly lost: readonly (readonly [number, number])[];
-  /** False: more events may have come after it. */
+  /** False: more events may have come after it, or stood in the place of the last ones. */
   readonly isEndCertain: boolean;
   /** The version of the policy, and the freezes, that will be in force. */
   readonly policy?: string;

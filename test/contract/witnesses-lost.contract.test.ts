@@ -250,7 +250,7 @@ describe('everything is lost but the audit trail', () => {
   });
 });
 
-test('the operator is not told that it is done before every witness holds the log', async () => {
+test('nothing is changed, and the operator is told so, unless every witness takes the log', async () => {
   await asking('known');
   await loseDisks(0, 1);
   const dying = store.witnesses[1];
@@ -265,6 +265,8 @@ test('the operator is not told that it is done before every witness holds the lo
   await expect(halfway).rejects.toMatchObject({ code: 'LEDGER_RECOVERING' });
   await dying?.restart();
   await answering();
+  expect(await asking('known')).toBe('LEDGER_MISSING');
+  await salvage();
   expect(await asking('known')).toBe('approve APPROVED again');
 });
 

@@ -2,10 +2,10 @@
  * What would come back if the server were lost at this instant and only some of the witnesses could be reached: the
  * product's recovery, run on copies of them. What was answered must be in it, whichever majority it is.
  */
+import { Broken } from './broken.js';
 import { type Entry, entryFrom } from './events.js';
 import { unavailable } from './network.js';
 import { primaryPort, witnessPort } from './ports.js';
-import { Broken } from './promises.js';
 import type { Product } from './replica.js';
 import type { Removed } from './rules.js';
 import { Servers } from './servers.js';

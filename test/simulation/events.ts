@@ -38,12 +38,16 @@ export type Decided = Question & Verdict & { readonly moments?: Readonly<Record<
 
 export type Body =
   | ({ readonly type: 'decision' | 'conflict' } & Decided)
-  | { readonly type: 'freeze' | 'unfreeze'; readonly id: string }
+  | { readonly type: 'freeze' | 'unfreeze'; readonly id: string; readonly reason?: string }
+  | { readonly type: 'activation'; readonly history: string; readonly statement: string }
   | { readonly type: 'policy'; readonly version: string }
   | { readonly type: 'report'; readonly money: string; readonly known: KnownFate }
   | { readonly type: 'release'; readonly money: string; readonly amount: number }
   | ({ readonly type: 'checkpoint' } & Checkpoint)
   | { readonly type: 'ledger' };
+
+/** Why something is frozen. */
+export const FREEZE_REASON = 'why';
 
 export interface Entry extends LogEvent {
   /** By the clock of the server that recorded it. */

@@ -1,4 +1,5 @@
 /** What goes wrong in a schedule. Every fault that lasts ends by itself; how often each happens is the profile's choice. */
+import { majorityOf } from '../../src/ledger/witness/quorum.js';
 import type { Chance } from './chance.js';
 import type { Node, Route } from './network.js';
 import type { Replica } from './replica.js';
@@ -51,6 +52,11 @@ const EFFECTS = {
   'a witness loses its disk': (world) => {
     loseDisk(world, world.chance.pick(world.witnesses));
   },
+  'most disks are lost': (world) => loseMost(world),
+  'operators act at once': ({ witnesses, replicas }) => {
+    if (!areMostBlank(witnesses)) return;
+    for (const replica of replicas) void replica.does(() => replica.salvage(false).then(() => undefined));
+  },
   'a witness is cut off': (world) => cutOff(world, world.chance.pick(world.witnesses)),
   'a machine is lost': (world) => {
     die(world);
@@ -85,7 +91,10 @@ const EFFECTS = {
 
 export type FaultName = keyof typeof EFFECTS;
 
-export const FAULTS = Object.keys(EFFECTS) as readonly FaultName[];
+/** Outside of what is recovered from without an operator. */
+const BEYOND: readonly string[] = ['most disks are lost', 'operators act at once'];
+
+export const FAULTS = (Object.keys(EFFECTS) as readonly FaultName[]).filter((name) => !BEYOND.includes(name));
 
 /** How often each of these happens in one schedule; many not at all, so that the others show what they can do. */
 export function weigh(chance: Chance, names: readonly FaultName[]): readonly FaultName[] {
@@ -199,6 +208,28 @@ function loseDisk(world: Breakable, witness: WitnessModel | undefined): void {
   if (witness === undefined || world.witnesses.some(({ isBlank }) => isBlank)) return;
   witness.loseDisk();
   if (world.chance.happens(0.7)) disconnect(world, witness);
+}
+
+export function areMostBlank(witnesses: readonly WitnessModel[]): boolean {
+  return witnesses.filter(({ isBlank }) => isBlank).length >= majorityOf(witnesses.length);
+}
+
+/** And something of the server, now and then. */
+function loseMost(world: Breakable): void {
+  const { chance, witnesses } = world;
+  const kept = chance.below(witnesses.length - majorityOf(witnesses.length) + 1);
+  const spared = new Set<WitnessModel | undefined>();
+  while (spared.size < kept) spared.add(chance.pick(witnesses));
+  for (const witness of witnesses) {
+    if (spared.has(witness)) continue;
+    witness.loseDisk();
+    if (chance.happens(0.7)) disconnect(world, witness);
+  }
+  const roll = chance.next();
+  if (roll < 0.2) restart(world, chance.between(1, 6));
+  else if (roll < 0.35) failOver(world, true);
+  else if (roll < 0.5) restart(world, Number.POSITIVE_INFINITY);
+  else if (roll < 0.6) restart(world, 0);
 }
 
 /** For a short while or for a long one. */

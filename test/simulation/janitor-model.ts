@@ -1,9 +1,16 @@
 /** The scripts of the janitor, kept.lua, checkpoint.lua and forget.lua, and with them all that a server runs. */
 import type { Checkpoint } from '../../src/ledger/journal-body.js';
-import type { Entry } from './events.js';
+import { type Entry, FREEZE_REASON } from './events.js';
 import { LedgerScripts } from './ledger-model.js';
 import type { LedgerState } from './ledger-state.js';
-import type { Caller, CheckpointReply, Covering, ForgetReply, KeptReply } from './replies.js';
+import type {
+  Caller,
+  CheckpointReply,
+  Covering,
+  ExportableReply,
+  ForgetReply,
+  KeptReply,
+} from './replies.js';
 
 const AMOUNTS = { counter: 'amounts', mode: 'enforce', window: { kind: 'lifetime' } } as const;
 const DESTINATIONS = { ...AMOUNTS, counter: 'destinations' } as const;
@@ -17,6 +24,16 @@ export class Scripts extends LedgerScripts {
     const { journal } = this.look();
     const marks = { ledger: identity, now, checkpoint, covered, trimmed };
     return { code: 'KEPT', ...marks, journal, event: this.unconfirmed(checkpoint) };
+  }
+
+  /** What may be exported: nothing that stands behind an event that is not on enough witnesses. */
+  exportable(caller: Caller): ExportableReply {
+    const refusal = this.open(caller);
+    if (refusal !== undefined) return refusal;
+    const { meta } = this.dataset;
+    const oldest = Math.min(...this.keys(meta.epoch).pending);
+    const { journal } = this.look();
+    return { code: 'EXPORTABLE', journal: journal.filter(({ sequence }) => sequence < oldest) };
   }
 
   checkpoint(caller: Caller, { from, to, retention }: Covering): CheckpointReply {
@@ -81,7 +98,7 @@ export class Scripts extends LedgerScripts {
       ledger: identity,
       versions: { policy, freezes },
       freezes: isKept('checkpoint-has-freezes')
-        ? standing.map(([id, sequence]) => ({ sequence, freeze: { id } }))
+        ? standing.map(([id, sequence]) => ({ sequence, freeze: { id, reason: FREEZE_REASON } }))
         : [],
       totals: amounts.map((amount) => ({ ...AMOUNTS, amount })),
       members: isKept('checkpoint-has-members') ? [{ ...DESTINATIONS, members }] : [],

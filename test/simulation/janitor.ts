@@ -2,7 +2,7 @@
 import type { Replica, Surroundings } from './replica.js';
 
 /** One step: a checkpoint of what is old enough, or what the last one that recorded a checkpoint did not come to. */
-export async function trim(replica: Replica, { retention, removed }: Surroundings): Promise<void> {
+export async function trim(replica: Replica, { retention, removed, trail }: Surroundings): Promise<void> {
   const kept = await replica.call('kept', (scripts, caller) => ({
     ...scripts.kept(caller),
     here: caller.now,
@@ -11,7 +11,8 @@ export async function trim(replica: Replica, { retention, removed }: Surrounding
   let { checkpoint, covered, event } = kept;
   if (trimmed === covered) {
     const now = removed.has('two-clocks') ? kept.now : Math.min(kept.now, kept.here);
-    const old = kept.journal.filter(({ sequence }) => sequence > trimmed);
+    const exported = trail?.sequence ?? Number.POSITIVE_INFINITY;
+    const old = kept.journal.filter(({ sequence }) => sequence > trimmed && sequence <= exported);
     const young = old.findIndex(({ at }) => at + retention >= now);
     const last = young === -1 ? old.at(-1) : old[young - 1];
     if (last === undefined) {

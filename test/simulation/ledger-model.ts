@@ -4,6 +4,7 @@ import {
   CONFLICT,
   COOLING_STEPS,
   type Entry,
+  FREEZE_REASON,
   type Question,
   RELEASED_BEFORE,
   type Verdict,
@@ -62,7 +63,10 @@ export class LedgerScripts extends ServerScripts {
     if (change.type === 'unfreeze') {
       return known === undefined ? { code: 'UNKNOWN' } : this.#done('freezes', this.append(change));
     }
-    if (known === undefined) return this.#done('freezes', this.append(change));
+    if (known === undefined) {
+      const body = { ...change, type: 'freeze', reason: FREEZE_REASON } as const;
+      return this.#done('freezes', this.append(body));
+    }
     return { code: 'DONE', sequence: known, isRepeated: true, event: this.unconfirmed(known) };
   }
 

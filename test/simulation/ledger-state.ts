@@ -94,6 +94,7 @@ export class LedgerState {
         break;
       case 'policy':
       case 'ledger':
+      case 'activation':
         break;
     }
   }

@@ -14,6 +14,7 @@ const FILES = {
   quorum: 'ledger/witness/quorum',
   log: 'ledger/witness/log',
   recovery: 'ledger/witness/recovery',
+  salvage: 'ledger/witness/salvage',
   trimming: 'ledger/witness/trimming',
   report: 'core/report',
   settle: 'core/settle',
@@ -37,6 +38,7 @@ export interface Mutant {
 const inRecovery = (text: string, instead: string): Edit => ({ file: 'recovery', text, instead });
 const inLog = (text: string, instead: string): Edit => ({ file: 'log', text, instead });
 const inReport = (text: string, instead: string): Edit => ({ file: 'report', text, instead });
+const inSalvage = (text: string, instead: string): Edit => ({ file: 'salvage', text, instead });
 const inQuorum = (text: string, instead: string): Edit => ({ file: 'quorum', text, instead });
 
 export const MUTANTS: readonly Mutant[] = [
@@ -244,6 +246,62 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'what was seen signed is forgotten by the next report',
     edits: [inReport('known?.signed === true || ', '')],
   },
+  {
+    name: 'salvaged in an epoch of the clock alone',
+    profile: 'lost',
+    edits: [inSalvage('1 + Math.max(server.epoch, server.claim, ...promised)', '1')],
+  },
+  {
+    name: 'salvaged without a seal',
+    profile: 'lost',
+    edits: [inSalvage('await Promise.all(members.map(({ witness }) => witness.seal(ballot)))', '[]')],
+  },
+  {
+    name: 'salvaged without a claim',
+    profile: 'lost',
+    removed: ['claim'],
+    edits: [inSalvage('if (!(await primary.claim(epoch, server.history))) return OVERTAKEN;', '')],
+  },
+  {
+    name: 'salvaged without a witness that does not answer',
+    profile: 'lost',
+    edits: [inSalvage('if (surveyed.length < witnesses.length)', 'if (false)')],
+  },
+  {
+    name: 'salvaged without what the server holds',
+    profile: 'lost',
+    edits: [inSalvage('server.ledger === undefined ? undefined : await', 'true ? undefined : await')],
+  },
+  {
+    name: 'salvaged without what a witness holds',
+    profile: 'lost',
+    edits: [inSalvage('const all = [...logs, ', 'const all = [')],
+  },
+  {
+    name: 'salvaged without what was exported',
+    profile: 'lost',
+    edits: [inSalvage('if (exported === undefined) return inOrder', 'return inOrder')],
+  },
+  {
+    name: 'salvaged on most witnesses',
+    profile: 'lost',
+    edits: [inSalvage('needed: witnesses.length', 'needed: majorityOf(witnesses.length)')],
+  },
+  {
+    name: 'salvaged without a word of what nobody holds',
+    profile: 'lost',
+    edits: [inSalvage('if (first > next) lost.push([next, first - 1]);', '')],
+  },
+  {
+    name: 'salvaged as if a server that restarted had forgotten nothing',
+    profile: 'lost',
+    edits: [inSalvage('      server.isOpen &&', '')],
+  },
+  {
+    name: 'salvaged as if nobody had seen more',
+    profile: 'lost',
+    edits: [inSalvage('Math.max(newest.sequence, seen, ...', 'Math.max(newest.sequence, ...')],
+  },
 ];
 
 /** The product's code with these edits. Rejects when a text is not there any more. */
@@ -252,10 +310,12 @@ export async function productOf(edits: readonly Edit[]): Promise<Product> {
   const recovery = moduleOf('recovery', edits, { './quorum.js': quorum, './log.js': log });
   const { appendToMajority } = await import(quorum);
   const { recover } = await import(recovery);
+  const parts = { './quorum.js': quorum, './log.js': log, './recovery.js': recovery };
+  const { remainsOf, salvage } = await import(moduleOf('salvage', edits, parts));
   const { trimWitnesses } = await import(moduleOf('trimming', edits));
   const { mergeFate } = await import(moduleOf('report', edits));
   const { settle } = await import(moduleOf('settle', edits));
-  return { appendToMajority, recover, trimWitnesses, mergeFate, settle };
+  return { appendToMajority, recover, remainsOf, salvage, trimWitnesses, mergeFate, settle };
 }
 
 export function removedBy({ removed }: Mutant): ReadonlySet<Rule> {
@@ -283,9 +343,9 @@ function moduleOf(
     }
     text = text.replace(edit.text, () => edit.instead);
   }
-  text = text.replace(/from '(\.[^']*)\.js'/g, (whole, path: string) => {
-    const url = imports[`${path}.js`] ?? new URL(`${path}.ts`, place).href;
-    return whole.replace(/'.*'/, `'${url}'`);
+  text = text.replace(/from '([^']*)'/g, (_, name: string) => {
+    const own = imports[name] ?? new URL(name.replace(/\.js$/, '.ts'), place).href;
+    return `from '${name.startsWith('.') ? own : import.meta.resolve(name)}'`;
   });
   return `data:text/javascript;base64,${Buffer.from(stripTypeScriptTypes(text)).toString('base64')}`;
 }

@@ -1,8 +1,10 @@
 /** The models behind the product's ports: how a call travels is the caller's choice. Calls have names for the trace. */
-import type { RecoveryPrimary, RecoveryWitness } from '../../src/ledger/witness/ports.js';
+import type { LogEvent, RecoveryWitness } from '../../src/ledger/witness/ports.js';
 import type { AppendingWitness } from '../../src/ledger/witness/quorum.js';
+import type { SalvagePrimary } from '../../src/ledger/witness/salvage.js';
 import type { TrimmingWitness } from '../../src/ledger/witness/trimming.js';
 import type { Scripts } from './janitor-model.js';
+import { PAGE_EVENTS } from './server-model.js';
 import type { WitnessModel } from './witness-model.js';
 
 export type Travel = <T>(what: string, run: () => T) => Promise<T>;
@@ -10,7 +12,7 @@ export type Travel = <T>(what: string, run: () => T) => Promise<T>;
 export type Run = <T>(what: string, script: (scripts: Scripts) => T) => Promise<T>;
 
 /** @param run runs a script on the server that is meant at that moment */
-export function primaryPort(run: Run): RecoveryPrimary {
+export function primaryPort(run: Run): SalvagePrimary {
   return {
     survey: () => run('survey', (scripts) => scripts.survey()),
     claim: (epoch, history) => run(`claim ${epoch}`, (scripts) => scripts.claim(epoch, history)),
@@ -18,6 +20,16 @@ export function primaryPort(run: Run): RecoveryPrimary {
       run(`load ${events.length} in ${epoch}`, (scripts) => scripts.load(epoch, history, events)),
     settle: (ballot, history, summary) =>
       run(`settle ${ballot.epoch}`, (scripts) => scripts.settle(ballot, history, summary)),
+    async journal(epoch) {
+      const events: LogEvent[] = [];
+      for (;;) {
+        const after = events.at(-1)?.sequence ?? 0;
+        const page = await run(`events after ${after}`, (scripts) => scripts.events(epoch, after));
+        events.push(...page.events);
+        if (page.events.length < PAGE_EVENTS) return { events, seen: page.seen };
+      }
+    },
+    now: () => run('time', (scripts) => scripts.now),
   };
 }
 

@@ -36,6 +36,10 @@ export interface Course {
   readonly reports: readonly SettlingReport[];
   /** For so many steps what was decided is kept; for ever where nobody forgets. */
   readonly retention: number;
+  /** What was decided goes to an audit trail. */
+  readonly isExported: boolean;
+  /** How often an operator activates a ledger that nothing is wrong with. */
+  readonly needlessSalvageRate: number;
 }
 
 const RECOVERY_CALLS = ['seal', 'read', 'stage', 'install', 'claim', 'load', 'settle'] as const;
@@ -76,6 +80,8 @@ function mixed(chance: Chance): Course {
     apartRate: chance.happens(0.5) ? 0.6 : 0,
     isBlank: chance.happens(0.3),
     retention: chance.happens(0.3) ? RETENTION_STEPS : FOR_EVER,
+    isExported: false,
+    needlessSalvageRate: 0,
   };
 }
 
@@ -207,11 +213,52 @@ function old(chance: Chance): Course {
   };
 }
 
-const PROFILES = { mixed, duel, sleeper, disks, torn, old };
+/** Most witnesses lose their disks at once, and operators say that what is left is the ledger, while it all goes on. */
+function lost(chance: Chance): Course {
+  const isSurveySlow = chance.happens(0.2);
+  return {
+    ...mixed(chance),
+    steps: 320,
+    witnesses: 3,
+    replicas: 3,
+    faults: [
+      'most disks are lost',
+      'operators act at once',
+      'operators act at once',
+      'the primary forgets',
+      ...weigh(chance, [
+        'a replica dies',
+        'a recovery stands still',
+        'a caller gives up',
+        'a fail-over',
+        'a witness loses its disk',
+        'a witness is cut off',
+        'the primary comes back empty',
+      ]),
+    ],
+    faultRate: 0.02,
+    recoveryFaultRate: chance.pick([0.02, 0.06]) ?? 0.02,
+    heldUp: new Set([
+      chance.pick(['append', 'install', 'stage', 'events']) ?? '',
+      isSurveySlow ? 'survey' : 'append',
+    ]),
+    holdRate: isSurveySlow ? 0.1 : 0.3,
+    isLocking: false,
+    apartRate: chance.happens(0.3) ? 0.6 : 0,
+    isBlank: chance.happens(0.3),
+    retention: chance.happens(0.2) ? RETENTION_STEPS : FOR_EVER,
+    isExported: chance.happens(0.5),
+    needlessSalvageRate: isSurveySlow ? 0.1 : 0.01,
+    ...asked(chance, 0.5),
+    reports: [],
+  };
+}
+
+const PROFILES = { mixed, duel, sleeper, disks, torn, old, lost };
 
 export type ProfileName = keyof typeof PROFILES;
 
-const NAMES: readonly ProfileName[] = ['mixed', 'duel', 'sleeper', 'disks', 'torn', 'old'];
+const NAMES: readonly ProfileName[] = ['mixed', 'duel', 'sleeper', 'disks', 'torn', 'old', 'lost'];
 
 export function profileOf(seed: number): ProfileName {
   return NAMES[seed % NAMES.length] ?? 'mixed';

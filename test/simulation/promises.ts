@@ -2,8 +2,10 @@
  * What the ledger promises, checked on what co-signers and operators were told. Nothing here knows how the promises are
  * kept.
  */
+import type { Remains } from '../../src/core/fence.js';
 import { mergeFate, type SettlingReport } from '../../src/core/report.js';
 import { fateText } from '../../src/ledger/journal-body.js';
+import { Broken } from './broken.js';
 import {
   COOLING_STEPS,
   coveredBy,
@@ -14,44 +16,23 @@ import {
   type Verdict,
 } from './events.js';
 import { TOLERANCE_STEPS } from './ledger-model.js';
-
-export type Promised =
-  | 'one answer'
-  | 'the limit'
-  | 'one number each'
-  | 'the order of time'
-  | 'nothing answered is lost'
-  | 'a freeze holds'
-  | 'a destination cools off'
-  | 'a release is right'
-  | 'it comes back'
-  | 'no defect';
-
-export class Broken extends Error {
-  readonly promised: Promised;
-
-  constructor(promised: Promised, message: string) {
-    super(`${promised}: ${message}`);
-    this.promised = promised;
-  }
-}
+import { Losses, type Place, type Told } from './losses.js';
 
 export interface Answer extends Verdict {
   readonly kind: 'decision' | 'conflict';
   readonly sequence: number;
+  /** When the server said so. */
+  readonly saidAt: number;
 }
 
-interface Answered {
+interface Answered extends Told {
   readonly question: Question;
   readonly answer: Answer;
-  readonly askedAt: number;
   readonly answeredAt: number;
 }
 
-interface Acknowledged {
+interface Acknowledged extends Told {
   readonly what: string;
-  /** It was not recorded before. */
-  readonly since: number;
 }
 
 /** By so much a time in the log may differ from the true one. */
@@ -77,6 +58,7 @@ export class Promises {
   readonly #unsigned = new Set<string>();
   /** The highest event that lifted a freeze, told or not. */
   #lifted = 0;
+  readonly #losses = new Losses((since) => this.#isForgettable(since));
   readonly #note: (text: string) => void;
   #saidMore = 0;
 
@@ -114,20 +96,22 @@ export class Promises {
     this.#note(`told: ${key} is ${textOf(answer)}`);
     const known = this.#answered.get(key);
     const firstAsked = this.#askedAt.get(keyOf(question)) ?? 0;
+    if (known !== undefined && textOf(known.answer) === textOf(answer)) return;
+    const told = toldOf(question, answer, firstAsked);
+    if (this.#losses.isTooLate(told)) return;
     if (known !== undefined) {
-      if (textOf(known.answer) === textOf(answer)) return;
       // Told so late that the decision has been forgotten since, and made anew.
       if (answer.sequence < known.answer.sequence && this.#isForgettable(firstAsked)) return;
-    }
-    if (known !== undefined && !this.#isForgettable(known.askedAt)) {
-      throw new Broken(
-        'one answer',
-        `${key} was answered ${textOf(known.answer)} and then ${textOf(answer)}`,
-      );
+      if (!this.#isForgettable(known.since)) {
+        throw new Broken(
+          'one answer',
+          `${key} was answered ${textOf(known.answer)} and then ${textOf(answer)}`,
+        );
+      }
     }
     // What is decided anew was not recorded before the old decision was forgotten.
-    const askedAt = known === undefined ? firstAsked : known.askedAt + this.#retention - TOLERANCE;
-    const fresh = { question, answer, askedAt, answeredAt: this.now };
+    const since = known === undefined ? firstAsked : known.since + this.#retention - TOLERANCE;
+    const fresh = { ...told, since, question, answer, answeredAt: this.now };
     this.#checkNumber(key, fresh);
     this.#saidMore += 1;
     this.#answered.set(key, fresh);
@@ -135,15 +119,27 @@ export class Promises {
   }
 
   /** An operator was told that a change is in force. */
-  acknowledged(sequence: number, { what, since }: Acknowledged): void {
+  acknowledged(
+    sequence: number,
+    { what, ...recorded }: Pick<Acknowledged, 'what' | 'since' | 'saidAt'>,
+  ): void {
     this.#note(`told: ${what} is in force (event ${sequence})`);
     const taken = this.#acknowledged.get(sequence);
-    if (taken !== undefined && taken.what !== what) {
+    if (taken?.what === what) return;
+    const told: Acknowledged = {
+      ...recorded,
+      what,
+      sequence,
+      text: `${what} was acknowledged as event ${sequence}`,
+      isIn: (body) => body !== undefined && changeText(body) === what,
+    };
+    if (this.#losses.isTooLate(told)) return;
+    if (taken !== undefined) {
       throw new Broken('one number each', `event ${sequence} is ${taken.what} and ${what}`);
     }
-    if (taken !== undefined) return;
+    this.#losses.checkNumber(told);
     this.#saidMore += 1;
-    this.#acknowledged.set(sequence, { what, since });
+    this.#acknowledged.set(sequence, told);
   }
 
   /** Somewhere a freeze was lifted by this event, and nobody may ever hear of it. */
@@ -173,18 +169,29 @@ export class Promises {
     this.#released.add(money);
   }
 
+  /** The highest number of which somebody was told. */
+  get highest(): number {
+    return Math.max(0, ...this.#told().map(({ sequence }) => sequence));
+  }
+
+  /**
+   * An operator is shown what is known of a ledger most of whose witnesses have lost their disks, and signs that it is to be
+   * the ledger. Returns the name of his statement.
+   */
+  signed(remains: Remains, places: readonly Place[]): string {
+    const name = this.#losses.signed({ remains, signedAt: this.now }, this.#told(), places);
+    const { events, sequence, lost, isEndCertain } = remains;
+    const end = isEndCertain ? 'certainly' : 'perhaps';
+    this.#note(`told: ${name}, ${events} events, ${end} up to ${sequence}, without ${JSON.stringify(lost)}`);
+    return name;
+  }
+
   /** A ledger as it is, or as a recovery would find it. */
   checkLog(journal: readonly Entry[]): void {
+    for (const lost of this.#losses.found(journal, this.#told())) this.#forgive(lost);
     const log: Log = { journal, covered: coveredBy(journal), events: new Map() };
     for (const { sequence, body } of journal) log.events.set(sequence, body);
-    for (const answered of this.#answered.values()) this.#checkAnswer(log, answered);
-    for (const [sequence, { what, since }] of this.#acknowledged) {
-      const body = log.events.get(sequence);
-      if (body === undefined && this.#isForgotten(log, sequence, since)) continue;
-      if (body === undefined || changeText(body) !== what) {
-        throw lost(`${what} was acknowledged as event ${sequence}, which is ${JSON.stringify(body)}`);
-      }
-    }
+    for (const told of this.#told()) this.#checkTold(log, told);
     this.#checkReports(log);
     this.#checkFreezes(log);
     checkReleases(journal);
@@ -200,19 +207,25 @@ export class Promises {
     return sequence <= covered && this.#isForgettable(since);
   }
 
-  #checkAnswer(log: Log, { question, answer, askedAt }: Answered): void {
-    const body = log.events.get(answer.sequence);
-    if (body === undefined && this.#isForgotten(log, answer.sequence, askedAt)) return;
-    const isThere =
-      body?.type === answer.kind &&
-      'ask' in body &&
-      keyOf(body) === keyOf(question) &&
-      body.effect === answer.effect &&
-      body.reason === answer.reason;
-    if (isThere) return;
-    throw lost(
-      `${keyOf(question)} was answered ${textOf(answer)}; event ${answer.sequence} is ${JSON.stringify(body)}`,
-    );
+  #told(): readonly Told[] {
+    return [...this.#answered.values(), ...this.#acknowledged.values()];
+  }
+
+  #checkTold(log: Log, { text, sequence, since, isIn }: Told): void {
+    const body = log.events.get(sequence);
+    if (isIn(body) || (body === undefined && this.#isForgotten(log, sequence, since))) return;
+    throw lost(`${text}, which is ${JSON.stringify(body)}`);
+  }
+
+  /** An operator knows that it may be lost: it may be decided anew, and limits have room for it. */
+  #forgive(told: Told): void {
+    this.#note(`lost: ${told.text}`);
+    for (const [key, each] of this.#answered) if (each === told) this.#answered.delete(key);
+    for (const [ask, each] of this.#decided) if (each === told) this.#decided.delete(ask);
+    for (const [sequence, each] of this.#acknowledged) if (each === told) this.#acknowledged.delete(sequence);
+    this.#approved.clear();
+    this.#destinations.clear();
+    for (const { question, answer } of this.#answered.values()) this.#approve(question, answer);
   }
 
   /** Each report that was said to be recorded adds nothing to what is known. */
@@ -248,24 +261,30 @@ export class Promises {
 
   #checkDecision(fresh: Answered): void {
     const { question, answer } = fresh;
-    const { ask, content, money, amount, to } = question;
+    const { ask, content } = question;
     const other = this.#decided.get(ask);
-    if (other !== undefined && other.question.content !== content && !this.#isForgettable(other.askedAt)) {
+    if (other !== undefined && other.question.content !== content && !this.#isForgettable(other.since)) {
       throw new Broken('one answer', `${ask} was decided as ${other.question.content} and ${content}`);
     }
     this.#decided.set(ask, fresh);
-    if (answer.effect !== 'approve') return;
-    this.#approved.set(money, Math.max(amount, this.#approved.get(money) ?? 0));
-    if (to !== '') this.#destinations.add(to);
+    this.#approve(question, answer);
     this.#checkLimits();
   }
 
-  #checkNumber(key: string, { answer, askedAt }: Answered): void {
+  #approve({ money, amount, to }: Question, { kind, effect }: Answer): void {
+    if (kind !== 'decision' || effect !== 'approve') return;
+    this.#approved.set(money, Math.max(amount, this.#approved.get(money) ?? 0));
+    if (to !== '') this.#destinations.add(to);
+  }
+
+  #checkNumber(key: string, fresh: Answered): void {
+    const { answer, since } = fresh;
+    this.#losses.checkNumber(fresh);
     for (const [otherKey, other] of this.#answered) {
       if (other.answer.sequence === answer.sequence) {
         throw new Broken('one number each', `event ${answer.sequence} answers ${otherKey} and ${key}`);
       }
-      if (other.answeredAt < askedAt && other.answer.sequence > answer.sequence) {
+      if (other.answeredAt < since && other.answer.sequence > answer.sequence) {
         throw new Broken(
           'the order of time',
           `${otherKey} was answered as event ${other.answer.sequence} before ${key} was asked, which is event ${answer.sequence}`,
@@ -324,6 +343,22 @@ function checkCooling(journal: readonly Entry[]): void {
     }
     if (body.whitelists !== undefined) since.set(body.whitelists, at);
   }
+}
+
+function toldOf(question: Question, answer: Answer, since: number): Told {
+  const { kind, effect, reason, sequence, saidAt } = answer;
+  return {
+    text: `${keyOf(question)} was answered ${textOf(answer)}`,
+    sequence,
+    saidAt,
+    since,
+    isIn: (body) =>
+      body?.type === kind &&
+      'ask' in body &&
+      keyOf(body) === keyOf(question) &&
+      body.effect === effect &&
+      body.reason === reason,
+  };
 }
 
 function lost(message: string): Broken {

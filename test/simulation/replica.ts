@@ -5,25 +5,37 @@
 import { CountersignError } from '../../src/core/errors.js';
 import type { mergeFate, SettlingReport } from '../../src/core/report.js';
 import type { settle } from '../../src/core/settle.js';
-import type { Ballot, RecoveryPorts, RecoveryPrimary } from '../../src/ledger/witness/ports.js';
+import type { Ballot } from '../../src/ledger/witness/ports.js';
 import type { appendToMajority } from '../../src/ledger/witness/quorum.js';
 import type { RecoveryCause, recover } from '../../src/ledger/witness/recovery.js';
+import type {
+  remainsOf,
+  Salvaged,
+  SalvagePorts,
+  SalvagePrimary,
+  salvage,
+} from '../../src/ledger/witness/salvage.js';
 import type { trimWitnesses } from '../../src/ledger/witness/trimming.js';
+import type { Chance } from './chance.js';
 import { type Question, textOf } from './events.js';
 import { trim } from './janitor.js';
 import type { Scripts } from './janitor-model.js';
 import { Route } from './network.js';
+import { activate } from './operator.js';
 import { primaryPort, witnessPort } from './ports.js';
 import { type Answer, changeText, type Promises } from './promises.js';
 import type { Caller, Change, Recorded, Refusal, StateReply } from './replies.js';
 import { hear } from './reporting.js';
 import type { Removed } from './rules.js';
 import type { Server, Servers } from './servers.js';
+import type { Trail } from './trail.js';
 import type { WitnessModel } from './witness-model.js';
 
 /** The product's code, or a mutant of it. */
 export interface Product {
   readonly recover: typeof recover;
+  readonly remainsOf: typeof remainsOf;
+  readonly salvage: typeof salvage;
   readonly appendToMajority: typeof appendToMajority;
   readonly trimWitnesses: typeof trimWitnesses;
   readonly mergeFate: typeof mergeFate;
@@ -36,10 +48,17 @@ export interface Surroundings {
   readonly servers: Servers;
   readonly witnesses: readonly WitnessModel[];
   readonly promises: Promises;
+  readonly chance: Chance;
+  /** Its identity. */
+  readonly ledger: string;
+  /** Absent where nobody exports. */
+  readonly trail: Trail | undefined;
   /** For so many steps what was decided is kept. */
   readonly retention: number;
   /** The true time, in steps. */
   readonly now: () => number;
+  /** When most witnesses were blank last: a step; -1 when they never were. */
+  readonly lostAt: () => number;
   /** A request has been sent there. */
   readonly sent: (route: Route, what: string) => void;
   /** Something happened that no fault explains. */
@@ -49,6 +68,8 @@ export interface Surroundings {
 type State = Extract<StateReply, { readonly code: 'STATE' }>;
 export type Accepted<Reply extends { readonly code: string }> = Exclude<Reply, Refusal> & {
   readonly epoch: number;
+  /** When the server said so. */
+  readonly saidAt: number;
 };
 
 /** After so many attempts the co-signer is told to ask again. */
@@ -69,6 +90,7 @@ export class Replica {
   #epoch = 0;
   #known = { identity: '', sequence: 0 };
   #recovering: Promise<boolean> | undefined;
+  #salvages = 0;
   #lookedElsewhere: number | undefined;
 
   readonly name: string;
@@ -87,7 +109,11 @@ export class Replica {
   }
 
   get isRecovering(): boolean {
-    return this.#recovering !== undefined;
+    return this.#recovering !== undefined || this.isSalvaging;
+  }
+
+  get isSalvaging(): boolean {
+    return this.#salvages > 0;
   }
 
   /** The process ends; what it has sent may still arrive. */
@@ -108,10 +134,11 @@ export class Replica {
   /** Runs one of the methods below; that it fails is what co-signers are told "ask again" for. */
   async does(work: () => Promise<void>): Promise<void> {
     this.tasks += 1;
+    const begun = this.#world.now();
     try {
       await work();
     } catch (error) {
-      if (!isUndecided(error)) this.#world.fail(error);
+      if (!this.#isUndecided(error, begun)) this.#world.fail(error);
     } finally {
       this.tasks -= 1;
     }
@@ -127,11 +154,11 @@ export class Replica {
       );
       if (reply.code === 'STALE') continue;
       if (reply.code !== 'DECIDED' && reply.code !== 'CONFLICT') return;
-      const { verdict, sequence, event, epoch } = reply;
+      const { verdict, sequence, event, epoch, saidAt } = reply;
       if (event !== undefined) await this.confirm(epoch, event);
       this.saw(epoch, sequence);
       const kind: Answer['kind'] = reply.code === 'CONFLICT' ? 'conflict' : 'decision';
-      promises.answered(question, { ...verdict, kind, sequence });
+      promises.answered(question, { ...verdict, kind, sequence, saidAt });
       return;
     }
   }
@@ -151,7 +178,11 @@ export class Replica {
     this.saw(reply.epoch, reply.sequence);
     const what = changeText(type === 'policy' ? { type, version: id } : { type, id });
     // A freeze that stands already is as old as it is.
-    promises.acknowledged(reply.sequence, { what, since: reply.isRepeated ? 0 : begun });
+    promises.acknowledged(reply.sequence, {
+      what,
+      since: reply.isRepeated ? 0 : begun,
+      saidAt: reply.saidAt,
+    });
   }
 
   /** What a vendor reported. */
@@ -167,6 +198,23 @@ export class Replica {
   /** Takes what the checkpoint covers from the witnesses. */
   async drop(ballot: Ballot, covered: { readonly checkpoint: number; readonly to: number }): Promise<void> {
     await this.#world.product.trimWitnesses(this.#witnesses(), ballot, covered);
+  }
+
+  /** Takes to the audit trail what is certain. */
+  async export(): Promise<void> {
+    const { journal } = await this.call('exportable', (scripts, caller) => scripts.exportable(caller));
+    this.#world.trail?.take(journal);
+  }
+
+  /** What an operator's process does that is started here. */
+  async salvage(isClockWrong: boolean): Promise<Salvaged | undefined> {
+    this.#salvages += 1;
+    this.renew();
+    try {
+      return await activate(this.#world, this.#ports(), isClockWrong);
+    } finally {
+      this.#salvages -= 1;
+    }
   }
 
   /** Events whose recorder died before a majority had them. */
@@ -228,15 +276,16 @@ export class Replica {
     script: (scripts: Scripts, caller: Caller) => Reply,
   ): Promise<Accepted<Reply>> {
     for (let attempt = 1; ; attempt += 1) {
-      const { servers } = this.#world;
+      const { servers, now } = this.#world;
       const [server, epoch] = [this.#server, this.#epoch];
       const { identity, sequence: seen } = this.#known;
-      const reply = await this.#send(this.#routeTo(server), what, () =>
-        servers.run(server, (scripts) =>
-          script(scripts, { epoch, identity, seen, now: this.#world.now() + this.clockError }),
+      const { reply, saidAt } = await this.#send(this.#routeTo(server), what, () => ({
+        saidAt: now(),
+        reply: servers.run(server, (scripts) =>
+          script(scripts, { epoch, identity, seen, now: now() + this.clockError }),
         ),
-      );
-      if (!isRefusal(reply)) return { ...reply, epoch } as Accepted<Reply>;
+      }));
+      if (!isRefusal(reply)) return { ...reply, epoch, saidAt } as Accepted<Reply>;
       if (reply.code === 'EPOCH' && reply.epoch >= this.#epoch) this.#follow(reply.epoch);
       else await this.#mend(reply, attempt);
     }
@@ -265,9 +314,10 @@ export class Replica {
 
   /** One at a time; whoever needs one while it runs asks again afterwards. */
   #startRecovery(cause: RecoveryCause): Promise<boolean> {
+    const begun = this.#world.now();
     this.#recovering ??= this.#recover(cause)
       .catch((error: unknown) => {
-        if (!isUndecided(error)) throw error;
+        if (!this.#isUndecided(error, begun)) throw error;
         return false;
       })
       .finally(() => {
@@ -281,11 +331,18 @@ export class Replica {
     return result.kind === 'recovered';
   }
 
-  #ports(): RecoveryPorts {
+  /** A fault may be answered with these; that a ledger is gone only when most witnesses were blank meanwhile. */
+  #isUndecided(error: unknown, begun: number): boolean {
+    if (!(error instanceof CountersignError)) return false;
+    if (error.code === 'LEDGER_MISSING') return this.#world.lostAt() >= begun;
+    return error.code === 'LEDGER_UNAVAILABLE' || error.code === 'LEDGER_RECOVERING';
+  }
+
+  #ports(): SalvagePorts {
     return { primary: this.#primary(), witnesses: this.#witnesses(), progress: () => undefined };
   }
 
-  #primary(): RecoveryPrimary {
+  #primary(): SalvagePrimary {
     const { servers } = this.#world;
     return primaryPort((what, script) => {
       const server = this.#server;
@@ -314,14 +371,6 @@ export class Replica {
 
 function isRefusal(reply: { readonly code: string }): reply is Refusal {
   return reply.code === 'EPOCH' || reply.code === 'MISSING' || reply.code === 'FENCED';
-}
-
-/** A fault may be answered with these; that a ledger is gone or cannot be read may never be. */
-function isUndecided(error: unknown): boolean {
-  return (
-    error instanceof CountersignError &&
-    (error.code === 'LEDGER_UNAVAILABLE' || error.code === 'LEDGER_RECOVERING')
-  );
 }
 
 function recovering(): CountersignError {

@@ -166,6 +166,9 @@ export type KeptReply =
     }
   | Refusal;
 
+/** What is certain of the journal; see export-state.lua. */
+export type ExportableReply = { readonly code: 'EXPORTABLE'; readonly journal: readonly Entry[] } | Refusal;
+
 export interface Covering {
   readonly from: number;
   readonly to: number;

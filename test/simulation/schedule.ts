@@ -2,17 +2,21 @@
  * One schedule: replicas, servers and witnesses, and a seed that decides what happens next. In the end everything is
  * mended, the ledger is recovered a last time, and what was answered must be in it.
  */
+import type { RecoveryResult } from '../../src/ledger/witness/recovery.js';
+import type { Salvaged } from '../../src/ledger/witness/salvage.js';
 import { audit } from './audit.js';
+import { Broken } from './broken.js';
 import { Chance } from './chance.js';
 import type { Question } from './events.js';
-import { type Breakable, detour, type FaultName, happen } from './faults.js';
+import { areMostBlank, type Breakable, detour, type FaultName, happen } from './faults.js';
 import { LedgerState } from './ledger-state.js';
 import type { Route } from './network.js';
 import { type Course, courseOf } from './profiles.js';
-import { Broken, Promises } from './promises.js';
+import { Promises } from './promises.js';
 import { type Product, Replica, type Surroundings } from './replica.js';
 import type { Removed } from './rules.js';
 import { Servers } from './servers.js';
+import { Trail } from './trail.js';
 import { WitnessModel } from './witness-model.js';
 
 export interface Outcome {
@@ -62,8 +66,11 @@ export class Schedule implements Breakable, Surroundings {
   readonly witnesses: readonly WitnessModel[];
   readonly replicas: Replica[];
   readonly product: Product;
+  readonly ledger = LEDGER;
+  readonly trail: Trail | undefined;
   readonly retention: number;
   readonly now = () => this.#step;
+  readonly lostAt = () => this.#lostAt;
   readonly #product: Product;
   #recoveries = 0;
   #step = 0;
@@ -72,6 +79,7 @@ export class Schedule implements Breakable, Surroundings {
   readonly #course: Course;
   readonly #asked = new Set<Question>();
   #lockedUntil = 0;
+  #lostAt = -1;
   #isMended = false;
   #isAuditDue = false;
   /** What had been said when it was last looked. */
@@ -88,10 +96,15 @@ export class Schedule implements Breakable, Surroundings {
     this.chance = new Chance(seed);
     const { chance } = this;
     this.#product = product;
-    this.product = { ...product, recover: (...args) => this.#recover(...args) };
+    this.product = {
+      ...product,
+      recover: (...args) => this.#alone(() => this.#product.recover(...args)),
+      salvage: (...args) => this.#alone(() => this.#product.salvage(...args)),
+    };
     this.servers = new Servers(removed, this.now);
     this.#course = courseOf(seed, chance);
-    const { witnesses, replicas, apartRate, isBlank, retention } = this.#course;
+    const { witnesses, replicas, apartRate, isBlank, retention, isExported } = this.#course;
+    this.trail = isExported ? new Trail() : undefined;
     this.retention = retention;
     this.promises = new Promises(retention, (text) => this.#note(text));
     this.witnesses = numbered(witnesses, 'witness', (name) => new WitnessModel(name, removed));
@@ -166,11 +179,13 @@ export class Schedule implements Breakable, Surroundings {
   }
 
   /** With the lock, a replica that finds another one at it leaves it to that one; the lock ends by itself. */
-  async #recover(...args: Parameters<Product['recover']>): ReturnType<Product['recover']> {
+  async #alone<T extends RecoveryResult | Salvaged>(
+    work: () => Promise<T>,
+  ): Promise<T | { readonly kind: 'overtaken' }> {
     if (this.#course.isLocking && !this.#isMended && this.#step < this.#lockedUntil)
       return { kind: 'overtaken' };
     this.#lockedUntil = this.#step + LOCK_STEPS;
-    const result = await this.#product.recover(...args);
+    const result = await work();
     if (result.kind === 'recovered') {
       this.#lockedUntil = 0;
       this.#recoveries += 1;
@@ -216,6 +231,7 @@ export class Schedule implements Breakable, Surroundings {
       this.#troubles = this.#troubles.filter((trouble) => !over.includes(trouble));
       for (const { undo } of over) undo();
     }
+    this.#look();
     // Whoever got a reply goes on until it waits again.
     await new Promise(setImmediate);
     if (this.#failure !== undefined) throw this.#failure;
@@ -223,10 +239,20 @@ export class Schedule implements Breakable, Surroundings {
     if (this.#step % AUDIT_STEPS === 0 || this.#isAuditDue || isMoreSaid) await this.#audit();
   }
 
-  #audit(): Promise<void> {
+  get #isLost(): boolean {
+    return areMostBlank(this.witnesses);
+  }
+
+  #look(): void {
+    if (this.#isLost) this.#lostAt = this.#step;
+  }
+
+  /** Of what most witnesses have lost nothing comes back by itself. */
+  async #audit(): Promise<void> {
+    if (this.#isLost) return;
     this.#isAuditDue = false;
     this.#audited = this.promises.said;
-    return audit({ ...this, product: this.#product }, (journal) => this.promises.checkLog(journal));
+    await audit({ ...this, product: this.#product }, (journal) => this.promises.checkLog(journal));
   }
 
   #deliver(): boolean {
@@ -249,7 +275,13 @@ export class Schedule implements Breakable, Surroundings {
     const isBlank = this.witnesses.some((witness) => witness.isBlank);
     const { retention, reports } = this.#course;
     const report = reports.length > 0 && chance.happens(0.15) ? chance.pick(reports) : undefined;
-    if (retention < Number.POSITIVE_INFINITY && chance.happens(0.15)) void replica.does(() => replica.trim());
+    const salvageRate = this.#isLost ? 0.4 : this.#course.needlessSalvageRate;
+    const others = this.replicas.filter(({ isSalvaging }) => isSalvaging).length;
+    if (others < 2 && chance.happens(salvageRate))
+      void replica.does(() => replica.salvage(false).then(() => undefined));
+    else if (this.trail !== undefined && chance.happens(0.1)) void replica.does(() => replica.export());
+    else if (retention < Number.POSITIVE_INFINITY && chance.happens(0.15))
+      void replica.does(() => replica.trim());
     else if (report !== undefined) void replica.does(() => replica.hear(report));
     else if (roll < 0.8 - (isBlank ? 0.2 : 0))
       this.#ask(replica, chance.below(Math.ceil(this.#step / 40) + 2));
@@ -278,6 +310,7 @@ export class Schedule implements Breakable, Surroundings {
     servers.rejoin();
     await this.#calm();
     for (const replica of this.replicas) replica.die(true);
+    if (this.#isLost && !(await this.#salvage())) return;
     const last = new Replica('last', this);
     this.replicas.splice(0, this.replicas.length, last);
     const away = witnesses.some(({ isBlank }) => isBlank) ? undefined : chance.pick(witnesses);
@@ -288,6 +321,25 @@ export class Schedule implements Breakable, Surroundings {
     this.promises.checkLog(this.#journal());
     await this.#askAll(last);
     this.promises.checkLog(this.#journal());
+  }
+
+  /** False when nobody knows anything any more: then a new ledger begins. */
+  async #salvage(): Promise<boolean> {
+    const operator = new Replica('operator', this);
+    this.replicas.splice(0, this.replicas.length, operator);
+    let result: Salvaged | undefined;
+    const isClockWrong = this.chance.happens(0.5);
+    await this.#finish(operator, async () => {
+      result = await operator.salvage(isClockWrong);
+    });
+    if (result?.kind === 'recovered') return true;
+    const { identity } = this.servers.elected.dataset.meta;
+    const isNothingLeft =
+      identity === undefined &&
+      this.witnesses.every(({ isBlank }) => isBlank) &&
+      this.trail?.exported(LEDGER) === undefined;
+    if (result === undefined && isNothingLeft) return false;
+    throw new Broken('it comes back', 'nothing is wrong any more, and what is left cannot be salvaged');
   }
 
   async #lastRecovery(last: Replica): Promise<void> {

@@ -20,6 +20,9 @@ import {
 } from './replies.js';
 import type { Removed } from './rules.js';
 
+/** Few, so that journals of a schedule have several pages. */
+export const PAGE_EVENTS = 8;
+
 /** The scripts of recoveries and witnesses, on what a server holds at this moment. */
 export class ServerScripts {
   dataset: Dataset;
@@ -30,6 +33,10 @@ export class ServerScripts {
     this.dataset = dataset;
     this.here = here;
     this.removed = removed;
+  }
+
+  get now(): number {
+    return this.here.now;
   }
 
   survey(): PrimarySurvey {
@@ -97,6 +104,16 @@ export class ServerScripts {
     const versions = { sequence, policy, freezes, checkpoint, covered, trimmed: covered };
     this.set({ identity: ledger, epoch, ...versions, fence: history, seen: 0 });
     return true;
+  }
+
+  /** A part of the journal of an epoch, and what replicas are known to have seen; the rest is left to what comes after. */
+  events(epoch: number, after: number): { readonly events: readonly LogEvent[]; readonly seen: number } {
+    const { meta } = this.dataset;
+    if (meta.identity === undefined || meta.epoch !== epoch) {
+      throw new CountersignError('LEDGER_UNAVAILABLE', `the Redis server is in epoch ${meta.epoch}`);
+    }
+    const rest = this.keys(epoch).journal.filter(({ sequence }) => sequence > after);
+    return { events: rest.slice(0, PAGE_EVENTS), seen: meta.seen };
   }
 
   init(identity: string, epoch: number): Recorded {

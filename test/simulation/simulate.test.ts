@@ -4,11 +4,12 @@ import { mergeFate } from '../../src/core/report.js';
 import { settle } from '../../src/core/settle.js';
 import { appendToMajority } from '../../src/ledger/witness/quorum.js';
 import { recover } from '../../src/ledger/witness/recovery.js';
+import { remainsOf, salvage } from '../../src/ledger/witness/salvage.js';
 import { trimWitnesses } from '../../src/ledger/witness/trimming.js';
 import { ALL_RULES, type Rule } from './rules.js';
 import { type Outcome, Schedule } from './schedule.js';
 
-const product = { appendToMajority, recover, trimWitnesses, mergeFate, settle };
+const product = { appendToMajority, recover, remainsOf, salvage, trimWitnesses, mergeFate, settle };
 const SEEDS = Array.from({ length: 20 }, (_, index) => index + 1);
 
 const run = (seed: number, removed: ReadonlySet<Rule> = ALL_RULES): Promise<Outcome> =>

@@ -9,7 +9,7 @@ import { MUTANTS } from './mutants.js';
 import { profileOf } from './profiles.js';
 import { onThreads } from './threads.js';
 
-const DEFAULT_RUNS = 2500;
+const DEFAULT_RUNS = 2100;
 
 /** A mutant that lives longer has survived. */
 const MUTANT_SCHEDULES = 20_000;

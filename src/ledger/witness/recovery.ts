@@ -266,9 +266,13 @@ interface Installing {
   readonly progress: RecoveryPorts['progress'];
 }
 
-/** On every witness that can be reached, blank ones too; so many must take it. */
-export async function installAll(surveyed: readonly Surveyed[], installing: Installing): Promise<boolean> {
-  const results = await Promise.allSettled(surveyed.map((each) => install(each, installing)));
+/** On every witness that can be reached, blank ones too; so many must take it. Of the two steps that it has one may be chosen. */
+export async function installAll(
+  surveyed: readonly Surveyed[],
+  installing: Installing,
+  step: (each: Surveyed, installing: Installing) => Promise<boolean> = stageAndSwitch,
+): Promise<boolean> {
+  const results = await Promise.allSettled(surveyed.map((each) => step(each, installing)));
   const installed = results.filter((result) => result.status === 'fulfilled' && result.value).length;
   const { needed } = installing;
   if (installed >= needed) return true;
@@ -276,8 +280,17 @@ export async function installAll(surveyed: readonly Surveyed[], installing: Inst
   throw unavailable(`the log was installed on ${installed} witnesses, and must be on ${needed}`);
 }
 
+async function stageAndSwitch(surveyed: Surveyed, installing: Installing): Promise<boolean> {
+  return (await stage(surveyed, installing)) && switchOver(surveyed, installing);
+}
+
+/** Makes what was put aside the log. */
+export function switchOver({ witness, survey }: Surveyed, { ballot, log }: Installing): Promise<boolean> {
+  return witness.install(ballot, { disk: survey.disk, count: log.length });
+}
+
 /** Only on the disk that was surveyed: one that was lost since may have held events that this log has not. */
-async function install(
+export async function stage(
   { witness, survey: { disk } }: Surveyed,
   { ballot, logs, log, progress }: Installing,
 ): Promise<boolean> {
@@ -291,7 +304,7 @@ async function install(
     isFirst = false;
     progress('install', end, log.length);
   }
-  return witness.install(ballot, { disk, count: log.length });
+  return true;
 }
 
 function* pagesOf(log: readonly LogEvent[]) {

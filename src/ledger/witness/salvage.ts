@@ -8,7 +8,8 @@
  * - every witness must answer, and most must be blank: while a majority may still hold the log, nothing is to be decided here;
  * - the epoch is above all that anybody can have been in: those who would know the highest one may be the ones that are lost;
  * - the server's own journal counts, and the audit trail: whatever was answered and is known anywhere is kept;
- * - the operator's signed word is an event of the log, behind everything that anybody holds.
+ * - the operator's signed word is an event of the log, behind everything that anybody holds;
+ * - no witness begins the epoch before every one has the log put aside: of two operators one begins nothing.
  *
  * Whoever dies on the way leaves either most witnesses blank, as before, or a majority that holds the new log, whole, and
  * then replicas recover from it by themselves.
@@ -28,7 +29,9 @@ import {
   newestOf,
   readAll,
   type Surveyed,
+  stage,
   surveyAll,
+  switchOver,
   type WitnessLog,
 } from './recovery.js';
 
@@ -94,11 +97,13 @@ export async function salvage(
   const at = Math.max(await primary.now(), remains.newest.atMs);
   const sequence = remains.sequence + 1;
   const log = [...known, { sequence, event: `activation ${at} ${body}` }];
-  const isDoneAll = await Promise.all([
-    load(primary, { ballot, history: server.history, log, progress }),
-    installAll(surveyed, { ballot, logs, log, needed: witnesses.length, progress }),
-  ]);
-  if (!isDoneAll.every(Boolean)) return OVERTAKEN;
+  // One after the other. A server that restarted while its journal was read takes no load, and then no witness is changed.
+  if (!(await load(primary, { ballot, history: server.history, log, progress }))) return OVERTAKEN;
+  // A blank witness promises nothing, but what is put aside there keeps older epochs out. Only once all keep them out may
+  // one begin: two operators would otherwise begin an epoch each, on some witnesses, and the older one be recovered first.
+  const installing = { ballot, logs, log, needed: witnesses.length, progress };
+  if (!(await installAll(surveyed, installing, stage))) return OVERTAKEN;
+  if (!(await installAll(surveyed, installing, switchOver))) return OVERTAKEN;
   const isSettled = await primary.settle(ballot, server.history, { sequence, events: log });
   return isSettled ? { kind: 'recovered', epoch, events: log.length, remains } : OVERTAKEN;
 }
