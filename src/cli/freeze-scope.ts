@@ -5,6 +5,7 @@ import { nearestOf } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import { parseScope } from '../core/policy/document.js';
 import type { Match, Values } from '../core/policy/schema.js';
+import { misspeltAddresses, misspeltMessage } from '../core/policy/written-addresses.js';
 import type { Chains } from '../core/ports.js';
 
 export interface ScopeOptions {
@@ -60,6 +61,7 @@ export function scopeFrom(options: ScopeOptions, workspace: WorkspaceConfig, cha
   if (all !== true && Object.keys(match).length === 0)
     throw usage('the scope is empty: to cover everything say --all');
   checkNames(match, workspace, chains);
+  for (const { address } of misspeltAddresses(match, {}, chains)) throw usage(misspeltMessage(address));
   return JSON.stringify(match);
 }
 

@@ -9,6 +9,7 @@ import { warningsOf } from '../core/policy/consistency.js';
 import { explain, renderExplanation } from '../core/policy/explain.js';
 import type { Rules } from '../core/policy/rulebook.js';
 import type { Limit } from '../core/policy/schema.js';
+import { addressWarnings } from '../core/policy/written-addresses.js';
 import type { Chains } from '../core/ports.js';
 import { differences, ledgerOf, type PolicyCase, parseCase, parseCases, questionOf } from './policy-cases.js';
 
@@ -68,7 +69,9 @@ function printLine(text: string): void {
 function check(file: string, { json, config }: CheckOptions, { chains, print }: Ports): void {
   const policy = compilePolicy(readText(file), basename(file), chains());
   const warnings = [
-    ...warningsOf(policy.document).map(({ path, message }) => `${pathText(path)}: ${message}`),
+    ...[...warningsOf(policy.document), ...addressWarnings(policy)].map(
+      ({ path, message }) => `${pathText(path)}: ${message}`,
+    ),
     ...(config === undefined ? [] : unauthenticatedWarnings(loadConfig(config))),
   ];
   if (json) {

@@ -157,7 +157,7 @@ async function propose(
   const bound = await observer.during('commit', async () => {
     const reply =
       request.anonymous === true
-        ? await commitAnonymous(proposal, ledger, observer)
+        ? await commitAnonymous(proposal, identifyContent(request, ask), { ledger, observer })
         : await ledger.commit(proposal, observer);
     return bindNonce(request, ask, { reply, ledger, seen, observer });
   });
@@ -175,12 +175,11 @@ async function propose(
  */
 async function commitAnonymous(
   proposal: Proposal,
-  ledger: Ledger,
-  observer: DecisionObserver,
+  content: AskIdentity,
+  { ledger, observer }: Pick<DecisionPorts, 'ledger' | 'observer'>,
 ): Promise<CommitReply> {
   const look = (ask: AskIdentity) =>
     ledger.commit({ ...proposal, ask, opinion: LOOKING, charges: [], facts: [] }, observer);
-  const content = identifyContent(proposal.ask);
   const refuses = proposal.opinion.effect === 'reject' || proposal.opinion.effect === 'ignore';
   const [here, there] = refuses ? [content, proposal.ask] : [proposal.ask, content];
   const known = await look(there);

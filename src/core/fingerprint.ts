@@ -35,7 +35,7 @@ export function identify(request: Request): AskIdentity {
 /** What a request is asked again under; the same request has the same. See {@link decidedUnder}. */
 export function askKeyOf(request: Request): string {
   if (request.unsigned !== undefined) return identifyUnsigned(request).askKey;
-  if (request.anonymous === true) return identifyContent(identify(request)).askKey;
+  if (request.anonymous === true) return identifyContent(request, identify(request)).askKey;
   return sharedKeyOf(request);
 }
 
@@ -49,9 +49,9 @@ function sharedKeyOf(request: Request): string {
  * Nobody vouches for who asks: the content is part of the ask, so that a refusal binds nothing else, and money is counted
  * by it too. Of all contents of one id at most one is approved: see {@link approvalFact}.
  *
- * Whatever else a verdict can rest on is part of the ask: the worth in dollars, and whether there is an end. Or a stranger
- * could have an operation refused by leaving its end out, or charged with a worth that he makes up. A vendor may value it
- * anew for each signer: it is the same content all the same, and the same money, so the highest worth is what is charged.
+ * Whatever else a verdict can rest on is part of the ask: how it is told, and whether there is an end. Or a stranger could
+ * have an operation refused by leaving its end out, or charged with a worth that he makes up. A vendor may value it anew
+ * for each signer: it is the same content all the same, and the same money, so the highest worth is what is charged.
  */
 function identifyUnsigned(request: Request): AskIdentity {
   const { protocol, requestId, kind, unsigned } = request;
@@ -59,7 +59,7 @@ function identifyUnsigned(request: Request): AskIdentity {
   const fingerprint = hash([
     content,
     unsigned?.expiresAtMs === undefined ? 'endless' : 'ends',
-    worthOf(request),
+    tellingOf(request),
   ]);
   const moves = kind === 'transaction' || kind === 'sign';
   return {
@@ -105,10 +105,14 @@ export function identifyNonce(
 }
 
 /**
- * A content as something to decide once, of an ask that anybody may have written: a refusal recorded here binds neither
- * the request id nor the transaction.
+ * A content, as it is told, as something to decide once, of an ask that anybody may have written: a refusal recorded here
+ * binds neither the request id nor the transaction, nor the same content told otherwise.
  */
-export function identifyContent({ askKey, fingerprint }: AskIdentity): AskIdentity {
+export function identifyContent(
+  request: Request,
+  { askKey, fingerprint: content }: AskIdentity,
+): AskIdentity {
+  const fingerprint = hash([content, tellingOf(request)]);
   return { ...NOTHING_BOUND, askKey: `${askKey}${CONTENT}${fingerprint}`, fingerprint };
 }
 
@@ -205,9 +209,28 @@ function contentOf(request: Request): Canonical[] {
   }
 }
 
-/** Of a signed request it may differ between deliveries. */
-function worthOf(request: Request): Canonical {
-  return request.kind === 'transaction' ? request.intent.destinations.map(({ usd }) => amountOf(usd)) : null;
+/**
+ * What a verdict can rest on beside the content, letter by letter where the content is indifferent: an address whose
+ * case is wrong is refused. Of a signed request it may differ between deliveries.
+ */
+function tellingOf(request: Request): Canonical {
+  const { signer = null } = request;
+  if (request.kind !== 'transaction') return [signer];
+  const { source, destinations, destinationAddress = null, externalTxId = null } = request.intent;
+  return [
+    signer,
+    externalTxId,
+    source.subType ?? null,
+    destinationAddress,
+    destinations.map(({ subType = null, address = null, otherAddresses, addressType = null, usd }) => [
+      subType,
+      address,
+      otherAddresses,
+      addressType,
+      amountOf(usd),
+    ]),
+    request.rawTransactions.map(({ keyDerivationPath }) => canonicalJson(keyDerivationPath)),
+  ];
 }
 
 function intentOf(intent: Intent): Canonical[] {

@@ -6,7 +6,7 @@ import type {
   SignedFireblocksConfig,
   UnsignedFireblocksConfig,
 } from '../config/schema.js';
-import { assert, unreachable } from '../core/errors.js';
+import { assert, CountersignError, unreachable } from '../core/errors.js';
 import type { KnownKey } from '../core/keys.js';
 import type { AnswerKeys, Chains, CosignerKeys, Protocol, VoteKeys } from '../core/ports.js';
 import type { Request } from '../core/request.js';
@@ -35,14 +35,16 @@ type Sharing =
   | { readonly protocol: 'fireblocks-json'; readonly cosigner: InWorkspace<UnsignedFireblocksConfig> }
   | { readonly protocol: 'iofinnet'; readonly cosigner: InWorkspace<IofinnetConfig> };
 
-/** Throws FILE_UNREADABLE or KEY_INVALID; published keys are refused. */
+/** Throws FILE_UNREADABLE or KEY_INVALID; published keys, and keys for the votes of two workspaces, are refused. */
 export function loadPathKeys(config: Pick<Config, 'workspaces'>): {
   readonly paths: ReadonlyMap<string, PathKeys>;
   readonly warnings: readonly string[];
 } {
   const warnings: string[] = [];
+  const voters = new Map<string, InWorkspace<IofinnetConfig>>();
   const paths = [...sharingByPath(config)].map(([path, sharing]) => {
     const { keys, warnings: found } = keysOf(sharing);
+    if (sharing.protocol === 'iofinnet') checkVoter(sharing.cosigner, keys, voters);
     warnings.push(...found);
     return [path, keys] as const;
   });
@@ -101,6 +103,23 @@ function iofinnetKeys({ name, answerKey, requestKeys }: IofinnetConfig): LoadedK
     },
   ]);
   return { keys: { voteKeys }, warnings };
+}
+
+/** A vote says nothing but a nonce, and which content has a nonce only one ledger knows: that of one workspace. */
+function checkVoter(
+  cosigner: InWorkspace<IofinnetConfig>,
+  keys: PathKeys,
+  voters: Map<string, InWorkspace<IofinnetConfig>>,
+): void {
+  assert('voteKeys' in keys, 'a path with keys of another protocol');
+  const scope = keys.voteKeys.scopeOf(cosigner.name);
+  const other = voters.get(scope) ?? cosigner;
+  if (other.workspace !== cosigner.workspace)
+    throw new CountersignError(
+      'KEY_INVALID',
+      `${cosigner.answerKey.file} is the answer key of ${other.name} in the workspace ${other.workspace} too: a vote for one would pass for a vote of the other; give ${cosigner.name} a key of its own`,
+    );
+  voters.set(scope, cosigner);
 }
 
 /** The path as logs and metrics show it: the last segment of a Virtual Signer's is a secret. */

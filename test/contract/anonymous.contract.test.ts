@@ -4,10 +4,10 @@ import { type DecisionPorts, decide } from '../../src/core/decide.js';
 import type { Outcome } from '../../src/core/decision.js';
 import { askKeyOf, decidedUnder } from '../../src/core/fingerprint.js';
 import type { Ledger } from '../../src/core/ports.js';
-import type { Request } from '../../src/core/request.js';
+import type { Destination, Request } from '../../src/core/request.js';
 import { deadlineAfter } from '../../src/http/deadline.js';
 import { type Given, onEachLedger } from '../support/each-ledger.js';
-import { type Change, question, rulesOf } from '../support/policy.js';
+import { ALICE, type Change, destination, question, rulesOf } from '../support/policy.js';
 import { chainsThat, PAYS_ALICE, Witness } from '../support/ports.js';
 
 const LIMITED = `limits:
@@ -20,7 +20,7 @@ rules:
 `;
 const REFUSING = LIMITED.replace('limits: [eth]\n    effect: approve', 'effect: reject');
 
-const RAW = [{ keyDerivationPath: '[ 44, 60, 0, 0, 0 ]', bytes: '02ef', digest: 'aa' }];
+const RAW = [{ keyDerivationPath: '[ 44, 60, 0, 0, 0 ]', bytes: '02ef', digest: 'aa' }] as const;
 
 function ask(change: Change = {}, anonymous = true): Request {
   const { request } = question({ ...change, request: { rawTransactions: RAW, ...change.request } });
@@ -47,6 +47,11 @@ async function said(outcome: Promise<Outcome>): Promise<string> {
   return `${known.decision.effect} ${known.decision.reason}${known.repeated ? ' again' : ''}`;
 }
 
+/** The same content, of which something else is said of the destination. */
+function asked(change: Partial<Destination>): Request {
+  return ask({ intent: { destinations: [destination(change)] } });
+}
+
 const OTHER = { intent: { extraParameters: { other: 'content' } } };
 
 onEachLedger('asked by anybody', (given) => {
@@ -71,6 +76,25 @@ onEachLedger('asked by anybody', (given) => {
     expect(await refusing(ask(OTHER))).toBe('reject RULE_REJECTS');
     expect(await refusing(ask({ request: { txId: 'another' } }))).toBe('reject RULE_REJECTS');
     expect(await approving(ask())).toBe('approve APPROVED');
+  });
+
+  test.each<[string, Request]>([
+    ['another worth', asked({ usd: '1' })],
+    ['a worth of nothing', asked({ usd: '0' })],
+    ['another kind of address', asked({ addressType: 'ONE_TIME' })],
+    ['another sub-type', asked({ subType: 'EXTERNAL' })],
+    ['an address whose case is wrong', asked({ address: `0x${ALICE.slice(2).toUpperCase()}` })],
+    [
+      'a path with a blank inside a number',
+      ask({ request: { rawTransactions: [{ ...RAW[0], keyDerivationPath: '[ 4 4, 60, 0, 0, 0 ]' }] } }),
+    ],
+    ['another signer', ask({ request: { signer: 'signer-2' } })],
+    ['an id of the initiator', ask({ intent: { externalTxId: 'x-1' } })],
+  ])('nor does a refusal bind the same content told with %s', async (_, told) => {
+    expect(await refusing(told)).toBe('reject RULE_REJECTS');
+    expect(await approving(told)).toBe('reject RULE_REJECTS again');
+    expect(await approving(ask())).toBe('approve APPROVED');
+    expect(await approving(told)).toBe('reject RULE_REJECTS again');
   });
 
   test('an approval binds the request id, for those who sign too, and theirs binds it for all', async () => {

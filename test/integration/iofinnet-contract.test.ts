@@ -219,6 +219,22 @@ describe('no vote', () => {
       'for an argument that does not end with a word',
       () => approved('approvedTx', `${transactionArgument('R1', { Id: 'tail' })}00`),
     ],
+    ...(
+      [
+        ['that lies elsewhere than behind its offset', 0, 64n],
+        ['that is shorter than its length', 1, 1n << 255n],
+        ['that is longer than its length', 1, 32n],
+      ] as const
+    ).map(([what, word, value]): [string, () => Promise<unknown>] => [
+      `for an argument ${what}`,
+      () => {
+        const argument = transactionArgument('R1', { Id: 'tail', AmountOriginal: '1' });
+        const data = APPROVAL.encodeFunctionData('approvedTx', [argument]);
+        const at = 10 + 64 * word;
+        const changed = value.toString(16).padStart(64, '0');
+        return provider().call({ to: ADDRESS, data: data.slice(0, at) + changed + data.slice(at + 64) });
+      },
+    ]),
     [
       'while a rule asks for patience',
       () =>
@@ -300,6 +316,8 @@ describe('messages', () => {
     ['a batch that is too long', Array.from({ length: 21 }, (_, id) => chainId(id)), -32600],
     ['no request', 7, -32600],
     ['no id', { jsonrpc: '2.0', method: 'eth_chainId' }, -32600],
+    ['no version', { id: 1, method: 'eth_chainId' }, -32600],
+    ['another version', { ...chainId(1), jsonrpc: '1.0' }, -32600],
     ['another method', { ...chainId(1), method: 'eth_accounts' }, -32601],
     ['a call of nothing', { ...chainId(1), method: 'eth_call', params: [] }, -32602],
     [

@@ -9,7 +9,8 @@ import { type RunningReplica, startReplica } from '../support/replica.js';
 import { legacyTransfer, nonceHeaders, vaultCreation, voteIn } from '../support/virtual-signer.js';
 
 const PAYEE = '0x1111111111111111111111111111111111111111';
-const DOLLAR_PAYEE = '0x4444444444444444444444444444444444444444';
+/** As EIP-55 writes it. */
+const DOLLAR_PAYEE = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
 const USDC = '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48';
 const CONTRACT = '0xdac17f958d2ee523a2206206994597c13d831ec7';
 
@@ -282,6 +283,8 @@ describe('what a stranger can do on a network that is allowed', () => {
     ['its end', { expiresAt: undefined }],
     ['its worth', { amountUsd: undefined }],
     ['its true worth', { amountUsd: '1000000' }],
+    ['the case of its address', { receivingAddress: DOLLAR_PAYEE.replace('aAeb', 'AaEB') }],
+    ['a small x in its address', { receivingAddress: DOLLAR_PAYEE.replace('0x', '0X') }],
   ])(
     'an operation that he shows without %s is refused, and approved all the same when it is asked about',
     async (_, change) => {

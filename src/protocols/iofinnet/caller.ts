@@ -25,7 +25,8 @@ export function callerCheck({ verify, ...connection }: CallerSettings): CallerCh
     strangeness(message) ?? (verify === undefined ? undefined : signatureProblem(message, verify));
 }
 
-const PARAMETER = /(\w+)="([^"]*)"/g;
+/** From the beginning of a word: or a header of one long word would be looked through once for each of its letters. */
+const PARAMETER = /\b(\w+)="([^"]*)"/g;
 
 /** The older form of HTTP signatures, in which answers are signed; source: draft-cavage-http-signatures-12. */
 function signatureProblem(

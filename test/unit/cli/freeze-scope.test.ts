@@ -76,6 +76,11 @@ test.each<[string, ScopeOptions, string]>([
     { scope: '{ asset: [ETH, ETHH] }' },
     'asset "ETHH" is not in the registry; if it is right all the same, write ETHH*',
   ],
+  [
+    'an address that nobody can have',
+    { scope: "{ destination: { address: '5dc69b1fbb13bafd09af88a782f0f285772ad5f8' } }" },
+    '5dc69b1fbb13bafd09af88a782f0f285772ad5f8 is no address as it is written, so no request is ever equal to it: look at its beginning, and at its case (EIP-55); all in lower case is right too',
+  ],
   ['a policy', { scope: `{ asset: "${'x'.repeat(17_000)}" }` }, 'the scope is longer than 16384 characters'],
 ])('%s is refused by name', (_, options, message) => {
   expect(errorOf(() => scopeFrom(options, workspace, testChains)).message).toBe(message);

@@ -42,6 +42,13 @@ test('the example policy is valid and says what it does', () => {
   expect(output).not.toContain('!');
 });
 
+test('what a rule names and nobody can have is said', () => {
+  const address = '5dc69b1fbb13bafd09af88a782f0f285772ad5f8';
+  const rule = `{ name: deny, match: { stage: signing, destination: { address: '${address}' } }, effect: reject }`;
+  const { output } = run('check', file('policy.yaml', `version: 1\nrules: [${rule}]\n`));
+  expect(output).toContain(`! rules[0].match.destination.address: ${address} is no address as it is written`);
+});
+
 test('every case of the example policy comes out as written', () => {
   const { output, error } = run('test', POLICY, CASES);
   expect(output).not.toContain('✗');

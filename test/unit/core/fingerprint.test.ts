@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { identify } from '../../../src/core/fingerprint.js';
+import { batchFacts, identify } from '../../../src/core/fingerprint.js';
 import { type Intent, JsonNumber, type TransactionRequest } from '../../../src/core/request.js';
 
 const INTENT: Intent = {
@@ -73,6 +73,13 @@ describe('one ask', () => {
 });
 
 describe('money', () => {
+  test('of a batch member, and of nothing else, the ledger remembers that it is one', () => {
+    const facts = (change: Partial<TransactionRequest>) => batchFacts(with_(change)).map(({ key }) => key);
+    expect(facts({ requestId: 't-1-batch-7' })).toEqual(['batch:fireblocks:t-1']);
+    expect(facts({ requestId: 't-1' })).toEqual([]);
+    expect(facts({ requestId: 'r-1' })).toEqual([]);
+  });
+
   test('of a batch member is counted by the request id, of everything else by the transaction', () => {
     expect(identify(with_({ requestId: 't-1-batch-7' })).moneyKey).toBe('fireblocks:t-1-batch-7');
     expect(identify(with_({ requestId: 't-1' })).moneyKey).toBe('fireblocks:t-1');

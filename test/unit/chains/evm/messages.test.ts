@@ -136,6 +136,21 @@ describe('typed data', () => {
       'TYPED_DOMAIN_MISMATCH',
       { shown: { ...content, types: { ...types, EIP712Domain: domainType('name', 'version') } } },
     ],
+    [
+      'a declared domain of another type',
+      'TYPED_DOMAIN_MISMATCH',
+      {
+        shown: {
+          ...content,
+          types: {
+            ...types,
+            EIP712Domain: domainType('name', 'version', 'chainId', 'verifyingContract').map((member) =>
+              member.name === 'chainId' ? { ...member, type: 'uint8' } : member,
+            ),
+          },
+        },
+      },
+    ],
     ['another chain', 'CHAIN_ID_MISMATCH', forChain(137)],
     ['no chain', 'CHAIN_ID_MISMATCH', forChain(undefined)],
     ['another kind of message', 'TYPED_TYPE_REFUSED', { type: 'EIP191' }],

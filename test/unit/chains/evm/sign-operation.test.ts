@@ -116,6 +116,8 @@ describe('text', () => {
     ['that spells one in base64', Buffer.from(UNSIGNED.slice(2), 'hex').toString('base64'), 'RAW_REFUSED'],
     ['as long as a digest', 'x'.repeat(32), 'RAW_REFUSED'],
     ['that spells a digest', 'ab'.repeat(32), 'RAW_REFUSED'],
+    ['that spells a digest with its prefix', `0x${'ab'.repeat(32)}`, 'RAW_REFUSED'],
+    ['that spells a digest in base64', Buffer.alloc(32, 0xab).toString('base64'), 'RAW_REFUSED'],
     ['that is not well formed', '\ud800', 'TYPED_MALFORMED'],
   ])('%s: %s', (_, data, expected) => {
     expect(outcome(data, 'text/plain')).toBe(expected);

@@ -73,6 +73,11 @@ describe('a plain transfer', () => {
       'VALUE_MISMATCH',
       requestFor(transaction({ value: 8_000_000_000_000_001n })),
     ],
+    [
+      'nothing but the fee',
+      'VALUE_MISMATCH',
+      requestFor(transaction({ value: 0n }), { amount: '0.002', requestedAmount: '0.002' }),
+    ],
     ['call data behind it', 'DATA_NOT_EMPTY', requestFor(transaction({ data: '0x00' }))],
     ['another chain', 'CHAIN_ID_MISMATCH', requestFor(transaction({ chainId: 137n }))],
     [
@@ -217,6 +222,11 @@ describe('what a policy may open', () => {
   const delegating = requestFor(transaction({ type: 4, authorizationList: [delegation] }));
   const anywhere = requestFor(transaction({ type: 4, authorizationList: [{ ...delegation, chainId: 0n }] }));
   const exact = { ...requestFor(transaction(), { fee: '0.003' }) };
+  const blob = transaction({
+    type: 3,
+    maxFeePerBlobGas: 1_000_000_000n,
+    blobVersionedHashes: [`0x01${'00'.repeat(31)}`],
+  });
 
   test.each<[string, string, object, TransactionRequest]>([
     ['a delegation, closed', 'AUTH_LIST_REFUSED', {}, delegating],
@@ -226,6 +236,19 @@ describe('what a policy may open', () => {
       'AUTH_LIST_REFUSED',
       { allow7702: [{ chainId: 1, delegate: STRANGER }] },
       anywhere,
+    ],
+    ['a blob, closed', 'BLOB_REFUSED', {}, requestFor(blob, { fee: '0.002131072' })],
+    [
+      'a blob, whose gas is paid too',
+      'agrees',
+      { allowBlobs: true },
+      requestFor(blob, { fee: '0.002131072' }),
+    ],
+    [
+      'a blob, whose gas nobody claimed',
+      'FEE_EXCEEDS_CLAIM',
+      { allowBlobs: true },
+      requestFor(blob, { fee: '0.002131071999999999' }),
     ],
     ['type 2, closed', 'TX_TYPE_REFUSED', { allowTypes: [0] }, requestFor(transaction())],
     ['an exact fee', 'FEE_EXCEEDS_CLAIM', { feeMode: 'exact' }, exact],

@@ -33,6 +33,13 @@ test('facts are plain JSON', () => {
   }
 });
 
+test('a party that is not named is unknown, unless it is of a type that has no name', () => {
+  const sourceOf = (type: string, id: string) => transaction({ intent: { source: { type, id } } }).source;
+  expect(sourceOf('VAULT', '')).toMatchObject({ type: 'VAULT', id: null });
+  expect(sourceOf('UNKNOWN', '7')).toMatchObject({ type: null, id: '7' });
+  expect(sourceOf('ONE_TIME', '')).toMatchObject({ type: 'ONE_TIME', id: '' });
+});
+
 test('amounts are those of the bytes, not those of the claim', () => {
   const change: Change = {
     intent: { destinations: [destination({ amount: '0.01' })] },

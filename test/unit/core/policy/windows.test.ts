@@ -92,6 +92,9 @@ test('a reader asked again inside its window answers from memory, and moves with
   expect(spanAt(noon)).toBe(spanAt(noon + 1));
   expect(spanAt(noon + 86_400_000)).not.toEqual(spanAt(noon));
   expect(spanAt(noon)).toMatchObject({ kind: 'calendar', startMs: Date.parse('2026-03-28T23:00:00Z') });
+  const midnight = Date.parse('2026-03-29T22:00:00Z');
+  expect(spanAt(midnight - 1)).toMatchObject({ endMs: midnight });
+  expect(spanAt(midnight)).toMatchObject({ startMs: midnight });
 });
 
 test('zones that are none', () => {

@@ -3,6 +3,7 @@ import { createHash, sign } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { voteKeyRing } from '../../../../src/keys/vote-keys.js';
 import { type CallerSettings, callerCheck } from '../../../../src/protocols/iofinnet/caller.js';
+import { cpuClock } from '../../../support/cpu-clock.js';
 import { inbound } from '../../../support/inbound.js';
 import { ed25519Pair } from '../../../support/virtual-signer.js';
 
@@ -74,6 +75,14 @@ describe('a signed request', () => {
   test('is accepted, whatever else it covers', () => {
     expect(check(signed('content-type digest'))).toBeUndefined();
     expect(check(signed('vs-nonce content-type digest'))).toBeUndefined();
+  });
+
+  test('that is no signature, however long, costs next to nothing', () => {
+    const spent = cpuClock();
+    expect(check(inbound({ body, headers: { digest, signature: 'a'.repeat(100_000) } }))).toBe(
+      'the request is not signed',
+    );
+    expect(spent()).toBeLessThan(1_000);
   });
 
   test.each<[string, Parameters<typeof check>[0], string]>([
