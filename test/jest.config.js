@@ -25,8 +25,8 @@ export default {
       },
     ],
   },
-  // Most of them wait for servers: two share a core well.
-  maxWorkers: Math.max(2, availableParallelism() - 1),
+  // Most of them wait for servers: three share two cores well.
+  maxWorkers: Math.max(3, availableParallelism() - 1),
   workerIdleMemoryLimit: '512MB',
   testTimeout: 180_000,
 };
