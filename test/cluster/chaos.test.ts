@@ -7,7 +7,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { processesNaming } from '../support/processes.js';
 
 const MINUTE_MS = 60_000;
-/** Other tests run beside these, on two cores perhaps. */
+/** All of the bed shares two cores perhaps. */
 const RATE = ['--rate', '16'];
 const folder = mkdtempSync(join(tmpdir(), 'countersign-chaos-test-'));
 
