@@ -2,9 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import { readText } from '../config/load.js';
 import type { Config, WorkspaceConfig } from '../config/schema.js';
+import { pathText } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
 import { entriesFor, historyNeeded, type InstancePlan, planInstances } from '../core/policy/fill.js';
+import { policyWarnings } from '../core/policy/warnings.js';
 import type { ActivePolicy, Chains, JournalEvent, Ledger } from '../core/ports.js';
 import {
   authenticateActivation,
@@ -80,6 +82,8 @@ export interface ActivationResult {
   readonly sequence: number;
   /** Limits that were filled from the journal, with the number of entries. */
   readonly filled: Readonly<Record<string, number>>;
+  /** What `policy check` says of it too. */
+  readonly warnings: readonly string[];
 }
 
 const PAGE = 1_000;
@@ -90,9 +94,10 @@ async function activatePolicy(request: ActivationRequest): Promise<ActivationRes
   const { ledger, chains, document, workspace } = request;
   const next = compilePolicy(document.text, document.source, chains);
   request.accept(next);
+  const warnings = policyWarnings(next).map(({ path, message }) => `${pathText(path)}: ${message}`);
   const { identity, policy: previous } = await ledger.state();
   if (previous?.version === next.version && (await request.isTrusted(previous, identity))) {
-    return { version: next.version, changed: false, sequence: previous.sequence, filled: {} };
+    return { version: next.version, changed: false, sequence: previous.sequence, filled: {}, warnings };
   }
   const plan = planInstances(previous, next, randomBytes(6).toString('hex'));
   const statement = await request.sign({
@@ -114,7 +119,7 @@ async function activatePolicy(request: ActivationRequest): Promise<ActivationRes
         statement,
         expectedSequence,
       });
-      return { version: next.version, changed: true, sequence, filled: filling.counts };
+      return { version: next.version, changed: true, sequence, filled: filling.counts, warnings };
     } catch (error) {
       if (!(error instanceof CountersignError && error.code === 'CONCURRENT_CHANGE')) throw error;
       if ((await ledger.state()).policy?.sequence !== previous?.sequence) throw overtaken(error);

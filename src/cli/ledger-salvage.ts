@@ -153,5 +153,5 @@ function lostText({ lost, isEndCertain, newest, sequence }: Remains): string {
   const known = ranges.length === 0 ? '' : `events ${ranges.join(', ')}${more}: nobody holds them. `;
   if (isEndCertain)
     return known === '' ? 'nothing: the server has every event that it ever gave a number' : known.trim();
-  return `${known}Whether more came after event ${Math.max(newest.sequence, sequence)} nobody knows. Requests whose decision is lost are decided anew, limits have room for them, and policies and freezes may be among them`;
+  return `${known}Whether more came after event ${Math.max(newest.sequence, sequence)}, or others in place of the last ones, nobody knows. Requests whose decision is lost are decided anew, limits have room for them, and policies and freezes may be among them`;
 }

@@ -51,6 +51,7 @@ async function activate(file: string | undefined, options: ActivateOptions): Pro
       ([limit, entries]) => `  ${limit}: filled with ${entries} entries of the journal`,
     );
     const what = result.changed ? `active since event ${result.sequence}` : 'was active already';
-    process.stdout.write(`${[`Policy ${result.version} ${what}.`, ...filled].join('\n')}\n`);
+    const warnings = result.warnings.map((warning) => `! ${warning}`);
+    process.stdout.write(`${[`Policy ${result.version} ${what}.`, ...filled, ...warnings].join('\n')}\n`);
   });
 }

@@ -5,11 +5,10 @@ import { loadConfig, readText, unauthenticatedWarnings } from '../config/load.js
 import { pathText } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
-import { warningsOf } from '../core/policy/consistency.js';
 import { explain, renderExplanation } from '../core/policy/explain.js';
 import type { Rules } from '../core/policy/rulebook.js';
 import type { Limit } from '../core/policy/schema.js';
-import { addressWarnings } from '../core/policy/written-addresses.js';
+import { policyWarnings } from '../core/policy/warnings.js';
 import type { Chains } from '../core/ports.js';
 import { differences, ledgerOf, type PolicyCase, parseCase, parseCases, questionOf } from './policy-cases.js';
 
@@ -69,9 +68,7 @@ function printLine(text: string): void {
 function check(file: string, { json, config }: CheckOptions, { chains, print }: Ports): void {
   const policy = compilePolicy(readText(file), basename(file), chains());
   const warnings = [
-    ...[...warningsOf(policy.document), ...addressWarnings(policy)].map(
-      ({ path, message }) => `${pathText(path)}: ${message}`,
-    ),
+    ...policyWarnings(policy).map(({ path, message }) => `${pathText(path)}: ${message}`),
     ...(config === undefined ? [] : unauthenticatedWarnings(loadConfig(config))),
   ];
   if (json) {

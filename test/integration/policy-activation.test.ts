@@ -121,6 +121,13 @@ test('a new limit knows what was approved before it: exactly as many more are le
   expect(await approvedOf(ids('tight', room + 13))).toBe(room);
 });
 
+test('what is probably not meant is said when it is activated, too', async () => {
+  const misspelt = `${FIRST}\nverification: { assets: { ETHH: { gross: reject } } }\n`;
+  const activated = await activate(misspelt);
+  expect(activated).toMatchObject({ code: 0, stderr: '' });
+  expect(JSON.parse(activated.stdout).warnings).toEqual([expect.stringMatching(/^verification\.assets\.ETHH: /)]);
+});
+
 test('a limit of new destinations knows from the journal which ones are not', async () => {
   const never = (period: string) =>
     approving({ never: `{ sum: count, max: '0', window: lifetime, newDestinations: ${period} }` });

@@ -1,0 +1,29 @@
+/** Everything about a policy that works and is probably not meant. */
+import type { Problem } from '../document.js';
+import type { CompiledPolicy } from './compile.js';
+import { warningsOf } from './consistency.js';
+import { resolveValues } from './values.js';
+import { addressWarnings } from './written-addresses.js';
+
+export function policyWarnings(policy: CompiledPolicy): readonly Problem[] {
+  return [...warningsOf(policy.document), ...addressWarnings(policy), ...assetWarnings(policy)];
+}
+
+/** A setting that makes an asset's verification stricter, and a rule that refuses an asset, are lost by a typing error. */
+function assetWarnings({ document, chains }: CompiledPolicy): readonly Problem[] {
+  const { rules, lists, verification } = document;
+  const named: readonly (readonly [asset: string, path: Problem['path']])[] = [
+    ...Object.keys(verification.assets).map((asset) => [asset, ['verification', 'assets', asset]] as const),
+    ...rules.flatMap(({ match }, index) =>
+      resolveValues(match.asset ?? [], lists).map(
+        (asset) => [asset, ['rules', index, 'match', 'asset']] as const,
+      ),
+    ),
+  ];
+  return named
+    .filter(([asset]) => !/[*?]/.test(asset) && chains.asset(asset) === undefined)
+    .map(([asset, path]) => ({
+      path,
+      message: `${asset} is neither a built-in asset nor one of an assets file that was read here: if it is a typing error, this holds for no request`,
+    }));
+}
