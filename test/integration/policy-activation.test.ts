@@ -125,7 +125,9 @@ test('what is probably not meant is said when it is activated, too', async () =>
   const misspelt = `${FIRST}\nverification: { assets: { ETHH: { gross: reject } } }\n`;
   const activated = await activate(misspelt);
   expect(activated).toMatchObject({ code: 0, stderr: '' });
-  expect(JSON.parse(activated.stdout).warnings).toEqual([expect.stringMatching(/^verification\.assets\.ETHH: /)]);
+  expect(JSON.parse(activated.stdout).warnings).toEqual([
+    expect.stringMatching(/^verification\.assets\.ETHH: /),
+  ]);
 });
 
 test('a limit of new destinations knows from the journal which ones are not', async () => {

@@ -162,7 +162,9 @@ describe('two disks, and the server', () => {
     );
     expect(shown.stdout).toMatch(/^server {6}holds nothing of it\naudit {7}the trail ends at event 5\n/m);
     expect(shown.stdout).toMatch(/^together {4}5 events are known, the last is 5, of /m);
-    expect(shown.stdout).toMatch(/^lost {8}Whether more came after event 5, or others in place of the last ones, nobody knows\. /m);
+    expect(shown.stdout).toMatch(
+      /^lost {8}Whether more came after event 5, or others in place of the last ones, nobody knows\. /m,
+    );
     expect(shown.stdout).toMatch(/goes on at event 6\nNothing was changed \(--dry-run\)\.\n$/);
     expect(await fieldOf(0, 'ledger')).toBeNull();
     expect(await answer('a')).toBe('RETRY');
