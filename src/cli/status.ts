@@ -120,8 +120,23 @@ async function readStatus(
       ...unauthenticatedWarnings({ workspaces: [workspace] }),
       ...lifeWarnings(keySetsOf({ workspaces: [workspace] }), Date.now()),
       ...textsOf(problems, false),
+      ...(config.audit?.directory === undefined ? [] : await exportWarnings(ledger, state.nowMs)),
     ],
   };
+}
+
+/** As the alert CountersignAuditLagging has it. */
+const EXPORT_PATIENCE_MS = 900_000;
+
+/** Of an export that has fallen behind; a replica alone knows why. */
+export async function exportWarnings(ledger: Ledger, nowMs: number): Promise<readonly string[]> {
+  const { mark, newest } = await ledger.exports.state();
+  const [oldest] = await ledger.events(mark?.sequence ?? 0, 1);
+  if (oldest === undefined || oldest.sequence > newest || nowMs - oldest.atMs < EXPORT_PATIENCE_MS) return [];
+  const since = new Date(oldest.atMs).toISOString();
+  return [
+    `The audit export is behind: events ${oldest.sequence} to ${newest} wait, the first since ${since}. countersign_audit_errors_total and the log of replicas say why.`,
+  ];
 }
 
 /** The ledger cannot be read, and the problems say why, or else this throws. */

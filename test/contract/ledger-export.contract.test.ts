@@ -6,6 +6,7 @@ import { Exporter } from '../../src/audit/exporter.js';
 import { eventsOf } from '../../src/audit/read.js';
 import { streamSink } from '../../src/audit/sink.js';
 import { verifyFiles } from '../../src/audit/verify.js';
+import { exportWarnings } from '../../src/cli/status.js';
 import type { Ledger } from '../../src/core/ports.js';
 import { Elected } from '../../src/replica/elected.js';
 import { type TestFolder, testFolder, testKey } from '../support/audit.js';
@@ -88,6 +89,17 @@ onEachLedger('its export', (given) => {
     await given.commit('t');
     await exports.moved(identity, { ...MARK, sequence: 3, count: 3 });
     expect(await exports.state()).toMatchObject({ newest: sequence + 1, mark: { sequence: 3, count: 3 } });
+  });
+
+  test('the status page warns of one that is a quarter of an hour behind', async () => {
+    const { nowMs, sequence } = await given.ledger.state();
+    const later = nowMs + 16 * 60_000;
+    expect(await exportWarnings(given.ledger, nowMs + 60_000)).toEqual([]);
+    expect(await exportWarnings(given.ledger, later)).toEqual([
+      expect.stringContaining(`is behind: events 1 to ${sequence} wait, the first since 20`),
+    ]);
+    expect(await exportAll(newFolder(), given.ledger)).toEqual([]);
+    expect(await exportWarnings(given.ledger, later)).toEqual([]);
   });
 
   test('every event of the journal is in the files, as the ledger has it', async () => {
