@@ -248,7 +248,8 @@ describe('behind witnesses', () => {
     await store.server.restart();
     await store.witnesses[0]?.restart();
     await eventually(async () => (await commit('after').catch(() => undefined)) !== undefined);
-    await eventually(async () => (await lastExported(folder)) >= 4);
+    // One that has failed for a while waits a minute before it tries again.
+    await eventually(async () => (await lastExported(folder)) >= 4, 150_000);
     await exporter.stop();
     const exported = [];
     for await (const { sequence, bodyText } of eventsOf(folder.files(), key.keys))
@@ -257,7 +258,7 @@ describe('behind witnesses', () => {
       (await given.ledger.events(0, 100)).map(({ sequence, body }) => [sequence, body]),
     );
     await given.close();
-  });
+  }, 400_000);
 });
 
 /** By the files alone; 0 while there are none, or they cannot be read as a whole. */

@@ -175,12 +175,15 @@ describe.each([
   });
 
   test('when the replica that follows dies, another one goes on', async () => {
-    const followers = await Promise.all(
-      cluster.up.replicaOps.map(
-        async (ops) => valuesOf(await samplesOf([ops]), 'countersign_open_transactions').length,
-      ),
-    );
-    await cluster.killReplica(followers.indexOf(1));
+    const follower = await eventually('nobody follows', async () => {
+      const followers = await Promise.all(
+        cluster.up.replicaOps.map(
+          async (ops) => valuesOf(await samplesOf([ops]), 'countersign_open_transactions').length,
+        ),
+      );
+      return followers.includes(1) ? followers.indexOf(1) : undefined;
+    });
+    await cluster.killReplica(follower);
     deployment.fake.transactions.set('waits', vendorTransaction('waits', 'COMPLETED', { txHash: '0xcc' }));
     await eventually(
       'nobody asked any more',
