@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { readText } from '../config/load.js';
 import type { Config, WorkspaceConfig } from '../config/schema.js';
-import { pathText } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
 import { entriesFor, historyNeeded, type InstancePlan, planInstances } from '../core/policy/fill.js';
@@ -94,7 +93,7 @@ async function activatePolicy(request: ActivationRequest): Promise<ActivationRes
   const { ledger, chains, document, workspace } = request;
   const next = compilePolicy(document.text, document.source, chains);
   request.accept(next);
-  const warnings = policyWarnings(next).map(({ path, message }) => `${pathText(path)}: ${message}`);
+  const warnings = policyWarnings(next);
   const { identity, policy: previous } = await ledger.state();
   if (previous?.version === next.version && (await request.isTrusted(previous, identity))) {
     return { version: next.version, changed: false, sequence: previous.sequence, filled: {}, warnings };

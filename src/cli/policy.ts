@@ -2,7 +2,6 @@
 import { basename } from 'node:path';
 import { Command } from 'commander';
 import { loadConfig, readText, unauthenticatedWarnings } from '../config/load.js';
-import { pathText } from '../core/document.js';
 import { CountersignError } from '../core/errors.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
 import { explain, renderExplanation } from '../core/policy/explain.js';
@@ -68,7 +67,7 @@ function printLine(text: string): void {
 function check(file: string, { json, config }: CheckOptions, { chains, print }: Ports): void {
   const policy = compilePolicy(readText(file), basename(file), chains());
   const warnings = [
-    ...policyWarnings(policy).map(({ path, message }) => `${pathText(path)}: ${message}`),
+    ...policyWarnings(policy),
     ...(config === undefined ? [] : unauthenticatedWarnings(loadConfig(config))),
   ];
   if (json) {

@@ -116,6 +116,7 @@ export function filesReadOnce({
   locks,
   workspaces,
 }: Config): ReadonlyMap<string, string> {
+  // The file of the embedded ledger is the ledger itself, and changes with every decision.
   const { embedded: _, ...stores } = { embedded: undefined, ...ledger };
   const own = workspaces.map(({ assetsFile, api, webhooks }) => ({
     assetsFile,

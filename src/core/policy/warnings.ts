@@ -1,12 +1,16 @@
 /** Everything about a policy that works and is probably not meant. */
-import type { Problem } from '../document.js';
+import { type Problem, pathText } from '../document.js';
 import type { CompiledPolicy } from './compile.js';
 import { warningsOf } from './consistency.js';
+import { isGlob } from './glob.js';
 import { resolveValues } from './values.js';
 import { addressWarnings } from './written-addresses.js';
 
-export function policyWarnings(policy: CompiledPolicy): readonly Problem[] {
-  return [...warningsOf(policy.document), ...addressWarnings(policy), ...assetWarnings(policy)];
+/** A sentence each, behind its place in the document. */
+export function policyWarnings(policy: CompiledPolicy): readonly string[] {
+  return [...warningsOf(policy.document), ...addressWarnings(policy), ...assetWarnings(policy)].map(
+    ({ path, message }) => `${pathText(path)}: ${message}`,
+  );
 }
 
 /** A setting that makes an asset's verification stricter, and a rule that refuses an asset, are lost by a typing error. */
@@ -21,7 +25,7 @@ function assetWarnings({ document, chains }: CompiledPolicy): readonly Problem[]
     ),
   ];
   return named
-    .filter(([asset]) => !/[*?]/.test(asset) && chains.asset(asset) === undefined)
+    .filter(([asset]) => !isGlob(asset) && chains.asset(asset) === undefined)
     .map(([asset, path]) => ({
       path,
       message: `${asset} is neither a built-in asset nor one of an assets file that was read here: if it is a typing error, this holds for no request`,

@@ -7,6 +7,7 @@ import type { Chains } from '../ports.js';
 import { canonicalFormOf } from './canonical-address.js';
 import { isAddressKey } from './change-conditions.js';
 import type { CompiledPolicy } from './compile.js';
+import { isGlob } from './glob.js';
 import type { Match, Values } from './schema.js';
 import { type Lists, resolveValues } from './values.js';
 
@@ -66,5 +67,5 @@ function namedAddresses({ asset, source, destination, contract, extraInfo = {} }
 /** One of these may have checksums of its own (EIP-1191). */
 function exactly(asset: Values | undefined): readonly string[] {
   const entries = asset === undefined ? [] : [asset].flat();
-  return entries.filter((entry) => typeof entry === 'string' && !/[*?]/.test(entry)).map(String);
+  return entries.filter((entry) => typeof entry === 'string' && !isGlob(entry)).map(String);
 }

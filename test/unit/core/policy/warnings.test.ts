@@ -1,6 +1,5 @@
 import { expect, test } from '@jest/globals';
 import { createChains } from '../../../../src/chains/index.js';
-import { pathText } from '../../../../src/core/document.js';
 import { compilePolicy } from '../../../../src/core/policy/compile.js';
 import { policyWarnings } from '../../../../src/core/policy/warnings.js';
 
@@ -9,17 +8,17 @@ function strangers(sections: string, match = ''): readonly string[] {
   const rule = `{ name: deny, match: { stage: signing${match} }, effect: reject }`;
   const text = `version: 1\n${sections}\nrules: [${rule}]`;
   return policyWarnings(compilePolicy(text, 'policy.yaml', createChains()))
-    .filter(({ message }) => message.includes('typing error'))
-    .map(({ path, message }) => `${pathText(path)} ${message.split(' ')[0]}`);
+    .filter((warning) => warning.includes('typing error'))
+    .map((warning) => warning.split(' is neither')[0] ?? '');
 }
 
 test('an asset that a setting or a rule names, and no registry has, is said', () => {
   expect(strangers('verification: { assets: { ETHH: { gross: reject } } }')).toEqual([
-    'verification.assets.ETHH ETHH',
+    'verification.assets.ETHH: ETHH',
   ]);
   expect(strangers('lists: { coins: [BTC, BTCC] }', ', asset: [ETH, { list: coins }, DOEG]')).toEqual([
-    'rules[0].match.asset BTCC',
-    'rules[0].match.asset DOEG',
+    'rules[0].match.asset: BTCC',
+    'rules[0].match.asset: DOEG',
   ]);
 });
 
