@@ -5,7 +5,7 @@ import { type RedisServer, startRedis } from './redis-server.js';
 
 const SLOTS = 16_384;
 /** After this silence the others take a node for down. */
-const NODE_TIMEOUT_MS = 1000;
+const NODE_TIMEOUT_MS = 2000;
 
 export interface ClusterNode extends RedisServer {
   /** What the Cluster calls it. */
