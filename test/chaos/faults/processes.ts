@@ -21,17 +21,30 @@ export const killPrimaryAheadOfReplicas: Strike = async ({ bed, durationMs }) =>
   const links = others.map(({ name }) => ({ from: name, to: primary.name }));
   await bed.switchboard.set(links, 'hold');
   await pause(2_000);
-  const offset = Number((await primary.info('replication')).get('master_repl_offset'));
-  const known = await Promise.all(
-    others.map(async (node) => Number((await node.info('replication')).get('slave_repl_offset'))),
-  );
-  const behind = offset - Math.max(...known);
-  const dead = killNode(bed, primary, { durationMs, failsOver: true });
-  await pause(50);
+  const offset = await replicationFigure(primary, 'master_repl_offset');
+  const before = await primary.runId();
+  await primary.member.kill();
+  // What the proxy holds would reach the replicas yet: it is lost with its sender.
+  await bed.switchboard.set(links, 'refuse');
   await bed.switchboard.set(links, 'pass');
-  const { evidence } = await dead;
-  return felt(behind > 0, primary.name, `its replicas were ${behind} bytes behind; ${evidence}`);
+  await pause(durationMs);
+  const successor = await successorOf(bed, primary);
+  const promoted = others.find(({ name }) => name === successor) ?? primary;
+  // The first byte of the history that is its own.
+  const lost = offset - ((await replicationFigure(promoted, 'second_repl_offset')) - 1);
+  await primary.start();
+  const evidence = `run ${before.slice(0, 8)} ended; ${successor} was promoted without its last ${lost} bytes`;
+  return felt(lost > 0, primary.name, evidence);
 };
+
+async function replicationFigure(node: RedisNode, field: string): Promise<number> {
+  let figure = Number.NaN;
+  await until(`${node.name} does not tell its ${field}`, FAILOVER_MS, async () => {
+    figure = Number((await node.info('replication')).get(field));
+    return Number.isFinite(figure);
+  });
+  return figure;
+}
 
 export const killRedisReplica: Strike = async ({ bed, durationMs, choice }) => {
   const primary = await primaryOf(bed);
