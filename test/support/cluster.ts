@@ -219,8 +219,8 @@ async function eventually<T>(complaint: string, look: () => T | undefined): Prom
   }
 }
 
-/** Each worker of a run looks in a part of its own, and every time a little further: two never find the same ports free. */
-const PORTS = { from: 20_000, each: 3_000, workers: 4 };
+/** Each of so many workers looks in a part of its own, and every time a little further: two never find the same ports free. */
+const PORTS = { from: 11_000, each: 3_000, workers: 7 };
 const firstPort = PORTS.from + (Number(process.env.JEST_WORKER_ID ?? 0) % PORTS.workers) * PORTS.each;
 let nextPort = Math.floor(Math.random() * PORTS.each);
 
