@@ -137,7 +137,7 @@ function handle(child: ChildProcess, { dir, up, heard }: Started): Cluster {
       for (const each of left) kill(each, 'SIGKILL');
       if (left.length > 0) throw new Error(`up left processes behind: ${left.join(', ')}`);
       if (code !== 0) throw new Error(`up ended with ${code}\n${heard.err}`);
-      rmSync(dir, { recursive: true, force: true });
+      rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
     },
     // The ids of a cluster that has stopped may already be somebody else's.
     discard: () => discard(child, dir, stopped ? [] : living(seen, names)),
@@ -208,7 +208,8 @@ async function discard(child: ChildProcess, dir: string, others: readonly number
   const family = pid === 0 || child.exitCode !== null ? [] : [pid, ...descendantsOf(pid)];
   for (const each of new Set([...family, ...others])) kill(each, 'SIGKILL');
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-  rmSync(dir, { recursive: true, force: true });
+  // The others may still be ending, and writing.
+  rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
 }
 
 async function eventually<T>(complaint: string, look: () => T | undefined): Promise<T> {
