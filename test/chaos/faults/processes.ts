@@ -6,7 +6,7 @@ import type { RedisNode } from '../bed/redis-node.js';
 import { type Felt, felt, oneOf, primaryOf, type Strike } from './fault.js';
 
 /** Detection, election and the news of it. */
-const FAILOVER_MS = 20_000;
+const FAILOVER_MS = 90_000;
 
 /** kill -9, and a new process after a while. Where there are Sentinels, the old primary comes back to find another in office. */
 export const killPrimary: Strike = async ({ bed, durationMs }) => {
