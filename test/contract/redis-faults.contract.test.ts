@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Ledger } from '../../src/core/ports.js';
+import { connect } from '../../src/ledger/redis/connection.js';
 import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
 import { cuttingProxy } from '../support/cutting-proxy.js';
 import { eventually } from '../support/eventually.js';
@@ -117,6 +118,27 @@ describe('faults of one Redis', () => {
     await commit('t');
     await store.server.command('SCRIPT', 'FLUSH');
     expect(await commit('t')).toMatchObject({ repeated: true });
+  });
+
+  test('a script killed by an operator: unavailable, not corrupt', async () => {
+    const ready = Promise.withResolvers<void>();
+    const connection = connect({ url: store.server.url, commandTimeoutMs: 60_000 }, async () =>
+      ready.resolve(),
+    );
+    await store.server.command('CONFIG', 'SET', 'busy-reply-threshold', '10');
+    try {
+      await ready.promise;
+      const killed = connection.call('EVAL', ['while true do end', '0']);
+      const refused = expect(killed).rejects.toMatchObject({
+        ...UNAVAILABLE,
+        message: expect.stringContaining('killed by user'),
+      });
+      await eventually(() => store.server.command('SCRIPT', 'KILL'));
+      await refused;
+    } finally {
+      await store.server.command('CONFIG', 'SET', 'busy-reply-threshold', '5000');
+      await connection.close();
+    }
   });
 
   test('out of memory: unavailable, and nothing is half written', async () => {
