@@ -151,29 +151,27 @@ describe('a ledger that witnesses keep', () => {
       await store.server.restart({ appendonly: 'no' });
     };
 
-    test.each(['never-signed', 'signed'] as const)(
-      'a report that it is %s finds it all the same',
-      async (fate) => {
-        await comesBackWithLess();
-        const nowMs = Date.now();
-        const said = { status: 'X', createdAtMs: nowMs, updatedAtMs: 1, source: 'webhook' } as const;
-        const report = { moneyKey: 'test:t', protocol: 'test', txId: 't', fate, ...said };
-        const settled = await patiently(() => settle(current.ledger, report, { nowMs, retentionMs: 1e9 }));
-        expect(settled).toEqual({
-          fate,
-          changed: true,
-          given: fate === 'signed' ? [] : [expect.objectContaining({ amount: '100' })],
-        });
-      },
-    );
+    test.each([
+      ['never-signed', '0'],
+      ['signed', '100'],
+    ] as const)('a report that it is %s finds it all the same', async (fate, used) => {
+      await comesBackWithLess();
+      const nowMs = Date.now();
+      const said = { status: 'X', createdAtMs: nowMs, updatedAtMs: 1, source: 'webhook' } as const;
+      const report = { moneyKey: 'test:t', protocol: 'test', txId: 't', fate, ...said };
+      const settled = await patiently(() => settle(current.ledger, report, { nowMs, retentionMs: 1e9 }));
+      expect(settled).toMatchObject({ fate });
+      expect(settled).not.toHaveProperty('alarm');
+      expect(await current.ledger.usage([hour])).toEqual([used]);
+    });
 
     test('what it holds is given back all the same', async () => {
       await comesBackWithLess();
       const release = { ...RELEASE, moneyKey: 'test:t' };
       expect(await patiently(() => current.ledger.release(release))).toMatchObject({
-        repeated: false,
         given: [{ amount: '100' }],
       });
+      expect(await current.ledger.usage([hour])).toEqual(['0']);
     });
   });
 
