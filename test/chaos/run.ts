@@ -25,9 +25,9 @@ import { type FaultReport, reportOf, type Struck } from './report/report.js';
 import { verdictText } from './report/verdict.js';
 import { type LimitFacts, limitsFor, policyText } from './workload/limits.js';
 
-/** After the last fault, for the co-signers to hear a final answer to everything. */
-const FINISH_MS = 90_000;
-const WHOLE_MS = 45_000;
+/** After the last fault, for the co-signers to hear a final answer to everything: what is cut off has none. */
+const FINISH_MS = 180_000;
+const WHOLE_MS = 90_000;
 /** What follows a fault is to be told from what the next one does. */
 const REST_MS = 3_000;
 const REPEATS = 1_000;

@@ -143,11 +143,11 @@ const PASSING = ['LEDGER_RECOVERING', 'LEDGER_UNAVAILABLE', 'stale', 'CLOCK_SKEW
  * Asks as decide.ts does: again while the ledger cannot be reached or is being recovered. What was recorded by an attempt
  * that could not be answered is repeated by the next one.
  */
-export async function patiently(ask: () => Promise<string>, withinMs = 45_000): Promise<string> {
+export async function patiently<T>(ask: () => Promise<T>, withinMs = 45_000): Promise<T | string> {
   const deadline = Date.now() + withinMs;
   for (;;) {
     const reply = await ask().catch((error: { readonly code: string }) => error.code);
-    if (!PASSING.includes(reply)) return reply;
+    if (typeof reply !== 'string' || !PASSING.includes(reply)) return reply;
     if (Date.now() > deadline) throw new Error(`still ${reply} after ${withinMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

@@ -5,14 +5,15 @@ import { until } from '../bed/bed.js';
 import type { RedisNode } from '../bed/redis-node.js';
 import { felt, oneOf, primaryOf, type Strike } from './fault.js';
 
-const INIT_WITNESS_MS = 20_000;
+const INIT_WITNESS_MS = 90_000;
 
 /** CLIENT PAUSE: the server lives and answers nobody. */
 export const pauseClients: Strike = async ({ bed, durationMs, choice }) => {
   const primary = await primaryOf(bed);
   const what = choice % 2 === 0 ? 'WRITE' : 'ALL';
-  await primary.ask('CLIENT', 'PAUSE', String(durationMs), what);
+  // Before it: a probe that is late is held back for what is left of it.
   const began = performance.now();
+  await primary.ask('CLIENT', 'PAUSE', String(durationMs), what);
   // Removes nothing, and is held back like every write.
   await askRedis(primary.port, ['DEL', 'chaos-probe'], durationMs + 5_000).catch(() => undefined);
   const waited = performance.now() - began;
