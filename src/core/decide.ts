@@ -85,17 +85,21 @@ async function decideBefore(deadline: Deadline, request: Request, ports: Decisio
   let instantMs: number | undefined;
   let evaluations = 0;
   let pauseMs = LEDGER_RETRY_MS.first;
+  /** Why it is undecided, should the deadline pass now: what the last attempt to reach the ledger failed by, if it did. */
+  let reason: UndecidedReason = 'DEADLINE';
   while (deadline.remainingMs() > 0 && evaluations < MAX_EVALUATIONS) {
     const reply = await deadline.within(propose(request, ask, ports, deadline, instantMs).catch(asReply));
     if (reply === DEADLINE_PASSED) break;
     if (reply instanceof CountersignError) {
       // The store may be failing over, and an interrupted commit may or may not have been recorded: asking again
       // is safe, because the commit itself finds out.
-      ports.observer.faulted(undecidedReasonOf(reply), reply);
+      reason = undecidedReasonOf(reply);
+      ports.observer.faulted(reason, reply);
       await deadline.pause(pauseMs);
       pauseMs = Math.min(pauseMs * LEDGER_RETRY_MS.growth, LEDGER_RETRY_MS.longest);
       continue;
     }
+    reason = 'DEADLINE';
     switch (reply.kind) {
       case 'decided':
         ports.observer.limitsCharged(reply.use);
@@ -120,7 +124,7 @@ async function decideBefore(deadline: Deadline, request: Request, ports: Decisio
         unreachable(reply);
     }
   }
-  return undecided('DEADLINE');
+  return undecided(reason);
 }
 
 /** One opinion, and one attempt to make it the decision. */

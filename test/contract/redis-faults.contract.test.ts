@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Ledger } from '../../src/core/ports.js';
+import { connect } from '../../src/ledger/redis/connection.js';
 import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
 import { cuttingProxy } from '../support/cutting-proxy.js';
 import { eventually } from '../support/eventually.js';
@@ -69,7 +70,7 @@ describe('faults of one Redis', () => {
       workspace: workspaceOf(await meta()),
       connection: { url, commandTimeoutMs: 100 },
     });
-    await ledger.state();
+    await eventually(() => ledger.state());
     await store.server.kill('SIGSTOP');
     try {
       await expect(commit('t', ledger)).rejects.toMatchObject(UNAVAILABLE);
@@ -78,7 +79,7 @@ describe('faults of one Redis', () => {
     }
     const reply = await eventually(() => commit('t', ledger));
     expect(reply).toMatchObject({ kind: 'decided', repeated: true });
-    expect((await ledger.state()).sequence).toBe(3);
+    expect((await current.ledger.state()).sequence).toBe(3);
     await ledger.close();
   });
 
@@ -119,6 +120,27 @@ describe('faults of one Redis', () => {
     expect(await commit('t')).toMatchObject({ repeated: true });
   });
 
+  test('a script killed by an operator: unavailable, not corrupt', async () => {
+    const ready = Promise.withResolvers<void>();
+    const connection = connect({ url: store.server.url, commandTimeoutMs: 60_000 }, async () =>
+      ready.resolve(),
+    );
+    await store.server.command('CONFIG', 'SET', 'busy-reply-threshold', '10');
+    try {
+      await ready.promise;
+      const killed = connection.call('EVAL', ['while true do end', '0']);
+      const refused = expect(killed).rejects.toMatchObject({
+        ...UNAVAILABLE,
+        message: expect.stringContaining('killed by user'),
+      });
+      await eventually(() => store.server.command('SCRIPT', 'KILL'));
+      await refused;
+    } finally {
+      await store.server.command('CONFIG', 'SET', 'busy-reply-threshold', '5000');
+      await connection.close();
+    }
+  });
+
   test('out of memory: unavailable, and nothing is half written', async () => {
     await store.server.command('CONFIG', 'SET', 'maxmemory', '1');
     try {
@@ -157,10 +179,11 @@ describe('faults of one Redis', () => {
   });
 
   test('its clock behind the last recorded instant: the clock of the ledger does not step back', async () => {
-    const ahead = Date.now() + 1500;
-    await store.server.command('HSET', await meta(), 'clock', String(ahead));
+    const key = await meta();
+    const ahead = Date.now() + 1900;
+    await store.server.command('HSET', key, 'clock', String(ahead));
     expect(await commit('t')).toMatchObject({ ledgerNowMs: ahead });
-    await store.server.command('HSET', await meta(), 'clock', String(ahead + 10_000));
+    await store.server.command('HSET', key, 'clock', String(ahead + 30_000));
     await expect(commit('u')).rejects.toMatchObject({ code: 'CLOCK_SKEW' });
   });
 

@@ -333,7 +333,7 @@ const UNDECIDED_ADVICE: Readonly<Record<UndecidedReason, string>> = {
   EXPIRED:
     'Nothing, if people were slow. Otherwise compare the clocks of the replicas; an expired operation must be made anew.',
   DEADLINE:
-    'The ledger is slow or came back too late: look at Redis (`INFO commandstats`, disk latency, `appendfsync always` on a slow disk).',
+    'The ledger is slow: look at Redis (`INFO commandstats`, disk latency, `appendfsync always` on a slow disk).',
   LEDGER_UNAVAILABLE: 'Start Redis, mend the network, the password or TLS. Replicas recover by themselves.',
   LEDGER_MISSING:
     'New installation: `countersign ledger init`. Otherwise the data is gone: **do not** run it; stop, restore the append-only file, and read “Backups”.',

@@ -56,9 +56,12 @@ const LONGEST_PAUSE_MS = 500;
  */
 const NOT_THE_PRIMARY = /^(READONLY|LOADING|MASTERDOWN|MOVED|CLUSTERDOWN)\b/;
 
-/** A script that stopped on what it found. Other refusals inside a script (OOM, NOREPLICAS) pass by themselves. */
+/**
+ * A script that stopped on what it found. Other refusals inside a script (OOM, NOREPLICAS) pass by themselves, and so
+ * does `SCRIPT KILL`.
+ */
 const UNREADABLE =
-  /^(WRONGTYPE\b|ERR (?!The user executing the script can't).*(user_script|equal or smaller than the target stream))/;
+  /^(WRONGTYPE\b|ERR (?!The user executing the script can't|.*Script killed by user).*(user_script|equal or smaller than the target stream))/;
 
 export interface Connection {
   /** The primary may become another server (Sentinel, Cluster), which may lack what the old one acknowledged. */

@@ -44,8 +44,11 @@ const FIRST_EPOCH = 1;
 /** After a recovery that came to nothing, up to this long: two that disturb one another go out of step. */
 const LONGEST_PAUSE_MS = 300;
 
-/** Replicas find out again and again that they cannot recover: in between it is the operator's turn. */
-const SALVAGE_TURN_MS = 10_000;
+/**
+ * Replicas find out again and again that they cannot recover: in between it is the operator's turn. A lock that is lost
+ * with the disks lets them overtake, so that it begins anew, and by then may find that it is not for an operator any more.
+ */
+const SALVAGE_TURN_MS = 30_000;
 
 /** A server that forgets faster than a recovery can follow is not worth waiting for. */
 const ATTEMPTS = 3;
@@ -223,7 +226,7 @@ class Keeper implements Guard, Witnesses {
     const recovery = await this.#observed(async () => {
       for (;;) {
         const result = await this.#alone(() => salvage(this.#salvagePorts(), order, leastEpoch));
-        if (result !== 'busy' || performance.now() > endsAt) return result;
+        if ((result !== 'busy' && result.kind === 'recovered') || performance.now() > endsAt) return result;
         await pause(Math.random() * LONGEST_PAUSE_MS);
       }
     });

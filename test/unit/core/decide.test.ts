@@ -245,7 +245,10 @@ describe('a ledger that cannot be reached', () => {
   test('until the deadline leaves the request undecided, with pauses between the attempts', async () => {
     const { ledger, ports } = settingOf({ ledger: ledgerIn(UNAVAILABLE) });
     const deadline = virtualDeadline(1_000);
-    expect(await decide(ETHER, ports, deadline)).toMatchObject({ kind: 'undecided', reason: 'DEADLINE' });
+    expect(await decide(ETHER, ports, deadline)).toMatchObject({
+      kind: 'undecided',
+      reason: 'LEDGER_UNAVAILABLE',
+    });
     expect(deadline.remainingMs()).toBe(0);
     expect(ledger.proposals.length).toBeGreaterThan(3);
     expect(ledger.proposals.length).toBeLessThan(100);
@@ -268,6 +271,15 @@ describe('a ledger that cannot be reached', () => {
   ])('and %s does not outlast the deadline', async (_, ledger) => {
     const { ports } = settingOf({ ledger });
     expect(await decide(ETHER, ports, deadlineAfter(150))).toMatchObject({ reason: 'DEADLINE' });
+  });
+
+  test.each<[string, Mood[], string]>([
+    ['and then hangs, is why nothing was decided', [UNAVAILABLE, 'silent'], 'LEDGER_UNAVAILABLE'],
+    ['and then answers, but too late to decide, is not', [UNAVAILABLE, STALE, 'silent'], 'DEADLINE'],
+  ])('%s', async (_, moods, reason) => {
+    const { ledger, ports } = settingOf({ ledger: ledgerIn(...moods) });
+    expect(await decide(ETHER, ports, virtualDeadline(1_000))).toMatchObject({ kind: 'undecided', reason });
+    expect(ledger.proposals).toHaveLength(moods.length);
   });
 
   test('is not asked at all when the deadline has passed already', async () => {
