@@ -12,6 +12,7 @@ import { type Bed, makeBed } from './bed/bed.js';
 import { hasClocks } from './bed/clock.js';
 import { Cosigners } from './bed/cosigners.js';
 import { CATALOGUE, FATAL } from './faults/catalogue.js';
+import { primaryOf } from './faults/fault.js';
 import { type Plan, planFaults, planText } from './faults/plan.js';
 import { type Evidence, violationsOf } from './history/check.js';
 import { entriesIn, entriesOfControl, loggedIn } from './history/entries.js';
@@ -138,9 +139,10 @@ class Run {
   }
 
   async #kept(bed: Bed): Promise<Pick<Evidence, 'entries' | 'settled'>> {
-    const primary = await bed.primary();
-    if (bed.mode === 'naive')
-      return { entries: await entriesOfControl(primary?.port ?? 0), settled: { reports: [], releases: [] } };
+    if (bed.mode === 'naive') {
+      const { port } = await primaryOf(bed);
+      return { entries: await entriesOfControl(port), settled: { reports: [], releases: [] } };
+    }
     const events = await readJournal(bed.deployment.configFile);
     return { entries: entriesIn(events), settled: settledIn(events) };
   }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MAIN } from './cluster.js';
 import { kill } from './processes.js';
 
-const END_TIMEOUT_MS = 90_000;
+const END_TIMEOUT_MS = 150_000;
 
 export interface Ended {
   /** The exit code, or the signal that ended it. */

@@ -165,7 +165,8 @@ async function ping(port: number): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   try {
     socket.write('PING\r\n');
-    const [reply] = await once(socket, 'data');
+    const closed = once(socket, 'close').then(() => Promise.reject(new Error('it hung up')));
+    const [reply] = await Promise.race([once(socket, 'data'), closed]);
     return String(reply);
   } finally {
     socket.destroy();
