@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { CommitObserver } from '../../src/core/fence.js';
+import type { CommitObserver, RecoveryObserver } from '../../src/core/fence.js';
+import type { Ledger } from '../../src/core/ports.js';
 import { settle } from '../../src/core/settle.js';
+import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
+import { cuttingProxy } from '../support/cutting-proxy.js';
 import { asksOf } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
 import {
@@ -173,6 +176,42 @@ describe('a ledger that witnesses keep', () => {
       });
       expect(await current.ledger.usage([hour])).toEqual(['0']);
     });
+  });
+
+  test('replicas that recover it at once, and that no locks keep apart, get out of each other’s way', async () => {
+    await decided('t');
+    const roads = await Promise.all(store.witnesses.map(({ port }) => cuttingProxy(port)));
+    // So that a recovery takes seconds, as that of a big ledger does.
+    for (const road of roads) road.lateMs = 300;
+    let begun = 0;
+    const observer: RecoveryObserver = {
+      started: () => {
+        begun += 1;
+      },
+      progress: () => {},
+      ended: () => {},
+      witnessed: () => {},
+    };
+    const replicas = [0, 1, 2].map(() =>
+      createRedisLedger({
+        workspace: current.workspace,
+        connection: { url: store.server.url },
+        witnesses: roads.map(({ url }) => ({ url, commandTimeoutMs: 10_000 })),
+        observer,
+      }),
+    );
+    try {
+      await Promise.all(replicas.map((each) => each.state()));
+      await store.server.command('FLUSHALL');
+      // About ten are enough; hundreds are begun and overtaken when all are as quick to begin the next one.
+      const answer = async (each: Ledger) =>
+        begun < 60 ? (await each.state()).sequence : `${begun} were begun`;
+      const answers = replicas.map((each) => patiently(() => answer(each), 150_000));
+      expect(await Promise.all(answers)).toEqual([3, 3, 3]);
+    } finally {
+      await Promise.all(replicas.map((each) => each.close()));
+      await Promise.all(roads.map((road) => road.stop()));
+    }
   });
 
   test('a decision that too few witnesses hold is not answered, and is after they came back', async () => {

@@ -1,4 +1,4 @@
-/** A road to one Redis on which replies get lost. */
+/** A road to one Redis on which replies get lost, or come late. */
 import { createServer, connect as dial, type Server } from 'node:net';
 
 export interface CuttingProxy {
@@ -6,6 +6,8 @@ export interface CuttingProxy {
   readonly port: number;
   /** The next reply to somebody who runs scripts cuts the connection instead of passing. */
   armed: boolean;
+  /** By how much every reply comes late, milliseconds. */
+  lateMs: number;
   /** How many times this text was sent to the server. */
   sent(text: string): number;
   stop(): Promise<void>;
@@ -23,9 +25,11 @@ export async function cuttingProxy(port: number): Promise<CuttingProxy> {
       runsScripts ||= data.includes('EVALSHA');
     });
     upstream.on('data', (data) => {
-      if (!proxy.armed || !runsScripts) return client.write(data);
-      proxy.armed = false;
-      return client.destroy();
+      if (proxy.armed && runsScripts) {
+        proxy.armed = false;
+        client.destroy();
+      } else if (proxy.lateMs === 0) client.write(data);
+      else setTimeout(() => client.write(data), proxy.lateMs);
     });
     client.on('close', () => upstream.destroy());
     for (const socket of [client, upstream]) socket.on('error', () => {});
@@ -37,6 +41,7 @@ export async function cuttingProxy(port: number): Promise<CuttingProxy> {
     url: `redis://127.0.0.1:${own}`,
     port: own,
     armed: false,
+    lateMs: 0,
     sent: (text) => everything.split(text).length - 1,
     stop: () => new Promise((resolve) => server.close(() => resolve())),
   };
