@@ -27,7 +27,7 @@ export interface PrivateRedis {
 }
 
 const RESTART_PAUSE_MS = 300;
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 10_000;
 
 /** Redis or Valkey on the PATH; undefined when there is neither. */

@@ -27,7 +27,7 @@ export interface ReplicaOptions {
 }
 
 const RESTART_PAUSE_MS = 300;
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 90_000;
 /** Longer than any request lives. */
 const STOP_TIMEOUT_MS = 35_000;
 

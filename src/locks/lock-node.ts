@@ -21,6 +21,7 @@ export interface LockNode {
   fault(): string;
 }
 
+const ANSWER_MS = 150;
 const LONGEST_PAUSE_MS = 1000;
 
 /** With the defaults of ioredis a lock would hang for over twenty seconds when most of the nodes are gone. */
@@ -31,17 +32,21 @@ const FAST_TO_FAIL = {
   // It would need INFO; a server that still loads its data refuses scripts by itself.
   enableReadyCheck: false,
   disableClientInfo: true,
-  commandTimeout: 150,
   connectTimeout: 300,
   disconnectTimeout: 100,
   socketTimeout: 1000,
   retryStrategy: (attempt: number) => Math.min(50 * attempt, LONGEST_PAUSE_MS),
 } as const satisfies RedisOptions;
 
-export function connectNode({ url, username, password, tls }: LockNodeSettings): LockNode {
+/** @param answerMs one that has not answered a command after this is done without */
+export function connectNode(
+  { url, username, password, tls }: LockNodeSettings,
+  answerMs = ANSWER_MS,
+): LockNode {
   const secret = password?.();
   const redis = new Redis(url, {
     ...FAST_TO_FAIL,
+    commandTimeout: answerMs,
     ...(username === undefined ? {} : { username }),
     ...(secret === undefined ? {} : { password: secret }),
     ...(tls === undefined ? {} : { tls }),

@@ -39,6 +39,8 @@ export interface LocksSettings {
   readonly nodes: readonly LockNodeSettings[];
   /** After this a lock whose holder died is free. */
   readonly ttlMs?: number;
+  /** A node that has not answered after this is done without. */
+  readonly answerMs?: number;
 }
 
 /** Long enough for several attempts to extend; short enough that nobody waits long for the work of the dead. */
@@ -51,10 +53,10 @@ const DRIFT = 0.01;
 const ROUNDING_MS = 2;
 const NAME = /^[A-Za-z0-9._:-]{1,200}$/;
 
-export function createLocks({ nodes: settings, ttlMs = TTL_MS }: LocksSettings): Locks {
+export function createLocks({ nodes: settings, ttlMs = TTL_MS, answerMs }: LocksSettings): Locks {
   assert(settings.length % 2 === 1 || settings.length === 0, 'locks need an odd number of nodes');
   assert(ttlMs >= SHORTEST_TTL_MS, `a lock is held for at least ${SHORTEST_TTL_MS} ms`);
-  const nodes = settings.map(connectNode);
+  const nodes = settings.map((node) => connectNode(node, answerMs));
   const heldHere = new Set<string>();
 
   async function holdOnNodes<T>(name: string, cancel: AbortSignal, work: Work<T>): Promise<Held<T>> {
@@ -134,7 +136,10 @@ async function acquire(nodes: readonly LockNode[], name: string, ttlMs: number):
   } catch (error) {
     if (!(error instanceof Redlock.LockError)) throw error;
     if (2 * (nodes.length - silent.size) > nodes.length) return undefined;
-    const faults = [...silent].map(([{ url }, fault]) => `${url}: ${fault}`);
+    const faults = nodes.flatMap((node) => {
+      const fault = silent.get(node);
+      return fault === undefined ? [] : [`${node.url}: ${fault}`];
+    });
     throw new CountersignError(
       'LOCKS_UNAVAILABLE',
       `most of the ${nodes.length} lock nodes do not answer (${faults.join('; ')})`,

@@ -30,6 +30,9 @@ const COMMITS = Number(options.commits);
 const IN_FLIGHT = [1, 16, 64];
 const FILL_IN_FLIGHT = 128;
 
+/** A replica asks again after a second or two; here every command is sent once, however slow the disk is. @param {{ url: string }} server */
+const patiently = ({ url }) => ({ url, commandTimeoutMs: 60_000 });
+
 /** What must be ended however this ends. @type {(() => void)[]} */
 const cleanup = [];
 process.on('exit', () => {
@@ -190,12 +193,12 @@ async function measureModes() {
     startServer(...ALWAYS),
   ]);
   const modes = {
-    none: { kind: 'redis', connection: { url: unsynced.url }, witnesses: [] },
-    fence: { kind: 'redis', connection: { url: synced.url }, witnesses: [] },
+    none: { kind: 'redis', connection: patiently(unsynced), witnesses: [] },
+    fence: { kind: 'redis', connection: patiently(synced), witnesses: [] },
     witness: {
       kind: 'redis',
-      connection: { url: primary.url },
-      witnesses: witnesses.map(({ url }) => ({ url })),
+      connection: patiently(primary),
+      witnesses: witnesses.map(patiently),
     },
   };
   const rows = [];
@@ -238,7 +241,7 @@ async function withServerTime(client, work) {
 /** The rate with more and more decisions in the ledger, and what one of them takes, with and without limits. */
 async function measureGrowth() {
   const server = await startServer('--appendonly', 'no');
-  const bench = await begin({ kind: 'redis', connection: { url: server.url }, witnesses: [] });
+  const bench = await begin({ kind: 'redis', connection: patiently(server), witnesses: [] });
   const rows = [];
   let size = 0;
   for (const target of SIZES) {
@@ -279,8 +282,8 @@ async function measureRecovery(events) {
   ]);
   const settings = {
     kind: 'redis',
-    connection: { url: primary.url },
-    witnesses: witnesses.map(({ url }) => ({ url })),
+    connection: patiently(primary),
+    witnesses: witnesses.map(patiently),
   };
   const steps = {};
   let startedAt = 0;

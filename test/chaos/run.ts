@@ -12,6 +12,7 @@ import { type Bed, makeBed } from './bed/bed.js';
 import { hasClocks } from './bed/clock.js';
 import { Cosigners } from './bed/cosigners.js';
 import { CATALOGUE, FATAL } from './faults/catalogue.js';
+import { primaryOf } from './faults/fault.js';
 import { type Plan, planFaults, planText } from './faults/plan.js';
 import { type Evidence, violationsOf } from './history/check.js';
 import { entriesIn, entriesOfControl, loggedIn } from './history/entries.js';
@@ -24,9 +25,9 @@ import { type FaultReport, reportOf, type Struck } from './report/report.js';
 import { verdictText } from './report/verdict.js';
 import { type LimitFacts, limitsFor, policyText } from './workload/limits.js';
 
-/** After the last fault, for the co-signers to hear a final answer to everything. */
-const FINISH_MS = 90_000;
-const WHOLE_MS = 45_000;
+/** After the last fault, for the co-signers to hear a final answer to everything: what is cut off has none. */
+const FINISH_MS = 180_000;
+const WHOLE_MS = 90_000;
 /** What follows a fault is to be told from what the next one does. */
 const REST_MS = 3_000;
 const REPEATS = 1_000;
@@ -138,9 +139,10 @@ class Run {
   }
 
   async #kept(bed: Bed): Promise<Pick<Evidence, 'entries' | 'settled'>> {
-    const primary = await bed.primary();
-    if (bed.mode === 'naive')
-      return { entries: await entriesOfControl(primary?.port ?? 0), settled: { reports: [], releases: [] } };
+    if (bed.mode === 'naive') {
+      const { port } = await primaryOf(bed);
+      return { entries: await entriesOfControl(port), settled: { reports: [], releases: [] } };
+    }
     const events = await readJournal(bed.deployment.configFile);
     return { entries: entriesIn(events), settled: settledIn(events) };
   }

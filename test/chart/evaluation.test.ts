@@ -41,12 +41,12 @@ function start(
   writeFileSync(join(root, 'secret/password'), `${PASSWORD}\n`);
   for (const [name, text] of Object.entries<string>(rendered.one('ConfigMap', configMap).data)) {
     const moved = text
+      // Both at once and first: a port or a folder of ours may hold such digits.
+      .replaceAll(/2?6379/g, (port) => `${port === '26379' ? ports.sentinel : ports.redis}`)
       .replaceAll('/data', join(root, 'data'))
       .replaceAll('/etc/redis', join(root, 'conf'))
       .replaceAll('/run/secrets/redis', join(root, 'secret'))
-      .replaceAll(/(\$HOSTNAME|[\w-]+-0)\.[\w-]+\.default\.svc/g, 'localhost')
-      .replaceAll('26379', `${ports.sentinel}`)
-      .replaceAll('6379', `${ports.redis}`);
+      .replaceAll(/(\$HOSTNAME|[\w-]+-0)\.[\w-]+\.default\.svc/g, 'localhost');
     writeFileSync(join(root, 'conf', name), moved);
   }
   const child = spawn('sh', [join(root, 'conf/start.sh'), kind], {

@@ -106,11 +106,19 @@ interface Outcome {
   readonly tally: Tally;
 }
 
-/**
- * Delivers every transfer one to five times; their order is random, and neighbours overlap. It takes at least `spreadMs`,
- * so that something else can happen meanwhile.
- */
-async function deliverAll(dir: string, transfers: readonly EtherTransfer[], spreadMs = 0): Promise<Outcome> {
+/** What happens while transfers are delivered, which last at least so long. */
+interface Meanwhile {
+  readonly spreadMs: number;
+  /** The last tenth of the transfers waits for it. */
+  readonly enough: Promise<unknown>;
+}
+
+/** Delivers every transfer one to five times; their order is random, and neighbours overlap. */
+async function deliverAll(
+  dir: string,
+  transfers: readonly EtherTransfer[],
+  { spreadMs, enough }: Meanwhile = { spreadMs: 0, enough: Promise.resolve() },
+): Promise<Outcome> {
   const random = new Random(SEED, 'deliveries');
   const courier = new Courier();
   const tally = new Tally();
@@ -131,6 +139,7 @@ async function deliverAll(dir: string, transfers: readonly EtherTransfer[], spre
       const dueMs = started + (spreadMs * next) / order.length - performance.now();
       next += 1;
       if (dueMs > 0) await sleep(dueMs);
+      if (next > 0.9 * order.length) await enough;
       const { transfer, index } = turn;
       const play = new Play('deliveries', index, theatre);
       const ask = signingAsk(transfer);
@@ -150,6 +159,7 @@ async function deliverAll(dir: string, transfers: readonly EtherTransfer[], spre
 /** Kills replicas again and again until told to stop; tells how many. */
 function killRandomly({ killReplica, up }: Cluster, random: Random) {
   let stopped = false;
+  const { promise: twice, resolve: killedTwice } = Promise.withResolvers<void>();
   const killing = (async () => {
     let killed = 0;
     while (!stopped) {
@@ -161,10 +171,13 @@ function killRandomly({ killReplica, up }: Cluster, random: Random) {
         .slice(0, random.between(1, up.replicas - 1));
       await Promise.all(victims.map(killReplica));
       killed += victims.length;
+      if (killed >= 2) killedTwice();
     }
     return killed;
   })();
   return {
+    /** Rejects when one was not started again. */
+    twice: Promise.race([twice, killing]),
     stop: () => {
       stopped = true;
       return killing;
@@ -238,7 +251,9 @@ describe.each(['redis', 'embedded'] as const)(`three replicas on the %s ledger (
     async (suite) => {
       cluster = await startCluster({ ledger, policy: policyWith(suite.limit(requests, admitted)) });
       const killer = killRandomly(cluster, new Random(SEED, 'kills'));
-      const outcome = await deliverAll(cluster.dir, transfersOf(suite, requests), KILLING_MS);
+      // A killed replica comes back as late as the machine is busy.
+      const meanwhile = { spreadMs: KILLING_MS, enough: killer.twice };
+      const outcome = await deliverAll(cluster.dir, transfersOf(suite, requests), meanwhile);
       const killed = await killer.stop();
       // A run in which no kill was felt has shown nothing.
       expect(killed).toBeGreaterThanOrEqual(2);

@@ -79,7 +79,7 @@ beforeAll(async () => {
   Object.assign(ports, { haproxy, nginx });
   const { host } = new URL(replica.http);
 
-  const times = 'defaults\n  mode http\n  timeout client 9s\n  timeout server 9s\n  timeout connect 9s\n';
+  const times = 'defaults\n  mode http\n  timeout client 60s\n  timeout server 60s\n  timeout connect 60s\n';
   const front = linesWith('forwardfor', '/etc/haproxy/').replace(':8443', `127.0.0.1:${haproxy}`);
   const back = `default_backend replicas\nbackend replicas\n  server a ${host}\n`;
   writeFileSync(join(folder, 'haproxy.cfg'), `${times}frontend cosigners\n${front}${back}`);

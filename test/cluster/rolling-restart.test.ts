@@ -212,7 +212,8 @@ function largest(id: string, bytes: number): string {
 
 describe('a body as large as replicas take', () => {
   test('is answered, also when the replica that got it first dies', async () => {
-    const haproxy = await startHaProxy(ports);
+    // What is checked at its health would be found out before a slow machine has received so much; what is sent to it is not.
+    const haproxy = await startHaProxy(ports, (text) => text.replace('inter 1s fall 2', 'inter 1s fall 60'));
     balancer = haproxy;
     const bodies = [0, 1, 2].map((index) => largest(`large-${index}`, BODY_LIMIT_BYTES));
     for (const body of bodies) expect(body.length).toBeGreaterThan(BODY_LIMIT_BYTES - 4);

@@ -57,7 +57,15 @@ interface Scenario {
 }
 
 async function simulate(...args: readonly string[]) {
-  const { code, stdout, stderr } = await outcomeOf(['simulate', ...args, '--seed', 'channels', '--json']);
+  const { code, stdout, stderr } = await outcomeOf([
+    'simulate',
+    '--patience',
+    '90',
+    ...args,
+    '--seed',
+    'channels',
+    '--json',
+  ]);
   if (stdout === '') return { code, stderr, violationSamples: [], scenarios: [] as readonly Scenario[] };
   const summary = JSON.parse(stdout) as {
     readonly violationSamples: readonly unknown[];

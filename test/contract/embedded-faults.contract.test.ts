@@ -19,7 +19,7 @@ describe('faults of the embedded ledger', () => {
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'countersign-embedded-'));
     file = join(directory, 'ledger.db');
-    ledger = createEmbeddedLedger({ file, workspace: 'w', busyTimeoutMs: 150 });
+    ledger = createEmbeddedLedger({ file, workspace: 'w', busyTimeoutMs: 1_000 });
     await ledger.init();
     await activate(ledger);
     ({ versions } = await ledger.state());

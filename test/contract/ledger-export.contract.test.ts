@@ -10,10 +10,9 @@ import { exportWarnings } from '../../src/cli/status.js';
 import type { Ledger } from '../../src/core/ports.js';
 import { Elected } from '../../src/replica/elected.js';
 import { type TestFolder, testFolder, testKey } from '../support/audit.js';
-import { onEachLedger } from '../support/each-ledger.js';
+import { asksOf, onEachLedger } from '../support/each-ledger.js';
 import { rejectionOf } from '../support/errors.js';
 import { bench, type WitnessedStore, witnessedStore } from '../support/ledger-bench.js';
-import { proposal } from '../support/proposals.js';
 
 const key = testKey();
 const MARK = { sequence: 2, hash: 'a'.repeat(64), count: 2 };
@@ -54,7 +53,7 @@ function started(exporter: Exporter, errors: unknown[]): Elected {
   return running;
 }
 
-/** Starts one, lets it export all there is, and ends it. */
+/** Starts one, lets it export all there is, and ends it. Resolves to what it failed of first. */
 async function exportAll(folder: TestFolder, ledger: Ledger): Promise<readonly unknown[]> {
   const errors: unknown[] = [];
   const exporter = exporterTo(folder, ledger, errors);
@@ -63,7 +62,8 @@ async function exportAll(folder: TestFolder, ledger: Ledger): Promise<readonly u
     return mark?.sequence === newest || errors.length > 0;
   });
   await exporter.stop();
-  return errors;
+  // It tries again after a second, which on a busy machine may have passed.
+  return errors.slice(0, 1);
 }
 
 async function eventually(look: () => Promise<boolean>, withinMs = 45_000): Promise<void> {
@@ -229,7 +229,7 @@ describe('behind witnesses', () => {
     const given = await bench(store);
     const folder = newFolder();
     const exporter = exporterTo(folder, given.another());
-    const commit = (txId: string) => given.ledger.commit(proposal(txId, { versions: given.versions }));
+    const { commit, asking } = asksOf(() => given.ledger);
     await commit('kept');
     const [, second, third] = store.witnesses;
     await Promise.all([second?.kill('SIGKILL'), third?.kill('SIGKILL')]);
@@ -242,12 +242,15 @@ describe('behind witnesses', () => {
     expect(await lastExported(folder)).toBe(3);
 
     // The first witness alone has it; with that one away the others recover the ledger without it.
-    await Promise.all([second?.restart(), third?.restart()]);
     await store.witnesses[0]?.kill('SIGKILL');
-    await store.server.kill('SIGKILL');
-    await store.server.restart();
+    await store.server.command('FLUSHALL');
+    await Promise.all([second?.restart(), third?.restart()]);
+    expect(await asking('after')).toMatch(/^approve APPROVED/);
     await store.witnesses[0]?.restart();
-    await eventually(async () => (await commit('after').catch(() => undefined)) !== undefined);
+    expect(await given.ledger.events(2, 10)).toMatchObject([
+      { body: { ask: { txId: 'kept' } } },
+      { body: { ask: { txId: 'after' } } },
+    ]);
     // One that has failed for a while waits a minute before it tries again.
     await eventually(async () => (await lastExported(folder)) >= 4, 150_000);
     await exporter.stop();

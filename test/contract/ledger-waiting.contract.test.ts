@@ -116,6 +116,7 @@ describe('on Redis', () => {
     await activate(ledger);
     await ledger.waiting.post('r1', [seen('a', { firstMs: 1, lastMs: 1, count: 1 })]);
     const before = await ledgerKeys(store.server.url, 'main');
+    await store.server.written();
     await store.server.restart();
     const again = store.open('main');
     ended.push(() => again.close());

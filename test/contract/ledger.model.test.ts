@@ -15,7 +15,8 @@ import type { Release, Released } from '../../src/core/release.js';
 import type { Reported, SettlingReport } from '../../src/core/report.js';
 import type { Trimmed, TrimOrder } from '../../src/core/upkeep.js';
 import { EmbeddedStore } from '../../src/ledger/embedded/store.js';
-import { bench, type RedisStore, redisStore } from '../support/ledger-bench.js';
+import { atLast } from '../support/each-ledger.js';
+import { bench, PATIENT, type RedisStore, redisStore } from '../support/ledger-bench.js';
 import { comparable, LedgerModel } from '../support/ledger-model.js';
 import { APPROVE, askAbout, charge, IGNORE, proposal, REJECT, RETRY } from '../support/proposals.js';
 
@@ -307,7 +308,7 @@ describe('random histories', () => {
 
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'countersign-model-'));
-    redis = await redisStore();
+    redis = await redisStore({}, PATIENT);
   });
   afterAll(async () => {
     await redis.stop();
@@ -344,7 +345,7 @@ describe('random histories', () => {
         try {
           await play(history, {
             identity: versions.ledger,
-            commit: (made) => ledger.commit(made),
+            commit: (made) => atLast(() => ledger.commit({ ...made, nowMs: Date.now() })),
             usage: (asked) => ledger.usage(asked),
             activate: async () => {
               const { sequence } = await ledger.state();

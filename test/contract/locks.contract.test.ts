@@ -8,6 +8,8 @@ import { aclAddition, aclLine } from '../support/guide.js';
 import { commandOn, type RedisServer, startRedis } from '../support/redis-server.js';
 
 const TTL_MS = 2_500;
+/** Longer than in production: a process that has to wait for its turn on a busy machine must not take that for silence. */
+const ANSWER_MS = 800;
 const KEY = 'countersign:lock:janitor';
 const LOST = { code: 'LOCK_LOST' };
 const UNAVAILABLE = { code: 'LOCKS_UNAVAILABLE' };
@@ -32,7 +34,12 @@ async function three(settings: Readonly<Record<string, string>> = {}): Promise<T
 
 /** The locks of one replica. */
 function locksOn(servers: readonly RedisServer[], settings: Partial<LocksSettings> = {}): Locks {
-  const locks = createLocks({ nodes: servers.map(({ url }) => ({ url })), ttlMs: TTL_MS, ...settings });
+  const locks = createLocks({
+    nodes: servers.map(({ url }) => ({ url })),
+    ttlMs: TTL_MS,
+    answerMs: ANSWER_MS,
+    ...settings,
+  });
   ended.push(() => locks.close());
   return locks;
 }
@@ -316,7 +323,7 @@ describe('servers', () => {
 
   test.each<['SIGKILL' | 'SIGSTOP', RegExp]>([
     ['SIGKILL', /ECONNREFUSED/],
-    ['SIGSTOP', /timed out|TIMEDOUT/],
+    ['SIGSTOP', /timed ?out/i],
   ])('most of them gone by %s: an error, and locks again when they are back', async (how, why) => {
     const servers = await three();
     const [one, two] = servers;
@@ -328,10 +335,13 @@ describe('servers', () => {
     await Promise.all([one.kill(how), two.kill(how)]);
     expect(await holding).toMatchObject(LOST);
     for (const each of [locks, locksOn(servers)]) {
-      const error = await each.hold('another', {}, nothing).catch((failure: unknown) => failure);
-      expect(error).toMatchObject(UNAVAILABLE);
-      expect(String(error)).toMatch(why);
-      expect(String(error)).toContain(`most of the 3 lock nodes do not answer (${one.url}: `);
+      // Why a connection broke is told until the first attempt to have another one.
+      await eventually(async () => {
+        const error = await each.hold('another', {}, nothing).catch((failure: unknown) => failure);
+        expect(error).toMatchObject(UNAVAILABLE);
+        expect(String(error)).toMatch(why);
+        expect(String(error)).toContain(`most of the 3 lock nodes do not answer (${one.url}: `);
+      });
     }
     await Promise.all([one, two].map((each) => (how === 'SIGKILL' ? each.restart() : each.kill('SIGCONT'))));
     await eventually(async () =>

@@ -11,7 +11,7 @@ import { outcome } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
 import { age, forgetAll } from '../support/forgetting.js';
 import { aclLine } from '../support/guide.js';
-import { activate } from '../support/ledger-bench.js';
+import { activate, PATIENT } from '../support/ledger-bench.js';
 import { charge, HOUR, LIFETIME, proposal, REJECT } from '../support/proposals.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 
@@ -45,11 +45,12 @@ describe('the user of the guide', () => {
     for (const witness of witnesses) await witness.command(...aclLine('countersign-witness', 'secret'));
     const ledger = createRedisLedger({
       workspace: 'main',
-      connection: { url: primary.url, username: 'countersign', password: () => 'secret' },
+      connection: { url: primary.url, username: 'countersign', password: () => 'secret', ...PATIENT },
       witnesses: witnesses.map(({ url }) => ({
         url,
         username: 'countersign-witness',
         password: () => 'secret',
+        ...PATIENT,
       })),
     });
     ended.push(() => ledger.close());
@@ -72,7 +73,7 @@ describe('the user of the guide', () => {
   test('may do everything a ledger does, and nothing else', async () => {
     const server = await redis();
     await server.command(...aclLine('countersign', 'secret'));
-    const user = { username: 'countersign', password: () => 'secret' };
+    const user = { username: 'countersign', password: () => 'secret', ...PATIENT };
     const ledger = ledgerWith({ url: server.url, ...user });
     const { identity } = await ledger.init();
     const { sequence } = await activate(ledger);

@@ -16,13 +16,18 @@ import { activateAgain, Begun, codeOf, committing, FENCED, UNAVAILABLE } from '.
 import { aclAddition, aclLine } from '../support/guide.js';
 import type { Bench } from '../support/ledger-bench.js';
 import { charge, HOUR, LIFETIME, proposal, REJECT } from '../support/proposals.js';
-import { type ClusterBed, type ClusterOptions, startCluster } from '../support/redis-cluster.js';
+import {
+  type ClusterBed,
+  type ClusterNode,
+  type ClusterOptions,
+  startCluster,
+} from '../support/redis-cluster.js';
 import { startRedis } from '../support/redis-server.js';
 
 const begun = new Begun();
 
 function settingsOf({ nodes }: Pick<ClusterBed, 'nodes'>): ClusterConnection {
-  return { cluster: { nodes }, commandTimeoutMs: 500 };
+  return { cluster: { nodes }, commandTimeoutMs: 5_000 };
 }
 
 const metaOf = (workspace: string) => `countersign:{${workspace}}:meta`;
@@ -46,6 +51,15 @@ async function everything({ ledger, versions }: Pick<Bench, 'ledger' | 'versions
   await ledger.lookup('a');
   expect(await ledger.events(0, 100)).toHaveLength(8);
   expect((await ledger.check()).map(({ code }) => code)).toEqual(['RESTART']);
+}
+
+/** Waits until a replica has everything that a primary has. */
+function replicated(primary: ClusterNode): Promise<void> {
+  return eventually(async () => {
+    const info = String(await primary.command('INFO', 'replication'));
+    const offset = /^master_repl_offset:(\d+)/m.exec(info)?.[1];
+    expect(info).toContain(`,state=online,offset=${offset},`);
+  });
 }
 
 async function cluster(options: ClusterOptions = {}): Promise<ClusterBed> {
@@ -145,10 +159,7 @@ describe('three primaries with a replica each', () => {
     const key = metaOf(made.workspace);
     const owner = await bed.ownerOf(key);
     const replica = bed.replicas[bed.primaries.indexOf(owner)];
-    await eventually(async () => {
-      await replica?.command('READONLY');
-      expect(String(await replica?.command('INFO', 'replication'))).toMatch(/master_link_status:up/);
-    });
+    await replicated(owner);
     await owner.kill('SIGKILL');
     const answers = new Set<string>();
     await eventually(async () => {
@@ -169,10 +180,12 @@ describe('three primaries with a replica each', () => {
   });
 
   test('its primary hanging: the connection is given up, and the promoted replica found', async () => {
-    const made = await begun.ledgerOn(settingsOf(bed));
+    const made = await begun.ledgerOn({ ...settingsOf(bed), commandTimeoutMs: 1_500 });
     const commit = committing(made);
     await commit('t');
     const owner = await bed.ownerOf(metaOf(made.workspace));
+    // One that was promoted a moment ago has none before the old primary has become one.
+    await replicated(owner);
     await owner.kill('SIGSTOP');
     try {
       await eventually(async () => expect(await commit('u').catch(codeOf)).toBe(FENCED.code));
@@ -244,7 +257,7 @@ describe('a small Cluster', () => {
     const tls = { ca: pem(ca.certificate), cert: pem(client.certificate), key: pem(client.key) };
     // Whichever is asked, some of the ledgers lie on the other one.
     for (const asked of ports) {
-      const settings = { cluster: { nodes: [asked] }, tls, commandTimeoutMs: 500 };
+      const settings = { cluster: { nodes: [asked] }, tls, commandTimeoutMs: 5_000 };
       for (const workspace of ['treasury', 'custody', 'otc', 'staking']) {
         const ledger = begun.open(`${workspace}-${asked.replace(/\D/g, '')}`, settings);
         await ledger.init();

@@ -90,11 +90,12 @@ describe('a restart', () => {
       const commit = committing(made, made.ledger);
       expect(await made.ledger.check()).toMatchObject([{ code: 'RESTART', blocks: false }]);
       await commit('t');
+      // On a busy disk such a server may really lose the last event.
+      await server.written();
       await server.restart();
       await eventually(() => made.ledger.state());
       await expect(commit('t')).rejects.toMatchObject(FENCED);
-      // On a busy disk such a server may really have lost the last event.
-      await expect(commit('u')).rejects.toThrow(/did not have every decision on its disk|events were lost/);
+      await expect(commit('u')).rejects.toThrow(/did not have every decision on its disk/);
       const [problem] = await problemsOf(made.ledger);
       expect(problem).toContain('countersign ledger activate --config FILE --key OPERATOR.pem');
       for (const attempt of [
@@ -266,6 +267,7 @@ describe('the word of an operator', () => {
     const made = await ledgerOn(server);
     const { ledger, workspace } = made;
     const restart = async () => {
+      await server.written();
       await server.restart();
       await eventually(() => ledger.state());
     };

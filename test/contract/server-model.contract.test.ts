@@ -27,7 +27,14 @@ import { WitnessModel } from '../simulation/witness-model.js';
 import { eventually } from '../support/eventually.js';
 import { age, orderOf } from '../support/forgetting.js';
 import { FREEZE, RELEASE } from '../support/generations.js';
-import { activate, type Bench, bench, type WitnessedStore, witnessedStore } from '../support/ledger-bench.js';
+import {
+  activate,
+  type Bench,
+  bench,
+  PATIENT,
+  type WitnessedStore,
+  witnessedStore,
+} from '../support/ledger-bench.js';
 import { APPROVE, charge, LIFETIME, proposal, RETRY } from '../support/proposals.js';
 
 const SEEDS = [1, 2, 3, 4, 5, 6];
@@ -186,7 +193,7 @@ describe('the modelled server and witnesses', () => {
   const seen = new Set<string>();
 
   beforeAll(async () => {
-    store = await witnessedStore();
+    store = await witnessedStore(PATIENT);
   });
   afterAll(() => store.stop());
 
@@ -205,16 +212,15 @@ describe('the modelled server and witnesses', () => {
           expect({ number, name, used: await usedOf(real) }).toEqual({ number, name, used: modelled.used });
           seen.add(name);
         }
-        const kept = [
-          (await real.ledger.events(0, 1000)).map(({ sequence }) => sequence),
-          ...(await logsOf(real)),
-        ];
-        expect(kept).toEqual(modelled.kept);
+        // Two witnesses are enough for an answer: the third one may have the last event a little later.
+        await eventually(async () => {
+          const journal = (await real.ledger.events(0, 1000)).map(({ sequence }) => sequence);
+          expect([journal, ...(await logsOf(real))]).toEqual(modelled.kept);
+        });
       } finally {
         await real.close();
       }
     },
-    60_000,
   );
 
   test('were asked for everything', () => {

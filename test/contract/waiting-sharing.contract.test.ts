@@ -7,6 +7,7 @@ import { DEFAULT_RETRIES, deliveriesOf } from '../../src/core/waiting.js';
 import { type Sharing, shareWaiting } from '../../src/replica/waiting.js';
 import { RetryMetrics } from '../../src/telemetry/retry-metrics.js';
 import { onEachLedger } from '../support/each-ledger.js';
+import { eventually } from '../support/eventually.js';
 import { redisStore } from '../support/ledger-bench.js';
 
 const MINUTE = 60_000;
@@ -225,7 +226,8 @@ test('while the ledger cannot be asked, what waits goes on waiting, and is poste
   expect(one.waiting()).toEqual({ 'ask-1': 1, 'ask-2': 1 });
   expect(await one.givenUp()).toBe(0);
   await store.server.restart();
-  for (let attempt = 0; attempt < 40 && (await one.givenUp()) < 2; attempt += 1)
-    await one.exchange().catch(() => new Promise((resolve) => setTimeout(resolve, 100)));
-  expect([one.waiting(), await one.givenUp()]).toEqual([{}, 2]);
+  await eventually(async () => {
+    await one.exchange();
+    expect([one.waiting(), await one.givenUp()]).toEqual([{}, 2]);
+  });
 });

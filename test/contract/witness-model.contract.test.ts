@@ -4,6 +4,7 @@ import { connectWitness, type Witness } from '../../src/ledger/witness/witness.j
 import { Chance } from '../simulation/chance.js';
 import { ALL_RULES } from '../simulation/rules.js';
 import { WitnessModel } from '../simulation/witness-model.js';
+import { PATIENT } from '../support/ledger-bench.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 
 const SEEDS = 40;
@@ -18,7 +19,7 @@ describe('the modelled witness', () => {
 
   beforeAll(async () => {
     server = await startRedis({ settings: { appendfsync: 'no' } });
-    witness = connectWitness('test', { url: server.url });
+    witness = connectWitness('test', { url: server.url, ...PATIENT });
   });
   beforeEach(() => loseBothDisks());
   afterAll(async () => {

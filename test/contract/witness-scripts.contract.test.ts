@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { connectWitness, type Witness } from '../../src/ledger/witness/witness.js';
+import { PATIENT } from '../support/ledger-bench.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 
 const LEDGER = 'ledger-1';
@@ -11,7 +12,7 @@ describe('a witness', () => {
 
   beforeEach(async () => {
     server = await startRedis();
-    witness = connectWitness('test', { url: server.url });
+    witness = connectWitness('test', { url: server.url, ...PATIENT });
     await witness.install(inEpoch(1), { disk: await diskOf(witness), count: 0 });
     expect(await witness.append(inEpoch(1), 1, 'ledger 0 {}')).toBe('kept');
   });

@@ -44,6 +44,9 @@ describe('a ledger that witnesses keep, and that forgets', () => {
         return ((await witness.command('HKEYS', log)) as readonly string[]).map(Number).sort((a, b) => a - b);
       }),
     );
+  /** Two are enough for an answer: before one is taken away it has to have heard of it too. */
+  const allHold = (...events: readonly number[]) =>
+    eventually(async () => expect(await logs()).toEqual(Array.from({ length: 3 }, () => events)));
   const settled = () => eventually(async () => expect(await keys()).not.toHaveProperty('pending'));
 
   /** The server loses everything, and is brought back from the witnesses: with every key as it was. */
@@ -208,6 +211,7 @@ describe('a ledger that witnesses keep, and that forgets', () => {
 
   test('a witness that missed the checkpoint keeps its events until it holds a later one', async () => {
     await decided('t', { charges: [EVER] });
+    await allHold(1, 2, 3);
     await age();
     await store.witnesses[2]?.kill('SIGKILL');
     expect(await forgetAll(current.ledger)).toMatchObject([{ to: 3 }, {}]);
@@ -269,6 +273,7 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     await Promise.all([0, 1].map((index) => store.witnesses[index]?.restart()));
     await eventually(async () => expect(await current.ledger.check()).toEqual([]));
     await settled();
+    await age();
     expect(await forgetAll(current.ledger)).toMatchObject([{ kind: 'trimmed' }, {}]);
     await recoverAndCompare();
   });

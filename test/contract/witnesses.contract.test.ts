@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { CommitObserver } from '../../src/core/fence.js';
+import { settle } from '../../src/core/settle.js';
 import { asksOf } from '../support/each-ledger.js';
 import { eventually } from '../support/eventually.js';
 import {
@@ -139,6 +140,39 @@ describe('a ledger that witnesses keep', () => {
     await store.server.restart({ appendonly: 'no' });
     expect(await asking('after')).toBe('approve APPROVED again');
     expect(await asking('before')).toBe('approve APPROVED again');
+  });
+
+  describe('a server that came back with less knows nothing of an approval, and', () => {
+    const hour = charge('hour', { amount: '100', max: '300' });
+    const comesBackWithLess = async () => {
+      await decided('before');
+      await store.server.command('SAVE');
+      await decided('t', { charges: [hour] });
+      await store.server.restart({ appendonly: 'no' });
+    };
+
+    test.each([
+      ['never-signed', '0'],
+      ['signed', '100'],
+    ] as const)('a report that it is %s finds it all the same', async (fate, used) => {
+      await comesBackWithLess();
+      const nowMs = Date.now();
+      const said = { status: 'X', createdAtMs: nowMs, updatedAtMs: 1, source: 'webhook' } as const;
+      const report = { moneyKey: 'test:t', protocol: 'test', txId: 't', fate, ...said };
+      const settled = await patiently(() => settle(current.ledger, report, { nowMs, retentionMs: 1e9 }));
+      expect(settled).toMatchObject({ fate });
+      expect(settled).not.toHaveProperty('alarm');
+      expect(await current.ledger.usage([hour])).toEqual([used]);
+    });
+
+    test('what it holds is given back all the same', async () => {
+      await comesBackWithLess();
+      const release = { ...RELEASE, moneyKey: 'test:t' };
+      expect(await patiently(() => current.ledger.release(release))).toMatchObject({
+        given: [{ amount: '100' }],
+      });
+      expect(await current.ledger.usage([hour])).toEqual(['0']);
+    });
   });
 
   test('a decision that too few witnesses hold is not answered, and is after they came back', async () => {

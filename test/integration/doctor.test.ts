@@ -28,7 +28,8 @@ beforeAll(async () => {
   deployment.configure((workspace) => {
     Object.assign(workspace.cosigners[0] ?? {}, { callbackUrl: CALLBACK });
     const doctor = { apiKeyFile: 'keys/admin.id', privateKeyFile: 'keys/api.pem', every: '1s' };
-    workspace.api = { ...workspace.api, doctor };
+    // The first call of a command that has just started takes its time on a busy machine.
+    workspace.api = { ...workspace.api, timeout: '5s', doctor };
   });
   paired({ url: CALLBACK, publicKey: pem });
   cluster = await startCluster({ configFile: deployment.configFile, replicas: 2 });
@@ -82,20 +83,16 @@ describe('what is wrong at the vendor’s', () => {
       () => ({ url: 'https://evil.example/own', publicKey: pem }),
       /asks https:\/\/evil\.example/,
     ],
-  ] as const)(
-    '%s ends with 1',
-    async (result, handler, sentence) => {
-      paired(typeof handler === 'function' ? handler() : handler);
-      const page = await doctor();
-      expect(page).toMatchObject({ code: 1, stdout: expect.stringMatching(sentence) });
-      expect(page.stdout).toMatch(/^ {2}WRONG {4}handler/m);
-      expect(page.stdout).toMatch(/1 WRONG\.\n$/);
-      const json = JSON.parse((await doctor('--json', '--no-local')).stdout);
-      expect(json.checks).toMatchObject([{ area: 'handler', state: 'wrong', result }]);
-      expect(json.withoutHandler).toBe(result === 'missing' ? 1 : 0);
-    },
-    60_000,
-  );
+  ] as const)('%s ends with 1', async (result, handler, sentence) => {
+    paired(typeof handler === 'function' ? handler() : handler);
+    const page = await doctor();
+    expect(page).toMatchObject({ code: 1, stdout: expect.stringMatching(sentence) });
+    expect(page.stdout).toMatch(/^ {2}WRONG {4}handler/m);
+    expect(page.stdout).toMatch(/1 WRONG\.\n$/);
+    const json = JSON.parse((await doctor('--json', '--no-local')).stdout);
+    expect(json.checks).toMatchObject([{ area: 'handler', state: 'wrong', result }]);
+    expect(json.withoutHandler).toBe(result === 'missing' ? 1 : 0);
+  });
 
   test('a stranger at our co-signer, and a signer that nobody knows', async () => {
     const handler = { url: CALLBACK, publicKey: pem };
@@ -128,16 +125,12 @@ describe('what could not be checked', () => {
     ['another form', { status: 200, body: '{"data":[{"name":"no id"}]}' }],
     // The replicas that check by themselves heed it too.
     ['429', { status: 429, headers: { 'retry-after': '1' } }],
-  ] as const)(
-    '%s ends with 4: half a check is none',
-    async (_, fault) => {
-      deployment.fake.fault('/v1/cosigners/c-1/api_keys', fault, true);
-      const { code, stdout } = await doctor();
-      expect({ code, unknown: /UNKNOWN {2}handler/.test(stdout) }).toEqual({ code: 4, unknown: true });
-      expect(stdout).toMatch(/1 could not be checked\.\n$/);
-    },
-    60_000,
-  );
+  ] as const)('%s ends with 4: half a check is none', async (_, fault) => {
+    deployment.fake.fault('/v1/cosigners/c-1/api_keys', fault, true);
+    const { code, stdout } = await doctor();
+    expect({ code, unknown: /UNKNOWN {2}handler/.test(stdout) }).toEqual({ code: 4, unknown: true });
+    expect(stdout).toMatch(/1 could not be checked\.\n$/);
+  });
 
   test('nothing is asked with --no-api, and nothing of it is claimed', async () => {
     paired(null);
@@ -191,7 +184,8 @@ test('replicas check by themselves, and tell when the handler is gone and when i
       90_000,
     );
   await becomes('ok', 1);
-  expect(await figure('missing')).toBe(0);
+  // Each replica checks by itself: the other one may still show what was wrong before.
+  await becomes('missing', 0);
   paired(null);
   await becomes('missing', 1);
   deployment.fake.fault('/v1/cosigners', { status: 500 }, true);

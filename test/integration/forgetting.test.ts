@@ -52,11 +52,10 @@ const status = async (...more: readonly string[]) =>
 
 test('a limit that is new cannot be filled from what was forgotten; one that stays keeps its total', async () => {
   expect((await status()).stdout).toMatch(
-    /events {6}2\n +the oldest that is kept is event 1, 0 minutes old\n +none was/,
+    /events {6}2\n +the oldest that is kept is event 1, \d minutes old\n +none was/,
   );
   expect([await ask('one'), await ask('two')]).toEqual(['APPROVE', 'APPROVE']);
-  await age();
-  await withLedger({ config: deployment.configFile }, (ledger) => forgetAll(ledger));
+  await withLedger({ config: deployment.configFile }, async (ledger) => forgetAll(ledger, await age()));
   const { kept } = JSON.parse((await status('--json')).stdout);
   expect(kept).toMatchObject({ checkpoint: { to: 4 }, trimmed: { sequence: 4 }, oldest: { sequence: 5 } });
   expect((await status()).stdout).toMatch(/forgotten up to event 4, of \d{4}-.*; checkpoint at event 5\n/);

@@ -83,6 +83,12 @@ const inside = (value: unknown, name: string): unknown =>
     ? (value as Body)[name]
     : undefined;
 const isPayee = (value: unknown) => typeof value === 'string' && value.toLowerCase() === PAYEE;
+/** A number, or its text: not the list with one of them in it. Numbers of any other value come as `oddly` too. */
+const isAmount = (value: unknown) =>
+  (typeof value === 'string' || typeof value === 'number') &&
+  /^(0|[1-9]\d*)(\.\d{1,18}0*)?$/.test(String(value)) &&
+  Number(value) <= 1 &&
+  !/^1\..*[1-9]/.test(String(value));
 const isOpen = (status: unknown) =>
   status === undefined || status === null || status === '' || status === 'VOTING';
 
@@ -97,7 +103,7 @@ function mayBeApproved(body: Body): boolean {
     isOpen(body.transactionRequestStatus) &&
     isOpen(inside(details, 'status')) &&
     expiresAt === END &&
-    ['0.5', '1', '0'].includes(String(amountOriginal)) &&
+    isAmount(amountOriginal) &&
     isPayee(body.receivingAddress) &&
     inside(asset, 'id') === ETHER &&
     (isNothing(data) || data === '0x') &&

@@ -133,7 +133,7 @@ describe('an operation', () => {
 
   test('that has expired gets no vote, also when it was approved before', async () => {
     const id = operationId();
-    const soonMs = Date.now() + 4_000;
+    const soonMs = Date.now() + 12_000;
     const body = legacyTransfer({ id, expiresAt: new Date(soonMs).toISOString(), amountOriginal: '0.1' });
     expect(await vote(body)).toBe('approved');
     await new Promise((resolve) => setTimeout(resolve, soonMs + 100 - Date.now()));

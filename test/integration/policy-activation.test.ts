@@ -198,7 +198,13 @@ describe('a freeze', () => {
 });
 
 describe('the metrics of all replicas', () => {
-  const metricsText = async () => (await fetch(`${cluster.up.ops}/metrics`)).text();
+  /** A replica that a busy machine keeps from answering in time is left out of the page. */
+  const metricsText = () =>
+    soon(async () => {
+      const text = await (await fetch(`${cluster.up.ops}/metrics`)).text();
+      for (const name of ['replica-1', 'replica-2', 'replica-3']) expect(text).toContain(`replica="${name}"`);
+      return text;
+    });
 
   test('are well-formed Prometheus text, and say how full the limits of the active policy are', async () => {
     const families = metricFamilies(await metricsText());
@@ -227,7 +233,9 @@ describe('the metrics of all replicas', () => {
     const series = async () => {
       const families = metricFamilies(await metricsText());
       const own = [...families].filter(([name]) => name.startsWith('countersign_'));
-      return own.flatMap(([, { samples }]) => samples).length;
+      // What nobody asks about again is looked up after half a minute: a slow machine may come so far.
+      return own.flatMap(([, { samples }]) => samples).filter(({ labels }) => labels.operation !== 'lookup')
+        .length;
     };
     await nonsense('first');
     const before = await series();
@@ -249,8 +257,10 @@ describe('a policy that was altered in the store', () => {
       const reply = await deliver(cluster.up.replicaUrls[index] ?? '', deployment.request('altered'));
       expect(deployment.read(reply, 'altered').action).toBe('RETRY');
     }
-    expect(await (await fetch(`${cluster.up.ops}/metrics`)).text()).toMatch(
-      /countersign_undecided_total\{[^}]*reason="POLICY_UNTRUSTED"/,
+    await soon(async () =>
+      expect(await (await fetch(`${cluster.up.ops}/metrics`)).text()).toMatch(
+        /countersign_undecided_total\{[^}]*reason="POLICY_UNTRUSTED"/,
+      ),
     );
     await redis.command('SET', key, honest);
     expect((await ask('altered')).action).toBe('APPROVE');

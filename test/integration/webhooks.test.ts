@@ -195,7 +195,8 @@ describe('on redis', () => {
     const another = await bed.serve();
     await bed.redis?.kill('SIGSTOP');
     const answer = notify(another, completed('last'), bed.vendor);
-    await sleep(100);
+    // What came before it has been received by then.
+    expect(await post(`${another.hooks}/more`, '')).toBe('404 not found');
     another.command.signal('SIGTERM');
     await sleep(100);
     await bed.redis?.kill('SIGCONT');

@@ -118,10 +118,11 @@ export async function startChannelReplica(dir: string, settings: ChannelSettings
     async reload(says) {
       const before = lines().length - 1;
       command.signal('SIGHUP');
-      const endsAt = performance.now() + 20_000;
+      const endsAt = performance.now() + 60_000;
       const heard = () => lines().slice(before).join('\n');
-      // The last of the parts: a look that somebody asked for tells of each.
-      while (!/"part":"http\.tls".*\n/.test(heard())) {
+      // The first and the last of the parts: a look that somebody asked for tells of each, and one that the replica took by
+      // itself, which may come first, of what changed.
+      while (!/"part":"configuration".*\n(?:.*\n)*?.*"part":"http\.tls".*\n/.test(heard())) {
         if (performance.now() > endsAt) throw new Error(`it took nothing:\n${command.stdout()}`);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }

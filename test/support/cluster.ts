@@ -110,6 +110,8 @@ function handle(child: ChildProcess, { dir, up, heard }: Started): Cluster {
   let stopped = false;
   const seen = new Set<number>([pid, ...up.replicaPids, ...descendantsOf(pid)]);
   const replicaPids = () => readUp(dir).replicaPids;
+  // One of them is in whatever it starts.
+  const names = [dir, up.configFile];
   return {
     dir,
     up,
@@ -131,14 +133,14 @@ function handle(child: ChildProcess, { dir, up, heard }: Started): Cluster {
       for (const descendant of descendantsOf(pid)) seen.add(descendant);
       const code = await interrupted(child);
       stopped = true;
-      const left = living(seen);
+      const left = living(seen, names);
       for (const each of left) kill(each, 'SIGKILL');
       if (left.length > 0) throw new Error(`up left processes behind: ${left.join(', ')}`);
       if (code !== 0) throw new Error(`up ended with ${code}\n${heard.err}`);
-      rmSync(dir, { recursive: true, force: true });
+      rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
     },
     // The ids of a cluster that has stopped may already be somebody else's.
-    discard: () => discard(child, dir, stopped ? [] : seen),
+    discard: () => discard(child, dir, stopped ? [] : living(seen, names)),
   };
 }
 
@@ -201,12 +203,13 @@ async function interrupted(child: ChildProcess): Promise<number | string> {
   return code ?? signal;
 }
 
-async function discard(child: ChildProcess, dir: string, seen: Iterable<number> = []): Promise<void> {
+async function discard(child: ChildProcess, dir: string, others: readonly number[] = []): Promise<void> {
   const pid = child.pid ?? 0;
   const family = pid === 0 || child.exitCode !== null ? [] : [pid, ...descendantsOf(pid)];
-  for (const each of new Set([...family, ...living(seen)])) kill(each, 'SIGKILL');
+  for (const each of new Set([...family, ...others])) kill(each, 'SIGKILL');
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-  rmSync(dir, { recursive: true, force: true });
+  // The others may still be ending, and writing.
+  rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
 }
 
 async function eventually<T>(complaint: string, look: () => T | undefined): Promise<T> {
@@ -219,8 +222,8 @@ async function eventually<T>(complaint: string, look: () => T | undefined): Prom
   }
 }
 
-/** Each worker of a run looks in a part of its own, and every time a little further: two never find the same ports free. */
-const PORTS = { from: 20_000, each: 3_000, workers: 4 };
+/** Each of so many workers looks in a part of its own, and every time a little further: two never find the same ports free. */
+const PORTS = { from: 11_000, each: 3_000, workers: 7 };
 const firstPort = PORTS.from + (Number(process.env.JEST_WORKER_ID ?? 0) % PORTS.workers) * PORTS.each;
 let nextPort = Math.floor(Math.random() * PORTS.each);
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MAIN } from './cluster.js';
 import { kill } from './processes.js';
 
-const END_TIMEOUT_MS = 90_000;
+const END_TIMEOUT_MS = 150_000;
 
 export interface Ended {
   /** The exit code, or the signal that ended it. */
@@ -38,9 +38,11 @@ export function countersign(args: readonly string[], env: NodeJS.ProcessEnv = pr
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     heard.stderr += text;
   });
+  let isOver = false;
   const ended = new Promise<Ended>((resolve) => {
     child.once('close', (code, signal) => {
       running.delete(child);
+      isOver = true;
       resolve({ code: code ?? signal ?? 'unknown', ...heard });
     });
   });
@@ -54,7 +56,8 @@ export function countersign(args: readonly string[], env: NodeJS.ProcessEnv = pr
     async says(text) {
       const endsAt = performance.now() + END_TIMEOUT_MS;
       while (!`${heard.stdout}${heard.stderr}`.includes(text)) {
-        if (child.exitCode !== null || child.signalCode !== null || performance.now() > endsAt) {
+        // It may have ended before its last words were read.
+        if (isOver || performance.now() > endsAt) {
           throw new Error(`it never said ${JSON.stringify(text)}, but:\n${heard.stdout}${heard.stderr}`);
         }
         await sleep(20);

@@ -13,7 +13,7 @@ export interface Curled {
 /** POSTs a body that is given on its standard input. */
 export function curl(url: string, body: string | Buffer, ...options: readonly string[]): Promise<Curled> {
   const format = '\n%{http_code} %{content_type}';
-  const args = ['--silent', '--max-time', '20', '--write-out', format, ...options];
+  const args = ['--silent', '--max-time', '60', '--write-out', format, ...options];
   const child = spawn('curl', [...args, '--data-binary', '@-', '--header', 'expect:', url], {
     stdio: ['pipe', 'pipe', 'ignore'],
   });

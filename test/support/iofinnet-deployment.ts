@@ -117,17 +117,21 @@ export function ask(
       timeout: 30_000,
     });
     call.on('error', reject);
-    call.on('response', async (response) => {
+    call.on('response', (response) => {
       const chunks: Buffer[] = [];
-      for await (const chunk of response) chunks.push(Buffer.from(chunk));
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      // A replica that is killed may cut it in the middle.
+      response.on('error', reject);
       const plain = Object.fromEntries(
         Object.entries(response.headers).map(([name, value]) => [name, String(value)]),
       );
-      resolve({
-        status: response.statusCode ?? 0,
-        headers: plain,
-        body: Buffer.concat(chunks).toString('utf8'),
-      });
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: plain,
+          body: Buffer.concat(chunks).toString('utf8'),
+        }),
+      );
     });
     call.end(bytes);
   });

@@ -6,15 +6,16 @@ export interface ProcessEntry {
   readonly parent: number;
   /** Ended, and not yet collected by its parent. */
   readonly ended: boolean;
+  readonly commandLine: string;
 }
 
 /** All processes of this machine, by POSIX `ps`. */
 export function processTable(): readonly ProcessEntry[] {
-  const text = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat='], { encoding: 'utf8' });
+  const text = execFileSync('ps', ['-A', '-ww', '-o', 'pid=,ppid=,stat=,args='], { encoding: 'utf8' });
   return text.split('\n').flatMap((line) => {
-    const [, pid, parent, state] = /^\s*(\d+)\s+(\d+)\s+(\S+)/.exec(line) ?? [];
+    const [, pid, parent, state, commandLine = ''] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s*(.*)/.exec(line) ?? [];
     if (pid === undefined || parent === undefined || state === undefined) return [];
-    return [{ pid: Number(pid), parent: Number(parent), ended: state.startsWith('Z') }];
+    return [{ pid: Number(pid), parent: Number(parent), ended: state.startsWith('Z'), commandLine }];
   });
 }
 
@@ -31,10 +32,12 @@ export function descendantsOf(pid: number): readonly number[] {
   return found;
 }
 
-export function living(pids: Iterable<number>): readonly number[] {
+/** @param texts of which each command line has one: a process that ended long ago may have left its id to a stranger */
+export function living(pids: Iterable<number>, texts: readonly string[] = ['']): readonly number[] {
   const wanted = new Set(pids);
   return processTable()
     .filter(({ pid, ended }) => wanted.has(pid) && !ended)
+    .filter(({ commandLine }) => texts.some((text) => commandLine.includes(text)))
     .map(({ pid }) => pid);
 }
 

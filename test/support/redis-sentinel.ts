@@ -12,7 +12,7 @@ export const PRIMARY_NAME = 'countersign';
 const SENTINELS = 3;
 const QUORUM = 2;
 /** After this silence a Sentinel takes the primary for down. */
-const DOWN_AFTER_MS = 800;
+const DOWN_AFTER_MS = 1500;
 const FAILOVER_TIMEOUT_MS = 3000;
 
 export interface SentinelBed {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { freePorts } from './cluster.js';
+import { eventually } from './eventually.js';
 
 export interface RedisOptions {
   /** Settings as in redis.conf, over the ones of {@link DEFAULTS}. */
@@ -25,6 +26,11 @@ export interface RedisServer {
   stop(): Promise<void>;
   /** Sends a signal; with one that ends the process, resolves when it has ended. */
   kill(signal: NodeJS.Signals): Promise<void>;
+  /**
+   * Resolves when a kill loses nothing of what it has acknowledged: with `appendfsync everysec` it keeps that to itself while
+   * the disk is still busy with the second before.
+   */
+  written(): Promise<void>;
   /** Starts it again on the same port and data, with these settings changed. */
   restart(settings?: Readonly<Record<string, string>>): Promise<void>;
   /** One command of a connection of its own. */
@@ -75,8 +81,14 @@ export async function startRedis({ settings = {} }: RedisOptions = {}): Promise<
     },
     async stop() {
       await kill('SIGKILL');
-      rmSync(directory, { recursive: true, force: true });
+      // A child that rewrites the append-only file ends when it finds its parent gone.
+      rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
     },
+    written: () =>
+      eventually(async () => {
+        const info = String(await commandOn(port, password, ['INFO', 'persistence']));
+        if (!/^aof_buffer_length:0\r$/m.test(info)) throw new Error('it holds writes back');
+      }),
     command: (name, ...args) => commandOn(port, password, [name, ...args]),
   };
 }
@@ -153,7 +165,8 @@ async function ping(port: number): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   try {
     socket.write('PING\r\n');
-    const [reply] = await once(socket, 'data');
+    const closed = once(socket, 'close').then(() => Promise.reject(new Error('it hung up')));
+    const [reply] = await Promise.race([once(socket, 'data'), closed]);
     return String(reply);
   } finally {
     socket.destroy();

@@ -68,7 +68,7 @@ export async function writeVendorDeployment(
       url: `${fake.url}/v1`,
       apiKeyFile: 'keys/viewer.id',
       privateKeyFile: 'keys/api.pem',
-      timeout: '500ms',
+      timeout: '3s',
       requestsPerMinute: 1_000,
     };
   });

@@ -61,7 +61,22 @@ export async function release(session: Session, guard: Guard, request: Release):
   throw busy(moneyKey);
 }
 
+/**
+ * Reading asks no fence, and a server that was promoted may know nothing of what a recovery brings back: so what it says that
+ * is not known is believed only when the fence stands open in the same epoch.
+ */
 async function read(session: Session, guard: Guard, moneyKey: string): Promise<Known | undefined> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const { epoch } = session;
+    const known = await recordOf(session, guard, moneyKey);
+    if (known !== undefined) return known;
+    await giveBack(session, { known: NOTHING_KNOWN, moneyKey, body: undefined });
+    if (session.epoch === epoch) return undefined;
+  }
+  throw busy(moneyKey);
+}
+
+async function recordOf(session: Session, guard: Guard, moneyKey: string): Promise<Known | undefined> {
   const { code, fields, epoch } = await session.read(SCRIPTS.transaction, (keys) => ({
     keys: [keys.meta, keys.journal, keys.pending, keys.transactions],
     args: [moneyKey],
@@ -86,8 +101,10 @@ async function read(session: Session, guard: Guard, moneyKey: string): Promise<K
   };
 }
 
+const NOTHING_KNOWN = { record: '', events: [] };
+
 interface GivingBack {
-  readonly known: Known;
+  readonly known: Pick<Known, 'record' | 'events'>;
   readonly moneyKey: string;
   /** Undefined: only look. */
   readonly body: string | undefined;

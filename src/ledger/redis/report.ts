@@ -17,18 +17,27 @@ import type { Session } from './session.js';
 /** Other reports about the transaction that come while one is recorded. */
 const ATTEMPTS = 10;
 
+/** No record is this: whoever expects it reads again. */
+const OF_ANOTHER_EPOCH = 'of another epoch';
+
 export async function report(session: Session, guard: Guard, said: SettlingReport): Promise<Reported> {
   checkReport(said);
   const { moneyKey } = said;
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const { record, standing, approval } = await read(session, guard, moneyKey);
+    const { record, standing, approval, epoch: readIn } = await read(session, guard, moneyKey);
     const known = mergeFate(standing?.known, said);
     if (standing !== undefined && fateText(known) === fateText(standing.known)) {
       return { ...standing, changed: false, approval };
     }
     const { code, fields, epoch } = await session.write(SCRIPTS.report, (keys) => ({
       keys: [keys.meta, keys.journal, keys.pending, keys.fates],
-      args: [moneyKey, record, markedFate(known), JSON.stringify(reportOf(said, known, approval))],
+      args: [
+        moneyKey,
+        // Reading asks no fence: a server that was promoted may have known nothing of an approval that a recovery brings back.
+        session.epoch === readIn ? record : OF_ANOTHER_EPOCH,
+        markedFate(known),
+        JSON.stringify(reportOf(said, known, approval)),
+      ],
     }));
     if (code === 'CHANGED') continue;
     const [number, event = ''] = fields;
@@ -57,6 +66,7 @@ interface Found {
   readonly record: string;
   readonly standing: { readonly known: KnownFate; readonly sequence: number } | undefined;
   readonly approval: Approval;
+  readonly epoch: number;
 }
 
 async function read(session: Session, guard: Guard, moneyKey: string): Promise<Found> {
@@ -71,9 +81,10 @@ async function read(session: Session, guard: Guard, moneyKey: string): Promise<F
     released: released === '1',
     batch: batch === '1',
   };
-  if (record === '') return { record, standing: undefined, approval };
+  if (record === '') return { record, standing: undefined, approval, epoch };
   const [sequence = '', , ...text] = record.split(' ');
   // Nobody relies on a report that a fail-over could still forget.
   if (unconfirmed !== '') await guard.confirm(unconfirmedOf(epoch, [sequence, unconfirmed]));
-  return { record, standing: { known: fateIn(text.join(' ')), sequence: Number(sequence) }, approval };
+  const standing = { known: fateIn(text.join(' ')), sequence: Number(sequence) };
+  return { record, standing, approval, epoch };
 }

@@ -2,7 +2,7 @@
 import { Redis } from 'ioredis';
 
 /** Rejects when the server does not answer in time: it may be stopped. */
-export async function askRedis(port: number, words: readonly string[], timeoutMs = 1_000): Promise<unknown> {
+export async function askRedis(port: number, words: readonly string[], timeoutMs = 5_000): Promise<unknown> {
   const [command = '', ...args] = words;
   const client = new Redis(port, '127.0.0.1', {
     retryStrategy: () => null,

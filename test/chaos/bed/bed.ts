@@ -23,6 +23,8 @@ import { Sentinel } from './sentinels.js';
 import { Switchboard } from './switchboard.js';
 
 const REPLICAS = 3;
+/** Far more than a busy machine needs: what never comes is all that it tells. */
+const START_MS = 90_000;
 
 export interface BedSettings {
   readonly mode: Mode;
@@ -162,7 +164,7 @@ export class Bed {
     await this.switchboard.start(this.#plan);
     await Promise.all([...this.nodes, ...this.witnesses].map((node) => node.start()));
     for (const { member } of this.sentinels) member.start();
-    await this.whole(30_000);
+    await this.whole(START_MS);
     if (this.mode !== 'naive') {
       const { configFile, operatorKeyFile } = this.deployment;
       this.countersign('ledger', 'init', '--config', configFile);
@@ -171,7 +173,7 @@ export class Bed {
     for (const replica of this.replicas) replica.start();
     await Promise.all(this.#opsPorts.map((port) => listening(port)));
     this.balancer.start();
-    await until('HAProxy finds no replica', 10_000, async () => {
+    await until('HAProxy finds no replica', START_MS, async () => {
       const { status } = await fetch(`${this.origin}/nobody/v2/tx_sign_request`, { method: 'POST' });
       return status === 404;
     });
@@ -285,7 +287,7 @@ function sources(kind: string, third: number, count: number): Readonly<Record<st
 
 /** Resolves when the operations port of a replica says that it takes requests. */
 export function listening(opsPort: number): Promise<void> {
-  return until(`a replica does not listen on ${opsPort}`, 30_000, async () => {
+  return until(`a replica does not listen on ${opsPort}`, START_MS, async () => {
     const { ok } = await fetch(`http://127.0.0.1:${opsPort}/readyz/draining`);
     return ok;
   });

@@ -95,7 +95,7 @@ export class Cosigners {
         new Promise<void>((resolve) => {
           member.onCrash = () => resolve();
           member.send({ command: 'quit' } satisfies Command);
-          setTimeout(resolve, 10_000).unref();
+          setTimeout(resolve, 60_000).unref();
         }),
     );
     await Promise.all(ended);

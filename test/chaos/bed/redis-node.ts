@@ -58,7 +58,7 @@ export class RedisNode {
 
   /** Resolves when it answers anything at all but LOADING. */
   async answers(): Promise<void> {
-    const endsAt = performance.now() + 15_000;
+    const endsAt = performance.now() + 90_000;
     while (performance.now() < endsAt) {
       const reply = await this.ask('PING').catch((error: Error) => error.message);
       if (reply === 'PONG' || /^(READONLY|MASTERDOWN|NOAUTH)/.test(String(reply))) return;

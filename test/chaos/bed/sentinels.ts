@@ -10,6 +10,8 @@ export const GROUP = 'countersign';
 /** Shorter than any real deployment would dare, so that a run sees many fail-overs. */
 const DOWN_AFTER_MS = 1_500;
 const FAILOVER_TIMEOUT_MS = 4_000;
+/** One that is stopped answers nobody, and a busy one late. */
+const LOOK_MS = 2_000;
 
 export interface SentinelSettings {
   readonly name: string;
@@ -54,15 +56,14 @@ export class Sentinel {
 
   /** The announced port of the primary it names; undefined when it does not answer. */
   async primaryPort(): Promise<number | undefined> {
-    const reply = await askRedis(this.port, ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', GROUP], 500).catch(
-      () => null,
-    );
+    const words = ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', GROUP];
+    const reply = await askRedis(this.port, words, LOOK_MS).catch(() => null);
     return Array.isArray(reply) ? Number(reply[1]) : undefined;
   }
 
   /** Whether it knows its two peers and both replicas, and thinks well of them all. */
   async seesEverybody(): Promise<boolean> {
-    const reply = await askRedis(this.port, ['SENTINEL', 'MASTER', GROUP], 500).catch(() => null);
+    const reply = await askRedis(this.port, ['SENTINEL', 'MASTER', GROUP], LOOK_MS).catch(() => null);
     if (!Array.isArray(reply)) return false;
     const field = (name: string) => String(reply[reply.indexOf(name) + 1]);
     return field('flags') === 'master' && field('num-other-sentinels') === '2' && field('num-slaves') === '2';

@@ -1,5 +1,5 @@
 /** A fault: what it does to the bed, and the proof that it was felt. */
-import type { Bed } from '../bed/bed.js';
+import { type Bed, until } from '../bed/bed.js';
 import type { RedisNode } from '../bed/redis-node.js';
 
 export interface Blow {
@@ -31,8 +31,15 @@ export function oneOf<T>(members: readonly T[], choice: number): T {
   return one;
 }
 
+/** A busy machine may have them elect another one of themselves: then it is hit when they agree again. */
+const AGREED_MS = 90_000;
+
 export async function primaryOf(bed: Bed): Promise<RedisNode> {
-  const primary = await bed.primary();
+  let primary: RedisNode | undefined;
+  await until('there is no primary to hit', AGREED_MS, async () => {
+    primary = await bed.primary();
+    return primary !== undefined;
+  });
   if (primary === undefined) throw new Error('there is no primary to hit');
   return primary;
 }

@@ -6,7 +6,7 @@ import type { RedisNode } from '../bed/redis-node.js';
 import { type Felt, felt, oneOf, primaryOf, type Strike } from './fault.js';
 
 /** Detection, election and the news of it. */
-const FAILOVER_MS = 20_000;
+const FAILOVER_MS = 90_000;
 
 /** kill -9, and a new process after a while. Where there are Sentinels, the old primary comes back to find another in office. */
 export const killPrimary: Strike = async ({ bed, durationMs }) => {
@@ -26,10 +26,12 @@ export const killPrimaryAheadOfReplicas: Strike = async ({ bed, durationMs }) =>
     others.map(async (node) => Number((await node.info('replication')).get('slave_repl_offset'))),
   );
   const behind = offset - Math.max(...known);
-  const dead = killNode(bed, primary, { durationMs, failsOver: true });
-  await pause(50);
-  await bed.switchboard.set(links, 'pass');
-  const { evidence } = await dead;
+  // What is held back dies with it: it would reach the replicas after all.
+  const dead = async () => {
+    await bed.switchboard.set(links, 'refuse');
+    await bed.switchboard.set(links, 'pass');
+  };
+  const { evidence } = await killNode(bed, primary, { durationMs, failsOver: true, dead });
   return felt(behind > 0, primary.name, `its replicas were ${behind} bytes behind; ${evidence}`);
 };
 
@@ -67,11 +69,14 @@ interface Killing {
   readonly durationMs: number;
   /** Another primary has to be elected meanwhile. */
   readonly failsOver: boolean;
+  /** What is done as soon as it is dead. */
+  readonly dead?: () => Promise<void>;
 }
 
-async function killNode(bed: Bed, node: RedisNode, { durationMs, failsOver }: Killing): Promise<Felt> {
+async function killNode(bed: Bed, node: RedisNode, { durationMs, failsOver, dead }: Killing): Promise<Felt> {
   const before = await node.runId();
   await node.member.kill();
+  await dead?.();
   await pause(durationMs);
   const news = failsOver ? `; ${await successorOf(bed, node)} was promoted` : '';
   await node.start();

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from copy_to_mirror import CopyToMirror
@@ -57,4 +58,10 @@ class Quiet(WSGIRequestHandler):
 
 server = make_server('127.0.0.1', int(PORT), CopyToMirror(app, MIRROR), handler_class=Quiet)
 print('listening', flush=True)
-server.serve_forever()
+try:
+    server.serve_forever()
+except KeyboardInterrupt:
+    # Copies are on their way beside the answers.
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join()

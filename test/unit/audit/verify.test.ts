@@ -1,7 +1,7 @@
 /** Whatever is done to audit files is found, and the line is named. */
 import { cpSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { BEGINNING } from '../../../src/audit/line.js';
 import { type Further, type Verification, verifyFiles } from '../../../src/audit/verify.js';
 import {
@@ -14,6 +14,9 @@ import {
   testKey,
   writtenBy,
 } from '../../support/audit.js';
+
+// Thousands of files are written and read: seconds on an idle machine, minutes where everything waits for disk and threads.
+jest.setTimeout(900_000);
 
 const key = testKey();
 let folder: TestFolder;

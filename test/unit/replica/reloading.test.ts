@@ -185,16 +185,20 @@ test('whoever asks is told at once, of success and of failure, whether or not an
 });
 
 test('files that are being written are not taken', async () => {
-  const { reloading, errors } = setting({ pollMs: 60_000, settleMs: 800 });
+  const { reloading, errors } = setting({ pollMs: 60_000, settleMs: 100 });
   const part = sentences('keys', write('a', 'One.'));
   reloading.add(part);
-  const taking = reloading.now();
-  await sleep(20);
-  write('a', 'One. And more to com.');
-  await taking;
+  // Again and again, so that some of it falls between the two looks, whenever the first one is.
+  let number = 0;
+  const writing = setInterval(() => {
+    number += 1;
+    write('a', `Sentence ${number}.`);
+  }, 5);
+  await reloading.now();
+  clearInterval(writing);
   expect({ reloads: part.reloads, errors: errors().length }).toEqual({ reloads: 0, errors: 1 });
   await reloading.now();
-  expect(part.taken).toBe('One. And more to com.');
+  expect(part.taken).toBe(`Sentence ${number}.`);
 });
 
 test('a document that names another file is looked at by its new names from then on', async () => {
