@@ -1,6 +1,7 @@
 /** `countersign ledger journal`: what was decided, newest last, and why. */
 import { fromBaseUnits } from '../core/amount.js';
 import type { JournalEvent, Ledger } from '../core/ports.js';
+import { type Operator, verifyStatement } from '../keys/statements.js';
 import { printable } from './freeze-text.js';
 
 /** Of a report, and of a release. */
@@ -50,9 +51,28 @@ export async function newestEvents(ledger: Ledger, count: number): Promise<reado
   return ledger.events(Math.max(0, sequence - count), count);
 }
 
+/** Who signed the activations of policies, by the number of the event. */
+export async function activatedBy(
+  events: readonly JournalEvent[],
+  operators: readonly Operator[],
+): Promise<ReadonlyMap<number, string>> {
+  const policies = events.filter(({ type }) => type === 'policy');
+  const signed = await Promise.all(
+    policies.map(async ({ sequence, body }) => {
+      const { statement = '' } = body as { readonly statement?: string };
+      const who = await verifyStatement(operators, statement).catch(() => undefined);
+      return [sequence, who?.operator ?? 'NOBODY that the configuration names'] as const;
+    }),
+  );
+  return new Map(signed);
+}
+
 /** One line per event, in columns. */
-export function journalTable(events: readonly JournalEvent[]): string {
-  const rows = events.map(rowOf);
+export function journalTable(
+  events: readonly JournalEvent[],
+  activators: ReadonlyMap<number, string> = new Map(),
+): string {
+  const rows = events.map((event) => rowOf(event, activators.get(event.sequence)));
   const head = ['event', 'time', 'what', 'effect', 'stage', 'amount', 'rule', 'reason', 'request'];
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
@@ -65,7 +85,10 @@ export function journalTable(events: readonly JournalEvent[]): string {
   return [head, ...rows].map(line).join('\n');
 }
 
-function rowOf({ sequence, atMs, type, body }: JournalEvent): readonly string[] {
+function rowOf(
+  { sequence, atMs, type, body }: JournalEvent,
+  activator: string | undefined,
+): readonly string[] {
   const at = new Date(atMs).toISOString().slice(0, 19).replace('T', ' ');
   const { txId, moneyKey = '', source = '', reason, known } = body as Reported;
   if (known !== undefined) {
@@ -79,7 +102,8 @@ function rowOf({ sequence, atMs, type, body }: JournalEvent): readonly string[] 
   }
   if (type === 'policy') {
     const { version = '' } = body as { readonly version?: string };
-    return [String(sequence), at, type, '', '', '', '', version.slice(0, 12), ''];
+    const signed = activator === undefined ? '' : ` signed by ${activator}`;
+    return [String(sequence), at, type, '', '', '', '', `${version.slice(0, 12)}${signed}`, ''];
   }
   if (type === 'release') return [String(sequence), at, type, '', '', '', '', reason ?? '', idIn(moneyKey)];
   const { decision, journal } = body as Decided;

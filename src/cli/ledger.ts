@@ -6,10 +6,11 @@ import { CountersignError } from '../core/errors.js';
 import type { Recovery, WitnessState } from '../core/fence.js';
 import type { Ledger } from '../core/ports.js';
 import type { Kept } from '../core/upkeep.js';
+import { loadOperators } from '../keys/statements.js';
 import { openLedger } from '../ledger/index.js';
 import { createLocks, singleFlight } from '../locks/locks.js';
 import { ledgerSettings, lockNodes } from '../replica/stores.js';
-import { journalTable, newestEvents } from './ledger-journal.js';
+import { activatedBy, journalTable, newestEvents } from './ledger-journal.js';
 import { wholeNumber } from './options.js';
 
 interface InitOptions extends LedgerOptions {
@@ -225,9 +226,10 @@ function initWitnessText(blank: readonly number[], recovery: Recovery | undefine
 }
 
 async function journal(options: LedgerOptions & { readonly last: number }): Promise<void> {
-  await withLedger(options, async (ledger) => {
+  await withLedger(options, async (ledger, _workspace, config) => {
     const events = await newestEvents(ledger, options.last);
-    print(options, { events }, journalTable(events));
+    const activators = await activatedBy(events, loadOperators(config.operators));
+    print(options, { events }, journalTable(events, activators));
   });
 }
 

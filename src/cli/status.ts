@@ -46,6 +46,8 @@ export interface WorkspaceStatus {
 interface PolicyStatus {
   readonly version: string;
   readonly sequence: number;
+  /** When it was activated, Unix milliseconds by the ledger's clock; null: the event was forgotten. */
+  readonly activatedAtMs: number | null;
   /** Who signed the activation; null: nobody that this configuration knows. */
   readonly operator: string | null;
   readonly unfreeze: 'one-person' | 'two-person' | null;
@@ -110,7 +112,7 @@ async function readStatus(
   return {
     workspace: workspace.name,
     ledger: { identity: state.identity, kind: ledger.kind, sequence: state.sequence, nowMs: state.nowMs },
-    ...(state.policy && { policy: await policyStatus(state.policy, compiled, config) }),
+    ...(state.policy && { policy: await policyStatus(state.policy, compiled, { config, ledger }) }),
     freezes: state.freezes.map((freeze) => ({ ...freeze, inForce: !hasExpired(freeze, state.nowMs) })),
     limits,
     ...(open && { open }),
@@ -181,12 +183,14 @@ async function servedPolicy(
 async function policyStatus(
   { version, sequence, statement }: ActivePolicy,
   compiled: CompiledPolicy | undefined,
-  config: Config,
+  { config, ledger }: { readonly config: Config; readonly ledger: Ledger },
 ): Promise<PolicyStatus> {
+  const [event] = await ledger.events(sequence - 1, 1);
   const signed = await verifyStatement(loadOperators(config.operators), statement).catch(() => undefined);
   return {
     version,
     sequence,
+    activatedAtMs: event?.sequence === sequence ? event.atMs : null,
     operator: signed?.operator ?? null,
     unfreeze: compiled?.document.unfreeze ?? null,
   };
@@ -218,14 +222,15 @@ function decisionsText(blocked: readonly string[], inForce: readonly Freeze[]): 
   return inForce.length === 0 ? 'are made' : 'are made, except where a freeze says otherwise';
 }
 
-function policyText({ version, sequence, operator, unfreeze }: PolicyStatus): string {
+function policyText({ version, sequence, activatedAtMs, operator, unfreeze }: PolicyStatus): string {
   const signer =
     operator === null ? 'signed by NOBODY that the configuration names' : `signed by ${operator}`;
   const lifting =
     unfreeze === null
       ? ''
       : `; lifting a freeze takes ${unfreeze === 'two-person' ? 'two operators' : 'one operator'}`;
-  return `${version.slice(0, 12)} since event ${sequence}, ${signer}${lifting}`;
+  const since = activatedAtMs === null ? '' : ` (${new Date(activatedAtMs).toISOString()})`;
+  return `${version.slice(0, 12)} since event ${sequence}${since}, ${signer}${lifting}`;
 }
 
 function limitLines(limits: readonly LimitFill[]): readonly string[] {

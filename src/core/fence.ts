@@ -108,6 +108,8 @@ export interface LedgerProblem {
     | 'EVICTION'
     | 'RESTART'
     | 'BACKLOG'
+    /** Its clock and that of the machine that looks differ too much. */
+    | 'CLOCK'
     | 'FILE';
   /** What is wrong, and what to change. */
   readonly text: string;

@@ -185,6 +185,11 @@ describe('faults of one Redis', () => {
     expect(await commit('t')).toMatchObject({ ledgerNowMs: ahead });
     await store.server.command('HSET', key, 'clock', String(ahead + 30_000));
     await expect(commit('u')).rejects.toMatchObject({ code: 'CLOCK_SKEW' });
+    // Also where nobody asks, or readiness would say that decisions are made.
+    const [problem, ...others] = await current.ledger.check();
+    expect(others).toEqual([]);
+    expect(problem).toMatchObject({ code: 'CLOCK', blocks: true });
+    expect(problem?.text).toMatch(/^The ledger's clock is 1[01]\.\d s ahead of this machine's\./);
   });
 
   test('the clock does not step back behind an instant at which entries were dropped', async () => {

@@ -185,7 +185,7 @@ describe.each(['redis', 'embedded'] as const)('on the %s ledger', (kind) => {
     expect(page).toMatchObject({ code: 0, stderr: '' });
     expect(page.stdout).toMatch(/^decisions {3}are made$/m);
     expect(page.stdout).toMatch(
-      /^policy {6}[0-9a-f]{12} since event 2, signed by own-operator; lifting a freeze takes two operators$/m,
+      /^policy {6}[0-9a-f]{12} since event 2 \(\d{4}-\d\d-\d\dT[\d:.]+Z\), signed by own-operator; lifting a freeze takes two operators$/m,
     );
     expect(page.stdout).toMatch(/^limits {6}count +\d+ % {2}\d+ of 40 transactions$/m);
     expect(page.stdout).toMatch(/^ {12}eth +0 % {2}[\d.]+ of 1000 ETH, asset=ETH$/m);

@@ -164,7 +164,7 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
   countersign_requests_total:
     'Traffic by answer. A co-signer that falls silent has lost its handler or its network: `CountersignCosignerSilent`.',
   countersign_decisions_total:
-    'Watch the share of `reject` and new values of `reason`: see the reason codes in operations.md.',
+    '`CountersignNothingApproved`. Watch the share of `reject` and new values of `reason`: see the reason codes in operations.md.',
   countersign_repeated_answers_total:
     'Normal after retries and fail-over of co-signers. A steady rise means that answers arrive late.',
   countersign_config_changes_total:
@@ -206,7 +206,7 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '`CountersignLedgerSlow` by the 99th percentile of `commit`: the disk of Redis.',
   countersign_ledger_errors_total: 'By `code`: `LEDGER_UNAVAILABLE` is network, password or TLS.',
   countersign_ledger_problem:
-    '`CountersignLedgerFenced` for `FENCED`: an operator is needed. Most others are settings of Redis; `countersign ledger status` says what to change.',
+    '`CountersignLedgerFenced` for `FENCED`: an operator is needed. `CountersignClockSkew` for `CLOCK`. Most others are settings of Redis; `countersign ledger status` says what to change.',
   countersign_recovering: '`CountersignRecoverySlow` after two minutes: nothing is decided meanwhile.',
   countersign_recoveries_total: '`CountersignRecoveryFailed`. Each one was a restart or fail-over of Redis.',
   countersign_recovery_seconds: 'How long nothing is decided after a fail-over: more with every record.',
@@ -223,7 +223,7 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     'A replica that is told to stop ends when this is 0. A plateau means that the ledger is slow.',
   countersign_ready: '`CountersignReplicaNotReady`; `CountersignLedgerDown` when it is all replicas.',
   countersign_policy_info:
-    '`CountersignPoliciesDiffer`. A replica that cannot read the ledger keeps the version it last knew.',
+    '`CountersignPolicyChanged`, `CountersignPoliciesDiffer`. A replica that cannot read the ledger keeps the version it last knew.',
   countersign_policy_problem:
     '`CountersignPolicyUntrusted`, `CountersignPolicyUnusable`: nothing is decided.',
   countersign_policy_unverified_rules:

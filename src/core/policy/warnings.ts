@@ -8,9 +8,19 @@ import { addressWarnings } from './written-addresses.js';
 
 /** A sentence each, behind its place in the document. */
 export function policyWarnings(policy: CompiledPolicy): readonly string[] {
-  return [...warningsOf(policy.document), ...addressWarnings(policy), ...assetWarnings(policy)].map(
-    ({ path, message }) => `${pathText(path)}: ${message}`,
-  );
+  return [
+    ...approvalWarnings(policy),
+    ...warningsOf(policy.document),
+    ...addressWarnings(policy),
+    ...assetWarnings(policy),
+  ].map(({ path, message }) => `${pathText(path)}: ${message}`);
+}
+
+/** A document of a trial, or a misspelt effect: whatever is asked under it is over. */
+function approvalWarnings({ document }: CompiledPolicy): readonly Problem[] {
+  if (document.rules.some(({ effect, mode }) => effect === 'approve' && mode === 'enforce')) return [];
+  const message = 'NOTHING IS APPROVED: no rule in force approves, and what is rejected stays rejected';
+  return [{ path: ['rules'], message }];
 }
 
 /** A setting that makes an asset's verification stricter, and a rule that refuses an asset, are lost by a typing error. */

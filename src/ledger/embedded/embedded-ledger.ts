@@ -2,6 +2,7 @@
 import { assert } from '../../core/errors.js';
 import type { Ledger } from '../../core/ports.js';
 import type { Board } from '../../core/waiting.js';
+import { clockProblems } from '../clock-check.js';
 import {
   checkProposal,
   checkRelease,
@@ -80,7 +81,10 @@ export function createEmbeddedLedger(settings: EmbeddedLedgerSettings): Ledger {
     usage: (counters) => call({ method: 'usage', counters }),
     lookup: (askKey) => call({ method: 'lookup', askKey }),
     remembered: (fact) => thread.call({ method: 'remembered', fact }) as Promise<string | undefined>,
-    check: () => call({ method: 'check' }),
+    check: async () => [
+      ...(await call({ method: 'check' })),
+      ...(await clockProblems(() => call({ method: 'state' }))),
+    ],
     close: () => thread.close(),
   };
 }

@@ -4,6 +4,7 @@ import type { Exports } from '../../core/export.js';
 import type { CommitObserver, RecoveryObserver } from '../../core/fence.js';
 import type { CommitReply, Counter, JournalEvent, Ledger, LedgerState, Proposal } from '../../core/ports.js';
 import type { SingleFlight } from '../../core/single-flight.js';
+import { clockProblems } from '../clock-check.js';
 import {
   decisionOf,
   eventOf,
@@ -149,7 +150,10 @@ export function createRedisLedger(settings: RedisLedgerSettings): Ledger {
       ];
       // A replica runs no script of ours, so it cannot be asked.
       if (problems.some(({ code }) => code === 'ROLE')) return problems;
-      return [...(await guard.problems(server)), ...problems];
+      const found = [...(await guard.problems(server)), ...problems];
+      // It may wait for a recovery, and what blocks already need not be joined.
+      if (found.some(({ blocks }) => blocks)) return found;
+      return [...(await clockProblems(() => state(session, guard))), ...found];
     },
     async close() {
       await Promise.all([connection.close(), guard.close()]);

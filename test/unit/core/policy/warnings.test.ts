@@ -26,3 +26,14 @@ test('assets that are known, and patterns, are not', () => {
   expect(strangers('verification: { assets: { ETH: { gross: reject } } }')).toEqual([]);
   expect(strangers('', ", asset: [BTC, 'USDT*', ETH_TEST?]")).toEqual([]);
 });
+
+test('a document under which nothing is approved says so first', () => {
+  const warnings = (rule: string) =>
+    policyWarnings(compilePolicy(`version: 1\nrules: [${rule}]`, 'policy.yaml', createChains()));
+  const nothing =
+    'rules: NOTHING IS APPROVED: no rule in force approves, and what is rejected stays rejected';
+  expect(warnings('{ name: no, match: { kind: transaction }, effect: reject }')).toEqual([nothing]);
+  const rule = 'name: yes, match: { kind: transaction, stage: signing }, effect: approve';
+  expect(warnings(`{ ${rule}, mode: shadow }`)).toContain(nothing);
+  expect(warnings(`{ ${rule} }`)).not.toContain(nothing);
+});
