@@ -189,7 +189,7 @@ describe('faults of one Redis', () => {
     const [problem, ...others] = await current.ledger.check();
     expect(others).toEqual([]);
     expect(problem).toMatchObject({ code: 'CLOCK', blocks: true });
-    expect(problem?.text).toMatch(/^The ledger's clock is 1[01]\.\d s ahead of this machine's\./);
+    expect(problem?.text).toMatch(/^The ledger's clock is [123]\d\.\d s ahead of this machine's\./);
   });
 
   test('the clock does not step back behind an instant at which entries were dropped', async () => {

@@ -27,6 +27,7 @@ import { recoveryPrimary } from './primary.js';
 import { SCRIPTS } from './scripts.js';
 import { writeProblems } from './server-check.js';
 import type { Refusal, Session } from './session.js';
+import { Turns } from './turns.js';
 import { witnessProblems, witnessState } from './witness-problems.js';
 
 export interface KeeperSettings {
@@ -40,13 +41,6 @@ export interface KeeperSettings {
 
 /** A ledger that witnesses keep begins here: a new witness has promised nothing, and that is epoch 0. */
 const FIRST_EPOCH = 1;
-
-/**
- * After a recovery that came to nothing, up to this long: two that disturb one another go out of step. A big ledger takes
- * longer than that, so the more often it was overtaken the longer. Locks mostly keep it from being overtaken at all.
- */
-const LONGEST_PAUSE_MS = 300;
-const LONGEST_PAUSE_OVERTAKEN_MS = 10_000;
 
 /**
  * Replicas find out again and again that they cannot recover: in between it is the operator's turn. A lock that is lost
@@ -73,8 +67,7 @@ class Keeper implements Guard, Witnesses {
   #recovering: Promise<Recovery | undefined> | undefined;
   /** What the last recovery failed of, in which epoch, while none has succeeded since. */
   #failure: { readonly error: CountersignError; readonly epoch: number } | undefined;
-  /** How many recoveries from this epoch, one after the other, were overtaken. */
-  #overtaken = { epoch: 0, times: 1 };
+  readonly #turns = new Turns();
   readonly #confirmed: Confirmed;
   #lookedElsewhere: number | undefined;
   #closed = false;
@@ -233,7 +226,7 @@ class Keeper implements Guard, Witnesses {
       for (;;) {
         const result = await this.#alone(() => salvage(this.#salvagePorts(), order, leastEpoch));
         if ((result !== 'busy' && result.kind === 'recovered') || performance.now() > endsAt) return result;
-        await pause(Math.random() * LONGEST_PAUSE_MS);
+        await pause(this.#turns.pauseMs(leastEpoch));
       }
     });
     if (recovery !== undefined) return recovery;
@@ -262,14 +255,8 @@ class Keeper implements Guard, Witnesses {
       this.#failure = { error: failure, epoch: cause.epoch };
       if (LASTING.has(failure.code)) return undefined;
     }
-    await pause(this.#pauseMs(cause), undefined, { ref: false });
+    await pause(this.#turns.pauseMs(cause.epoch), undefined, { ref: false });
     return undefined;
-  }
-
-  #pauseMs(cause: RecoveryCause): number {
-    const { epoch, times } = this.#overtaken;
-    const longest = epoch === cause.epoch ? LONGEST_PAUSE_MS * 2 ** (times - 1) : LONGEST_PAUSE_MS;
-    return Math.random() * Math.min(longest, LONGEST_PAUSE_OVERTAKEN_MS);
   }
 
   #recover(cause: RecoveryCause): Promise<Recovery | undefined> {
@@ -277,9 +264,7 @@ class Keeper implements Guard, Witnesses {
       this.#alone(async () => {
         this.#settings.observer?.started(cause.epoch);
         const result = await recover(this.#salvagePorts(), cause);
-        const { epoch, times } = this.#overtaken;
-        if (result.kind === 'overtaken')
-          this.#overtaken = { epoch: cause.epoch, times: epoch === cause.epoch ? times + 1 : 1 };
+        if (result.kind === 'overtaken') this.#turns.overtaken(cause.epoch);
         return result;
       }),
     );
