@@ -5,7 +5,7 @@
  * the old ones or the new ones, and what was received under the old ones is answered by them.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { contradictionsOf, loadConfig } from '../config/load.js';
+import { contradictionsOf, loadConfig, readText } from '../config/load.js';
 import type { Config, CosignerConfig } from '../config/schema.js';
 import { CountersignError } from '../core/errors.js';
 import type { Chains } from '../core/ports.js';
@@ -64,6 +64,8 @@ export class Rekeying {
 
   /** The document and the key files it names, as they are in force. */
   part(configFile: string): ReloadedPart {
+    const { reloads } = this.parts.metrics;
+    reloads.document(readText(configFile));
     return {
       name: 'configuration',
       files: () => [
@@ -71,7 +73,9 @@ export class Rekeying {
       ],
       reload: async () => {
         const replaced = await this.#replaced();
+        const text = readText(configFile);
         this.#take(loadConfig(configFile), replaced);
+        reloads.document(text);
       },
     };
   }

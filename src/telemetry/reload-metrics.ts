@@ -1,10 +1,15 @@
 /** What Prometheus sees of files that are taken while a replica runs. */
+import { createHash } from 'node:crypto';
 import { Counter, Gauge, type Registry } from 'prom-client';
+
+/** Hexadecimal digits: enough to tell documents apart. */
+const DIGEST_LENGTH = 12;
 
 export class ReloadMetrics {
   readonly #reloads: Counter<'part' | 'result'>;
   readonly #failed: Gauge<'part'>;
   readonly #restart: Gauge;
+  readonly #document: Gauge<'digest'>;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -23,6 +28,12 @@ export class ReloadMetrics {
     this.#restart = new Gauge({
       name: 'countersign_restart_needed',
       help: '1 while the configuration document differs from what this replica runs with in fields that only a restart takes.',
+      registers,
+    });
+    this.#document = new Gauge({
+      name: 'countersign_config_info',
+      help: 'Always 1; the configuration document by the start of its SHA-256, as this replica last took it.',
+      labelNames: ['digest'],
       registers,
     });
   }
@@ -44,6 +55,13 @@ export class ReloadMetrics {
 
   restartNeeded(isNeeded: boolean): void {
     this.#restart.set(isNeeded ? 1 : 0);
+  }
+
+  /** @param text the configuration document */
+  document(text: string): void {
+    const digest = createHash('sha256').update(text).digest('hex').slice(0, DIGEST_LENGTH);
+    this.#document.reset();
+    this.#document.set({ digest }, 1);
   }
 
   mended(part: string): void {

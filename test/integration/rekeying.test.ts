@@ -306,6 +306,8 @@ test('what only a restart can take is named, and does not keep keys from being t
   });
   await told(hasChanged);
   expect((await ask(next)).status).toBe(200);
+  const digest = createHash('sha256').update(readFileSync(deployment.configFile)).digest('hex').slice(0, 12);
+  expect(await figure('countersign_config_info', { digest })).toBe(1);
   expect(await figure('countersign_restart_needed')).toBe(1);
   expect(lines().findLast(({ msg }) => String(msg).endsWith('needs a restart'))).toMatchObject({
     fields: ['drain', 'workspaces[0].cosigners[0].retrySupported'],

@@ -241,6 +241,8 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     '`CountersignKeyEnding`, then `CountersignKeyEndsNow`. `countersign keys show --config FILE` lists them all.',
   countersign_cosigner_key_used_total:
     'A key of a co-signer may go when `sum by (key) (increase(…[1d]))` has been 0 for as long as its co-signer is used. `countersign keys show --config FILE` shows whose digits they are.',
+  countersign_config_info:
+    '`CountersignConfigurationsDiffer` after an hour. `sha256sum` of the document begins with it.',
   countersign_restart_needed:
     '`CountersignRestartNeeded`. The log line `needs a restart` names the fields; during an upgrade it is 1 for a moment.',
   countersign_reload_failed:
