@@ -145,6 +145,18 @@ describe('two disks are lost', () => {
     await recoversByItself();
   });
 
+  test('and an audit trail grows after it was verified: what it has more is counted once', async () => {
+    for (const txId of ['one', 'two', 'known']) await asking(txId);
+    await settled();
+    const exported = await exportOf();
+    await loseDisks(0, 1);
+    const verified = { ...exported, sequence: exported.sequence - 2 };
+    expect(await remains(verified)).toMatchObject({ lost: [], sequence: exported.sequence });
+    await salvage(current.ledger, { exported: verified });
+    expect(await asking('known')).toBe('approve APPROVED again');
+    await recoversByItself();
+  });
+
   test('and the server is lost too: what the third one lacks is named, and is decided anew', async () => {
     await asking('known');
     await allHold(3);

@@ -230,8 +230,10 @@ async function together(
     from = Math.min(from, sequence);
     deadTag = Math.max(deadTag, other.tag);
   }
+  // A replica may have gone on exporting since the files were verified.
+  const end = Math.max(exported.sequence, trail.at(-1)?.sequence ?? 0);
   const rest = [...held.values()].filter(({ sequence, tag }) => {
-    const isExported = sequence > exported.after && sequence <= exported.sequence;
+    const isExported = sequence > exported.after && sequence <= end;
     return !isExported && !(sequence > from && tag <= deadTag);
   });
   return inOrder([...rest, ...trail]);
