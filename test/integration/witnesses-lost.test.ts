@@ -12,14 +12,7 @@ import { createLocks } from '../../src/locks/locks.js';
 import { lockNodes } from '../../src/replica/stores.js';
 import { type Cluster, startCluster } from '../support/cluster.js';
 import { countersign, outcomeOf } from '../support/command.js';
-import {
-  approving,
-  type Deployment,
-  deliver,
-  eventually,
-  problemsOf,
-  writeDeployment,
-} from '../support/deployment.js';
+import { approving, type Deployment, deliver, eventually, writeDeployment } from '../support/deployment.js';
 import { eventually as soon } from '../support/eventually.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 
@@ -212,7 +205,7 @@ describe('two disks, and the server', () => {
     await server.command('FLUSHALL');
     expect([await ask('a'), await ask('g')]).toEqual(['APPROVE', 'REJECT']);
     await eventually('not ready', async () =>
-      Object.keys(await problemsOf(cluster.up.ops)).length === 0 ? true : undefined,
+      (await fetch(`${cluster.up.ops}/readyz`)).status === 200 ? true : undefined,
     );
     await exported();
     const operator = `own-operator=${join(dir, 'keys/own-operator.pub.pem')}`;
