@@ -1,4 +1,5 @@
 /** What the two servers that strangers reach have in common: bodies are bytes, times are short, and faults tell nothing. */
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import type { DynamicModule } from '@nestjs/common';
@@ -65,11 +66,25 @@ export async function rawServer(
   fastify.addHook('onRequest', async ({ raw }) => {
     delete raw.headers['content-type'];
   });
+  fastify.addHook('onSend', async (request) => received(request.raw));
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   const server: unknown = adapter.getHttpServer();
   if (server instanceof TlsServer) tls?.attach(server);
   return { app, adapter };
+}
+
+/**
+ * Resolves when the whole request has come, or its time is over; what comes is thrown away. A refusal that is sent while a
+ * body still arrives is often lost: the connection is reset under whoever sends, and a balancer makes a 502 of it
+ * (RFC 9112, section 9.6).
+ */
+async function received(request: IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) return;
+  request.resume();
+  await new Promise<void>((resolve) => {
+    request.once('end', resolve).once('close', resolve);
+  });
 }
 
 /** What is no HTTP, or arrives too slowly, is told as little as any stranger. */

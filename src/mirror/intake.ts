@@ -78,20 +78,19 @@ function isWhole(body: Buffer): boolean {
   return readCopy(body).ok;
 }
 
+/** Undefined when it is too long: whoever stops reading resets the connection, and the refusal with it. */
 async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > MAX_COPY_BYTES) return undefined;
-    chunks.push(chunk);
+    if (length <= MAX_COPY_BYTES) chunks.push(chunk);
+    else chunks.length = 0;
   }
-  return Buffer.concat(chunks);
+  return length <= MAX_COPY_BYTES ? Buffer.concat(chunks) : undefined;
 }
 
 function send(response: ServerResponse, { status, text }: Reply): void {
-  // After 413 the rest of the body is not read.
-  if (status === 413) response.setHeader('connection', 'close');
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' });
   response.end(text === undefined ? undefined : `${text}\n`);
 }

@@ -10,15 +10,17 @@ import { approving, type Deployment, deliver, EMBEDDED, writeDeployment } from '
 import { type RunningReplica, startReplica } from '../support/replica.js';
 
 const LIMIT = 65_536;
+/** More than the buffers between two processes hold. */
+const LARGE = 16 * 1_024 * 1_024;
 const dir = mkdtempSync(join(tmpdir(), 'countersign-bodies-'));
 let deployment: Deployment;
 let replica: RunningReplica;
-let slow: Promise<{ readonly heard: string; readonly seconds: number }>;
+let slow: readonly Promise<{ readonly heard: string; readonly seconds: number }>[];
 
 beforeAll(async () => {
   deployment = writeDeployment(dir, { ledger: EMBEDDED, policy: approving(), bodyLimit: '64KiB' });
   replica = await startReplica(deployment);
-  slow = trickle();
+  slow = [trickle(1_000), trickle(LIMIT + 1)];
 });
 
 afterAll(async () => {
@@ -58,10 +60,10 @@ async function heardOf(socket: Socket): Promise<string> {
 }
 
 /** A request whose body never ends: a byte now and then, so that the connection looks alive. */
-async function trickle() {
+async function trickle(length: number) {
   const startedAt = performance.now();
   const socket = connect(Number(new URL(replica.http).port), '127.0.0.1');
-  socket.write(`POST ${PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n`);
+  socket.write(`POST ${PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${length}\r\n\r\n`);
   const timer = setInterval(() => socket.write('a'), 500);
   socket.once('close', () => clearInterval(timer));
   const heard = await heardOf(socket);
@@ -112,6 +114,18 @@ describe('a body that is no message is refused in the same words, whatever is wr
   });
 });
 
+test.each([
+  ['with its length', `content-length: ${LARGE}`, 'a'.repeat(LARGE)],
+  ['in pieces', 'transfer-encoding: chunked', `${LARGE.toString(16)}\r\n${'a'.repeat(LARGE)}\r\n0\r\n\r\n`],
+])('whoever sends a body above the limit to its end reads the refusal: %s', async (_, header, body) => {
+  const socket = connect(Number(new URL(replica.http).port), '127.0.0.1');
+  const failed: unknown[] = [];
+  socket.on('error', (error) => failed.push(error));
+  socket.write(`POST ${PATH} HTTP/1.1\r\nhost: a\r\n${header}\r\n\r\n${body}`);
+  expect(await heardOf(socket)).toMatch(/^HTTP\/1\.1 413 Payload Too Large\r\n/);
+  expect(failed).toEqual([]);
+});
+
 describe('a connection that is no HTTP is closed in the same words', () => {
   test.each([
     ['another protocol', 'SSH-2.0-OpenSSH_9.2\r\n\r\n'],
@@ -145,8 +159,11 @@ test('the replica is none the worse for any of it', async () => {
   expect(deployment.read(reply, 'after')).toEqual({ action: 'APPROVE', requestId: 'after' });
 });
 
-test('a body that trickles in is cut off after the time it has', async () => {
-  const { heard, seconds } = await slow;
+test.each([
+  ['a body that trickles in is cut off after the time it has', 0],
+  ['also when it is above the limit and would only be thrown away', 1],
+])('%s', async (_, index) => {
+  const { heard, seconds } = (await slow[index]) ?? { heard: '', seconds: 0 };
   expect(seconds).toBeGreaterThan(10);
   expect(heard).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/);
   expect(heard.endsWith('\r\n\r\nbad request\n')).toBe(true);
