@@ -16,7 +16,6 @@ import { printable } from './freeze-text.js';
 const policyBody = z.object({
   version: z.string(),
   document: z.string(),
-  instances: z.record(z.string(), z.string()),
   statement: z.string(),
 });
 const freezeBody = z.object({ id: z.string() });
@@ -99,14 +98,13 @@ export class StatementCheck {
         return undefined;
       }
       case 'policy': {
-        const policy = { ...policyBody.parse(body), sequence };
+        const policy = policyBody.parse(body);
         this.#isTwoPerson = demandsTwo(policy.document);
         return {
           sequence,
           what: `activation of policy ${policy.version.slice(0, 12)}`,
           async check(operators) {
-            await authenticateActivation(operators, workspace)(policy, ledger);
-            return [(await verifyStatement(operators, policy.statement)).operator];
+            return [await authenticateActivation(operators, workspace)(policy, ledger)];
           },
         };
       }

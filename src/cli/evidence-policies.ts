@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { eventOf } from '../audit/line.js';
 import type { EventWatcher } from '../audit/verify.js';
 import { CountersignError, messageOf } from '../core/errors.js';
-import { authenticateActivation, loadOperators, verifyStatement } from '../keys/statements.js';
+import { authenticateActivation, loadOperators } from '../keys/statements.js';
 import { operatorIn } from './audit-statements.js';
 
 export const MANIFEST = 'evidence.json';
@@ -81,11 +81,13 @@ export class EvidencePolicies {
         checked.push({ version, sequence });
         continue;
       }
-      const active = { version, sequence, statement, document, instances: {} };
-      await authenticateActivation(operators, workspace)(active, ledger).catch((cause: unknown) => {
-        throw failed(`policy ${version.slice(0, 12)} of event ${sequence}: ${messageOf(cause)}`, cause);
-      });
-      checked.push({ version, sequence, operator: (await verifyStatement(operators, statement)).operator });
+      const activation = { version, document, statement };
+      const operator = await authenticateActivation(operators, workspace)(activation, ledger).catch(
+        (cause: unknown) => {
+          throw failed(`policy ${version.slice(0, 12)} of event ${sequence}: ${messageOf(cause)}`, cause);
+        },
+      );
+      checked.push({ version, sequence, operator });
     }
     for (const [version, sequence] of this.#named)
       if (!policies.some((policy) => policy.version === version))

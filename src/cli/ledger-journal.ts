@@ -1,7 +1,7 @@
 /** `countersign ledger journal`: what was decided, newest last, and why. */
 import { fromBaseUnits } from '../core/amount.js';
 import type { JournalEvent, Ledger } from '../core/ports.js';
-import { type Operator, verifyStatement } from '../keys/statements.js';
+import { type Activation, authenticateActivation, type Operator } from '../keys/statements.js';
 import { printable } from './freeze-text.js';
 
 /** Of a report, and of a release. */
@@ -51,28 +51,42 @@ export async function newestEvents(ledger: Ledger, count: number): Promise<reado
   return ledger.events(Math.max(0, sequence - count), count);
 }
 
-/** Who signed the activations of policies, by the number of the event. */
+/** Who signed that these very policies be activated on this ledger, by the number of the event. */
 export async function activatedBy(
   events: readonly JournalEvent[],
-  operators: readonly Operator[],
-): Promise<ReadonlyMap<number, string>> {
+  signing: {
+    readonly operators: readonly Operator[];
+    readonly workspace: string;
+    /** The ledger's. */
+    readonly identity: string;
+  },
+): Promise<ReadonlyMap<number, string | undefined>> {
+  const authenticate = authenticateActivation(signing.operators, signing.workspace);
   const policies = events.filter(({ type }) => type === 'policy');
   const signed = await Promise.all(
     policies.map(async ({ sequence, body }) => {
-      const { statement = '' } = body as { readonly statement?: string };
-      const who = await verifyStatement(operators, statement).catch(() => undefined);
-      return [sequence, who?.operator ?? 'NOBODY that the configuration names'] as const;
+      const operator = authenticate(body as Activation, signing.identity).catch(() => undefined);
+      return [sequence, await operator] as const;
     }),
   );
   return new Map(signed);
 }
 
-/** One line per event, in columns. */
+export function signedText(operator: string | undefined): string {
+  return operator === undefined ? 'signed by NOBODY that the configuration names' : `signed by ${operator}`;
+}
+
+/**
+ * One line per event, in columns.
+ * @param activators as activatedBy has them; of others it is not said who signed
+ */
 export function journalTable(
   events: readonly JournalEvent[],
-  activators: ReadonlyMap<number, string> = new Map(),
+  activators: ReadonlyMap<number, string | undefined> = new Map(),
 ): string {
-  const rows = events.map((event) => rowOf(event, activators.get(event.sequence)));
+  const signedOf = (sequence: number): string =>
+    activators.has(sequence) ? ` ${signedText(activators.get(sequence))}` : '';
+  const rows = events.map((event) => rowOf(event, signedOf(event.sequence)));
   const head = ['event', 'time', 'what', 'effect', 'stage', 'amount', 'rule', 'reason', 'request'];
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
@@ -85,10 +99,7 @@ export function journalTable(
   return [head, ...rows].map(line).join('\n');
 }
 
-function rowOf(
-  { sequence, atMs, type, body }: JournalEvent,
-  activator: string | undefined,
-): readonly string[] {
+function rowOf({ sequence, atMs, type, body }: JournalEvent, signed: string): readonly string[] {
   const at = new Date(atMs).toISOString().slice(0, 19).replace('T', ' ');
   const { txId, moneyKey = '', source = '', reason, known } = body as Reported;
   if (known !== undefined) {
@@ -102,7 +113,6 @@ function rowOf(
   }
   if (type === 'policy') {
     const { version = '' } = body as { readonly version?: string };
-    const signed = activator === undefined ? '' : ` signed by ${activator}`;
     return [String(sequence), at, type, '', '', '', '', `${version.slice(0, 12)}${signed}`, ''];
   }
   if (type === 'release') return [String(sequence), at, type, '', '', '', '', reason ?? '', idIn(moneyKey)];

@@ -226,9 +226,11 @@ function initWitnessText(blank: readonly number[], recovery: Recovery | undefine
 }
 
 async function journal(options: LedgerOptions & { readonly last: number }): Promise<void> {
-  await withLedger(options, async (ledger, _workspace, config) => {
+  await withLedger(options, async (ledger, { name: workspace }, config) => {
     const events = await newestEvents(ledger, options.last);
-    const activators = await activatedBy(events, loadOperators(config.operators));
+    const { identity } = await ledger.state();
+    const operators = loadOperators(config.operators);
+    const activators = await activatedBy(events, { operators, workspace, identity });
     print(options, { events }, journalTable(events, activators));
   });
 }

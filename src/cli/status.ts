@@ -6,12 +6,12 @@ import { CountersignError, errorCodeOf, messageOf } from '../core/errors.js';
 import type { LedgerProblem } from '../core/fence.js';
 import { type CompiledPolicy, compilePolicy } from '../core/policy/compile.js';
 import type { ActivePolicy, Freeze, Ledger, LedgerState } from '../core/ports.js';
-import { authenticateActivation, loadOperators, verifyStatement } from '../keys/statements.js';
+import { authenticateActivation, loadOperators } from '../keys/statements.js';
 import { keySetsOf, lifeWarnings } from '../replica/key-life.js';
 import { acceptPolicy, chainsOf } from '../replica/replica.js';
 import { describeFreeze, hasExpired } from './freeze-text.js';
 import { withLedger } from './ledger.js';
-import { newestEvents } from './ledger-journal.js';
+import { newestEvents, signedText } from './ledger-journal.js';
 import { type LimitFill, limitFills } from './limit-use.js';
 import { type OpenStatus, openLines, openStatus } from './open-lines.js';
 import { unreachableWaiting, type WaitingStatus, waitingLines, waitingStatus } from './status-waiting.js';
@@ -101,7 +101,8 @@ async function readStatus(
   const problems = await ledger.check();
   const state = await ledger.state().catch((error: unknown) => withoutLedger(problems, error));
   if ('blocked' in state) return { workspace: workspace.name, ...state };
-  const { compiled, problem } = await servedPolicy(state, workspace, config);
+  const served = await servedPolicy(state, workspace, config);
+  const { compiled, problem } = served;
   const limits =
     compiled === undefined
       ? []
@@ -112,7 +113,7 @@ async function readStatus(
   return {
     workspace: workspace.name,
     ledger: { identity: state.identity, kind: ledger.kind, sequence: state.sequence, nowMs: state.nowMs },
-    ...(state.policy && { policy: await policyStatus(state.policy, compiled, { config, ledger }) }),
+    ...(state.policy && { policy: await policyStatus(state.policy, served, ledger) }),
     freezes: state.freezes.map((freeze) => ({ ...freeze, inForce: !hasExpired(freeze, state.nowMs) })),
     limits,
     ...(open && { open }),
@@ -162,36 +163,46 @@ function textsOf(problems: readonly LedgerProblem[], blocking: boolean): readonl
   return problems.filter(({ blocks }) => blocks === blocking).map(({ text }) => text);
 }
 
+interface ServedPolicy {
+  /** Who activated it; absent when nobody did whom the configuration names. */
+  readonly operator?: string | undefined;
+  readonly compiled?: CompiledPolicy;
+  readonly problem?: string;
+}
+
 /** The active policy as a replica of this configuration would serve it, or why it would not. */
 async function servedPolicy(
   { policy, identity }: LedgerState,
   workspace: WorkspaceConfig,
   config: Config,
-): Promise<{ readonly compiled?: CompiledPolicy; readonly problem?: string }> {
+): Promise<ServedPolicy> {
   if (policy === undefined) return { problem: 'No policy is active: `countersign policy activate`.' };
+  let operator: string | undefined;
   try {
-    await authenticateActivation(loadOperators(config.operators), workspace.name)(policy, identity);
+    operator = await authenticateActivation(loadOperators(config.operators), workspace.name)(
+      policy,
+      identity,
+    );
     const compiled = compilePolicy(policy.document, 'the active policy', chainsOf(workspace));
     acceptPolicy(compiled, config);
-    return { compiled };
+    return { operator, compiled };
   } catch (error) {
-    if (error instanceof CountersignError) return { problem: error.message };
+    if (error instanceof CountersignError) return { operator, problem: error.message };
     throw error;
   }
 }
 
 async function policyStatus(
-  { version, sequence, statement }: ActivePolicy,
-  compiled: CompiledPolicy | undefined,
-  { config, ledger }: { readonly config: Config; readonly ledger: Ledger },
+  { version, sequence }: ActivePolicy,
+  { operator, compiled }: ServedPolicy,
+  ledger: Ledger,
 ): Promise<PolicyStatus> {
   const [event] = await ledger.events(sequence - 1, 1);
-  const signed = await verifyStatement(loadOperators(config.operators), statement).catch(() => undefined);
   return {
     version,
     sequence,
     activatedAtMs: event?.sequence === sequence ? event.atMs : null,
-    operator: signed?.operator ?? null,
+    operator: operator ?? null,
     unfreeze: compiled?.document.unfreeze ?? null,
   };
 }
@@ -223,8 +234,7 @@ function decisionsText(blocked: readonly string[], inForce: readonly Freeze[]): 
 }
 
 function policyText({ version, sequence, activatedAtMs, operator, unfreeze }: PolicyStatus): string {
-  const signer =
-    operator === null ? 'signed by NOBODY that the configuration names' : `signed by ${operator}`;
+  const signer = signedText(operator ?? undefined);
   const lifting =
     unfreeze === null
       ? ''

@@ -7,7 +7,7 @@ import { createHash, type KeyObject } from 'node:crypto';
 import { CompactSign, compactVerify, errors } from 'jose';
 import { z } from 'zod';
 import { assert, CountersignError } from '../core/errors.js';
-import type { Authenticate } from '../core/policy/rulebook.js';
+import type { ActivePolicy } from '../core/ports.js';
 import { RELEASE_REASONS } from '../core/release.js';
 import { algorithmOf, invalid, readPrivateKeyFile, readPublicKeyFile } from './key-file.js';
 import { spkiSha256 } from './published-keys.js';
@@ -130,12 +130,23 @@ export async function verifyStatement(
   throw untrue('no configured operator signed it');
 }
 
-/** For the rulebook: the active document is one that an operator activated, in this workspace and on this ledger. */
-export function authenticateActivation(operators: readonly Operator[], workspace: string): Authenticate {
+/** What an event that activates a policy says of it. */
+export type Activation = Pick<ActivePolicy, 'version' | 'document' | 'statement'>;
+
+/**
+ * That the document is one that an operator activated, in this workspace and on this ledger. Resolves to the operator's
+ * name; rejects with POLICY_UNTRUSTED.
+ */
+export function authenticateActivation(
+  operators: readonly Operator[],
+  workspace: string,
+): (policy: Activation, ledgerIdentity: string) => Promise<string> {
   return async (policy, ledgerIdentity) => {
-    const { statement } = await verifyStatement(operators, policy.statement).catch((cause: unknown) => {
-      throw untrusted('its statement cannot be trusted', cause);
-    });
+    const { operator, statement } = await verifyStatement(operators, policy.statement).catch(
+      (cause: unknown) => {
+        throw untrusted('its statement cannot be trusted', cause);
+      },
+    );
     if (statement.statement !== 'policy-activate') throw untrusted('its statement is about something else');
     if (statement.ledger !== ledgerIdentity) throw untrusted('its statement is for another ledger');
     if (statement.workspace !== workspace) throw untrusted('its statement is for another workspace');
@@ -143,6 +154,7 @@ export function authenticateActivation(operators: readonly Operator[], workspace
     if (statement.version !== digest || policy.version !== digest) {
       throw untrusted('its statement is about another document');
     }
+    return operator;
   };
 }
 

@@ -187,6 +187,9 @@ describe.each(['redis', 'embedded'] as const)('on the %s ledger', (kind) => {
     expect(page.stdout).toMatch(
       /^policy {6}[0-9a-f]{12} since event 2 \(\d{4}-\d\d-\d\dT[\d:.]+Z\), signed by own-operator; lifting a freeze takes two operators$/m,
     );
+    expect((await run('ledger', 'journal', '--last', '1000')).stdout).toMatch(
+      /^2 +[\d-]+ [\d:]+ +policy +[0-9a-f]{12} signed by own-operator$/m,
+    );
     expect(page.stdout).toMatch(/^limits {6}count +\d+ % {2}\d+ of 40 transactions$/m);
     expect(page.stdout).toMatch(/^ {12}eth +0 % {2}[\d.]+ of 1000 ETH, asset=ETH$/m);
     const { limits } = await status();

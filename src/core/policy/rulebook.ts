@@ -12,7 +12,7 @@ export interface Rules {
 }
 
 /** Rejects with POLICY_UNTRUSTED unless an operator signed the activation of this very document. */
-export type Authenticate = (policy: ActivePolicy, ledgerIdentity: string) => Promise<void>;
+export type Authenticate = (policy: ActivePolicy, ledgerIdentity: string) => Promise<unknown>;
 
 export interface RulebookHooks {
   readonly authenticate: Authenticate;

@@ -147,7 +147,7 @@ describe('the active policy', () => {
   }
 
   test('is trusted when an operator activated it here', async () => {
-    await expect(authenticate(await active(), 'ledger-1')).resolves.toBeUndefined();
+    await expect(authenticate(await active(), 'ledger-1')).resolves.toBe('alice');
   });
 
   const unfreeze = {
