@@ -226,6 +226,7 @@ class Keeper implements Guard, Witnesses {
       for (;;) {
         const result = await this.#alone(() => salvage(this.#salvagePorts(), order, leastEpoch));
         if ((result !== 'busy' && result.kind === 'recovered') || performance.now() > endsAt) return result;
+        // Short each time: replicas that disturb it go out of its way with longer ones.
         await pause(this.#turns.pauseMs(leastEpoch));
       }
     });

@@ -11,13 +11,16 @@ export class Turns {
   #overtaken = { epoch: 0, times: 0 };
 
   overtaken(epoch: number): void {
-    const times = epoch === this.#overtaken.epoch ? this.#overtaken.times : 0;
-    this.#overtaken = { epoch, times: times + 1 };
+    this.#overtaken = { epoch, times: this.#timesFrom(epoch) + 1 };
   }
 
   /** Milliseconds until the next recovery from this epoch may begin: the more often it was overtaken the longer. */
   pauseMs(epoch: number): number {
-    const times = epoch === this.#overtaken.epoch ? this.#overtaken.times : 0;
-    return Math.random() * Math.min(LONGEST.first * 2 ** Math.max(0, times - 1), LONGEST.overtaken);
+    const growth = 2 ** Math.max(0, this.#timesFrom(epoch) - 1);
+    return Math.random() * Math.min(LONGEST.first * growth, LONGEST.overtaken);
+  }
+
+  #timesFrom(epoch: number): number {
+    return epoch === this.#overtaken.epoch ? this.#overtaken.times : 0;
   }
 }
