@@ -41,7 +41,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const tls = config.http.tls === undefined ? undefined : new ServerTls('http.tls', config.http.tls);
   for (const warning of tls?.warnings ?? []) logger.warn(warning);
   const replica = openReplica(config, { logger, tracer: tracing?.tracer });
-  if (tls !== undefined) replica.metrics.files.serves(tls.name, () => tls.certificate);
+  if (tls !== undefined) show(tls, replica);
   const ops = await startOpsServer(OpsModule.of(replica), {
     host: config.ops.host,
     port: options.opsPort ?? config.ops.port,
@@ -87,7 +87,7 @@ async function webhookServer(
   const tls =
     settings && new ServerTls('webhooks.tls', { ...settings, minVersion: 'TLSv1.2', keepKey: false });
   for (const warning of tls?.warnings ?? []) logger.warn(warning);
-  if (tls !== undefined) metrics.files.serves(tls.name, () => tls.certificate);
+  if (tls !== undefined) show(tls, { logger, metrics });
   const module = WebhookModule.of({ readiness, logger }, webhooks.receiving);
   const server = await startWebhookServer(module, {
     host,
@@ -96,6 +96,17 @@ async function webhookServer(
     tls,
   });
   return { ...server, parts: [...webhooks.parts, ...(tls === undefined ? [] : [tls])] };
+}
+
+/** What is served, and whoever cannot be served by it, in metrics and log. */
+function show(tls: ServerTls, { logger, metrics }: Pick<Replica, 'logger' | 'metrics'>): void {
+  metrics.files.serves(tls.name, () => tls.certificate);
+  metrics.refusals.expectHandshakes(tls.name);
+  tls.watch((failure) => {
+    metrics.refusals.handshakeFailed(tls.name, failure.reason);
+    const level = failure.reason === 'CLOSED' ? 'debug' : 'warn';
+    logger[level]({ server: tls.name, ...failure }, 'TLS handshake failed');
+  });
 }
 
 async function tracingOf(

@@ -8,10 +8,11 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { createSecureContext, type SecureVersion, type Server } from 'node:tls';
+import { createSecureContext, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
 import { CountersignError, messageOf } from '../core/errors.js';
 import { codeOf, isOpenToOthers } from '../keys/key-file.js';
 import { pinOf } from '../keys/pins.js';
+import type { HandshakeFailure } from '../telemetry/refusal-metrics.js';
 
 export interface TlsSettings {
   readonly certificateFile: string;
@@ -32,9 +33,19 @@ interface Material {
   readonly leaf: X509Certificate;
 }
 
+/** A connection that ended before it carried a message. A client that finds another key than it pinned only goes. */
+export interface FailedHandshake {
+  readonly reason: HandshakeFailure;
+  /** As OpenSSL and Node name it, e.g. `CERT_HAS_EXPIRED`. */
+  readonly problem: string;
+  /** Of the client or of the balancer; absent when the connection had gone before it could be asked. */
+  readonly address?: string | undefined;
+}
+
 export class ServerTls {
   #inForce: Material;
   #server: Server | undefined;
+  #failed: (handshake: FailedHandshake) => void = () => undefined;
 
   /**
    * Throws FILE_UNREADABLE, or KEY_INVALID when certificate and key are not a pair.
@@ -86,6 +97,12 @@ export class ServerTls {
   /** From now on what is reloaded is shown by this server, which was made with these options. */
   attach(server: Server): void {
     this.#server = server;
+    server.on('tlsClientError', (error, socket) => this.#failed(failureOf(error, socket)));
+  }
+
+  /** From now on `failed` is told of each handshake that came to nothing. */
+  watch(failed: (handshake: FailedHandshake) => void): void {
+    this.#failed = failed;
   }
 
   /** Takes what the files hold now. Rejects, and leaves everything as it was, when they hold nothing that may be served. */
@@ -105,6 +122,23 @@ export class ServerTls {
     this.#server?.setSecureContext(context);
     this.#inForce = found;
   }
+}
+
+function failureOf(error: NodeJS.ErrnoException, socket: TLSSocket): FailedHandshake {
+  const code = error.code ?? 'unknown';
+  // Node closes a connection whose certificate it does not accept, and calls that a reset.
+  const unaccepted: unknown = socket.authorizationError;
+  const isUnaccepted = unaccepted != null || code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
+  return {
+    reason: isUnaccepted ? 'CLIENT_CERTIFICATE' : reasonOf(code),
+    problem: typeof unaccepted === 'string' ? unaccepted : code,
+    address: socket.remoteAddress,
+  };
+}
+
+function reasonOf(code: string): HandshakeFailure {
+  if (!code.startsWith('ERR_SSL_')) return 'CLOSED';
+  return code.includes('_ALERT_') ? 'ALERT' : 'PROTOCOL';
 }
 
 function read({ certificateFile, keyFile, clientCaFile, minVersion }: TlsSettings): Material {

@@ -9,6 +9,15 @@ const HELP = [
   'CALLER: from a network, or with a client certificate, that is not listed.',
 ].join(' ');
 
+const HANDSHAKE_HELP = [
+  'TLS connections to a replica that ended before they carried a message.',
+  'CLIENT_CERTIFICATE: none, or none that clientCaFile vouches for now; ALERT: the client said why, mostly that it does not trust our certificate;',
+  'PROTOCOL: no version or cipher in common, or no TLS; CLOSED: the client went away, as health checks of balancers do.',
+].join(' ');
+
+const HANDSHAKE_FAILURES = ['CLIENT_CERTIFICATE', 'ALERT', 'PROTOCOL', 'CLOSED'] as const;
+export type HandshakeFailure = (typeof HANDSHAKE_FAILURES)[number];
+
 /** Codes and reasons with which a message is refused. */
 const REFUSALS = [
   ['UNAUTHENTICATED', ''],
@@ -26,6 +35,7 @@ const REFUSALS = [
 export class RefusalMetrics {
   readonly #refused: Counter<'path' | 'code' | 'reason'>;
   readonly #unknownPaths: Counter;
+  readonly #handshakes: Counter<'server' | 'reason'>;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -38,6 +48,12 @@ export class RefusalMetrics {
     this.#unknownPaths = new Counter({
       name: 'countersign_unknown_paths_total',
       help: 'Requests to a path that no co-signer is configured for.',
+      registers,
+    });
+    this.#handshakes = new Counter({
+      name: 'countersign_tls_handshakes_failed_total',
+      help: HANDSHAKE_HELP,
+      labelNames: ['server', 'reason'],
       registers,
     });
   }
@@ -53,5 +69,14 @@ export class RefusalMetrics {
 
   pathUnknown(): void {
     this.#unknownPaths.inc();
+  }
+
+  /** From now on there are figures of this server, as the configuration names it, e.g. `http.tls`. */
+  expectHandshakes(server: string): void {
+    for (const reason of HANDSHAKE_FAILURES) this.#handshakes.inc({ server, reason }, 0);
+  }
+
+  handshakeFailed(server: string, reason: HandshakeFailure): void {
+    this.#handshakes.inc({ server, reason });
   }
 }

@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { Agent, request as httpsRequest } from 'node:https';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -23,6 +24,7 @@ import { MAIN } from '../support/cluster.js';
 import { outcomeOf } from '../support/command.js';
 import { payloadOf, verifies } from '../support/cosigner.js';
 import { type Curled, curl } from '../support/curl.js';
+import { eventually } from '../support/deployment.js';
 import { readJournal } from '../support/journal.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'countersign-channels-'));
@@ -633,16 +635,50 @@ describe('client certificates that are required', () => {
   });
   afterAll(() => strict?.stop());
 
-  test.each([
-    ['none', () => []],
-    ['one of another authority', () => certificate(dir, otherRoot, 'DNS:strange.example.com')],
-  ] as const)('%s: no connection', async (_, shown) => {
-    const made = shown();
-    const shows = 'certificate' in made ? ['--cert', made.certificate, '--key', made.key] : [];
-    const options = ['--insecure', ...strict.resolve, ...shows];
+  const failures = (reason: string) =>
+    strict.metric(`countersign_tls_handshakes_failed_total{server="http.tls",reason="${reason}"}`);
+  const told = (problem: string) =>
+    strict.command
+      .stdout()
+      .split('\n')
+      .filter((line) => line.includes(`"problem":"${problem}"`));
+  /** No connection, which is counted for this reason and told in the log. */
+  async function comesToNothing(reason: string, problem: string, ...shows: readonly string[]) {
+    const [counted, lines] = [await failures(reason), told(problem).length];
+    const options = [...strict.resolve, ...shows];
     const { code, status } = await curl(`${strict.origin}/certified/tx_sign_request`, plain('a'), ...options);
     expect(status).toBe(0);
     expect(code).not.toBe(0);
+    const line = await eventually('it is not counted, or not told', async () =>
+      (await failures(reason)) === counted + 1 ? told(problem)[lines] : undefined,
+    );
+    const said = { level: 'warn', server: 'http.tls', reason, msg: 'TLS handshake failed' };
+    expect(JSON.parse(line)).toMatchObject(said);
+  }
+
+  test('none: no connection', () =>
+    comesToNothing('CLIENT_CERTIFICATE', 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE', '--insecure'));
+
+  test.each(['1.2', '1.3'])('one of another authority: no connection, TLS %s', async (version) => {
+    const made = certificate(dir, otherRoot, 'DNS:strange.example.com');
+    const shows = ['--cert', made.certificate, '--key', made.key, '--tls-max', version];
+    await comesToNothing('CLIENT_CERTIFICATE', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', '--insecure', ...shows);
+  });
+
+  test('a client that does not trust the certificate that it is shown', () =>
+    comesToNothing('ALERT', 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', '--cacert', otherRoot.certificate));
+
+  test('no TLS at all, and nothing at all', async () => {
+    const { port } = new URL(strict.origin);
+    const [before, gone] = [await failures('PROTOCOL'), await failures('CLOSED')];
+    await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined);
+    connect(Number(port), '127.0.0.1').end();
+    await eventually('they are not counted', async () =>
+      (await failures('PROTOCOL')) === before + 1 && (await failures('CLOSED')) === gone + 1
+        ? told('ERR_SSL_HTTP_REQUEST')[0]
+        : undefined,
+    );
+    expect(strict.command.stdout()).not.toContain('CLOSED');
   });
 
   test('the listed one: an answer', async () => {

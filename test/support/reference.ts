@@ -178,6 +178,8 @@ const METRIC_ADVICE: Readonly<Record<string, string>> = {
     'After set-up it stands still. `SIGNATURE`: a key is not the configured one; `KEY_EXPIRED`, `KEY_NOT_YET`: it is, but not now; `CountersignSignatureFailures` at a burst.',
   countersign_unknown_paths_total:
     'After set-up it stands still. A wrong callback URL, or a proxy that strips the path.',
+  countersign_tls_handshakes_failed_total:
+    'After set-up it stands still but for `CLOSED`; `CountersignHandshakesFail` at a burst. A co-signer that finds another key than it pinned is not in it: it only goes, and `CountersignCosignerSilent` rings.',
   countersign_request_duration_seconds:
     '`CountersignAnswersSlow` by the share above 5 s: co-signers give up at 30 s.',
   countersign_step_duration_seconds:
