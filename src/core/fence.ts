@@ -108,6 +108,8 @@ export interface LedgerProblem {
     | 'EVICTION'
     | 'RESTART'
     | 'BACKLOG'
+    /** That of the server ends soon. */
+    | 'CERTIFICATE'
     /** Its clock and that of the machine that looks differ too much. */
     | 'CLOCK'
     | 'FILE';

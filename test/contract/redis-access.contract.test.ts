@@ -1,9 +1,10 @@
 /** How a replica gets in: a user with the fewest commands, TLS with an authority of one's own, passwords that change. */
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { createRedisLedger } from '../../src/ledger/redis/redis-ledger.js';
+import { createRedisLedger, type RedisLedgerSettings } from '../../src/ledger/redis/redis-ledger.js';
 import { ledgerSettings } from '../../src/replica/stores.js';
 import { authority, type Certified, certificate } from '../support/certificates.js';
 import { freePorts } from '../support/cluster.js';
@@ -32,8 +33,11 @@ function folder(): string {
   return made;
 }
 
-function ledgerWith(connection: Parameters<typeof createRedisLedger>[0]['connection']) {
-  const ledger = createRedisLedger({ workspace: 'main', connection });
+function ledgerWith(
+  connection: RedisLedgerSettings['connection'],
+  witnesses: RedisLedgerSettings['witnesses'] = [],
+) {
+  const ledger = createRedisLedger({ workspace: 'main', connection, witnesses });
   ended.push(() => ledger.close());
   return ledger;
 }
@@ -230,6 +234,34 @@ describe('TLS', () => {
     const misnamed = await tlsRedis(wrong, ca);
     const careful = ledgerWith({ url: misnamed.url, tls: { ca: readFileSync(ca.certificate, 'utf8') } });
     await expect(careful.state()).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+  });
+});
+
+describe('the certificate that a server shows', () => {
+  test('is a warning three weeks before it ends, of the ledger and of each witness', async () => {
+    const made = folder();
+    const ca = authority(made, 'ca');
+    const ending = certificate(made, ca, 'IP:127.0.0.1,DNS:ending', 20);
+    const lasting = certificate(made, ca, 'IP:127.0.0.1,DNS:lasting', 22);
+    const tls = { ca: readFileSync(ca.certificate, 'utf8') };
+    const serving = async (own: Certified) => ({ url: (await tlsRedis(own, ca)).url, tls, ...PATIENT });
+    const warned = async (ledger: ReturnType<typeof ledgerWith>) =>
+      (await ledger.check()).filter(({ code }) => code === 'CERTIFICATE');
+
+    const alone = ledgerWith(await serving(ending));
+    await alone.init();
+    const { validToDate } = new X509Certificate(readFileSync(ending.certificate));
+    const problem = {
+      code: 'CERTIFICATE',
+      text: `The certificate that Redis shows ends on ${validToDate.toISOString()}, and after that nobody can connect to it any more. Renew it.`,
+      blocks: false,
+    };
+    expect(await warned(alone)).toEqual([problem]);
+
+    const witnesses = await Promise.all([lasting, ending, lasting].map(serving));
+    const kept = ledgerWith(await serving(lasting), witnesses);
+    await kept.init();
+    expect(await warned(kept)).toEqual([{ ...problem, text: `Witness 2: ${problem.text}` }]);
   });
 });
 

@@ -262,6 +262,8 @@ describe('a small Cluster', () => {
         const ledger = begun.open(`${workspace}-${asked.replace(/\D/g, '')}`, settings);
         await ledger.init();
         expect((await ledger.state()).sequence).toBe(1);
+        // Ours are made for two days.
+        expect((await ledger.check()).map(({ code }) => code)).toContain('CERTIFICATE');
       }
       const { cert: _, key: __, ...nobody } = tls;
       await expect(begun.open('main', { ...settings, tls: nobody }).state()).rejects.toMatchObject(

@@ -287,15 +287,15 @@ describe('behind Sentinels', () => {
   });
 
   test('TLS to Sentinels and to the primary, each with its own authority', async () => {
-    const made = mkdtempSync(join(tmpdir(), 'countersign-sentinel-tls-'));
-    begun.add(() => rmSync(made, { recursive: true, force: true }));
-    const [dataCa, sentinelCa] = [authority(made, 'data-ca'), authority(made, 'sentinel-ca')];
-    const data = certificate(made, dataCa, 'IP:127.0.0.1,DNS:data');
-    const sentinel = certificate(made, sentinelCa, 'IP:127.0.0.1,DNS:sentinel');
-    const own = certificate(made, dataCa, 'DNS:countersign');
+    const dir = mkdtempSync(join(tmpdir(), 'countersign-sentinel-tls-'));
+    begun.add(() => rmSync(dir, { recursive: true, force: true }));
+    const [dataCa, sentinelCa] = [authority(dir, 'data-ca'), authority(dir, 'sentinel-ca')];
+    const data = certificate(dir, dataCa, 'IP:127.0.0.1,DNS:data');
+    const sentinel = certificate(dir, sentinelCa, 'IP:127.0.0.1,DNS:sentinel');
+    const own = certificate(dir, dataCa, 'DNS:countersign');
     const pem = (file: string) => readFileSync(file, 'utf8');
     // Between themselves they trust both.
-    const both = join(made, 'both.pem');
+    const both = join(dir, 'both.pem');
     writeFileSync(both, pem(dataCa.certificate) + pem(sentinelCa.certificate));
     const tlsPort = await freePorts(1);
     const bed = await sentinels({
@@ -318,7 +318,10 @@ describe('behind Sentinels', () => {
     const dataTls = { ca: pem(dataCa.certificate), cert: pem(own.certificate), key: pem(own.key) };
     const sentinelTls = { ca: pem(sentinelCa.certificate) };
     const settings = { ...settingsOf(bed, { tls: sentinelTls }), tls: dataTls };
-    expect(await outcome(committing(await begun.ledgerOn(settings))('t'))).toBe('approve APPROVED');
+    const made = await begun.ledgerOn(settings);
+    expect(await outcome(committing(made)('t'))).toBe('approve APPROVED');
+    // Ours are made for two days.
+    expect((await made.ledger.check()).map(({ code }) => code)).toContain('CERTIFICATE');
 
     const { cert: _, key: __, ...nobody } = dataTls;
     await expect(begun.open('main', { ...settings, tls: nobody }).state()).rejects.toMatchObject(UNAVAILABLE);

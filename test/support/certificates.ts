@@ -33,14 +33,14 @@ export function authority(made: string, name: string): Certified {
   return { certificate, key };
 }
 
-export function certificate(made: string, by: Certified, names: string): Certified {
+export function certificate(made: string, by: Certified, names: string, days = 2): Certified {
   const name = names.replace(/\W/g, '-');
   const [request, key, extensions, signed] = ['csr', 'key', 'ext', 'crt'].map((end) =>
     join(made, `${name}.${end}`),
   ) as [string, string, string, string];
   openssl('req', ...NEW_KEY, '-keyout', key, '-out', request, '-subj', '/CN=redis');
   writeFileSync(extensions, `subjectAltName=${names}\n`);
-  const by509 = ['-CA', by.certificate, '-CAkey', by.key, '-CAcreateserial', '-days', '2'];
+  const by509 = ['-CA', by.certificate, '-CAkey', by.key, '-CAcreateserial', '-days', `${days}`];
   openssl('x509', '-req', '-in', request, ...by509, '-extfile', extensions, '-out', signed);
   return { certificate: signed, key };
 }

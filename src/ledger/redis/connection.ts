@@ -1,4 +1,5 @@
 /** The one connection of a replica to its ledger, with settings under which no command ever runs twice. */
+import { TLSSocket } from 'node:tls';
 import { Redis, type RedisOptions } from 'ioredis';
 import { CountersignError, messageOf } from '../../core/errors.js';
 import {
@@ -68,6 +69,8 @@ export interface Connection {
   readonly movable: boolean;
   /** Of the Sentinels, those that do not answer now, each with why. */
   silentSentinels(): readonly string[];
+  /** When the certificate ends that the server showed last; undefined without TLS. */
+  certificateEnds(): Date | undefined;
   /** Sends one command, once. Rejects with LEDGER_UNAVAILABLE when its outcome is not known. */
   call(command: string, args: readonly string[]): Promise<unknown>;
   /** Drops what it is connected to and looks anew for the server that decides. */
@@ -92,7 +95,12 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
     isLeaving = false;
     refreshPassword(redis, settings);
   });
-  redis.on('ready', () => void onReady().catch(() => undefined));
+  let certificateEnds: Date | undefined;
+  redis.on('ready', () => {
+    if (redis.stream instanceof TLSSocket)
+      certificateEnds = new Date(redis.stream.getPeerCertificate().valid_to);
+    void onReady().catch(() => undefined);
+  });
   const renew = () => {
     if (isLeaving || (redis.status !== 'ready' && redis.status !== 'connect')) return;
     isLeaving = true;
@@ -117,6 +125,7 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
   return {
     movable: !('url' in settings),
     silentSentinels: () => watch?.silent() ?? [],
+    certificateEnds: () => certificateEnds,
     async call(command, args) {
       await firstAttempt;
       try {

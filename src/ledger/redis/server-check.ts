@@ -4,6 +4,8 @@ import type { LedgerProblem } from '../../core/fence.js';
 import type { Connection } from './connection.js';
 
 const OLDEST_MAJOR_VERSION = 7;
+/** As CountersignCertificateExpiring has it for our own. */
+const CERTIFICATE_NOTICE_MS = 21 * 86_400_000;
 
 /** Settings that INFO does not tell; a server that does not let us read them counts as one that has them wrong. */
 const SETTINGS = ['appendfsync', 'repl-backlog-ttl'] as const;
@@ -13,6 +15,7 @@ export interface Server {
   readonly settings: ReadonlyMap<string, string>;
   /** Another server may take its place; see {@link Connection}. */
   readonly movable: boolean;
+  readonly certificateEnds?: Date | undefined;
 }
 
 /** Who holds every event: this server alone, or witnesses besides. */
@@ -24,7 +27,12 @@ export async function readServer(connection: Connection): Promise<Server> {
     // Managed services forbid CONFIG, and so may the access list of our user.
     connection.call('CONFIG', ['GET', ...SETTINGS]).catch(() => []),
   ]);
-  return { info: infoFields(info), settings: settingFields(settings), movable: connection.movable };
+  return {
+    info: infoFields(info),
+    settings: settingFields(settings),
+    movable: connection.movable,
+    certificateEnds: connection.certificateEnds(),
+  };
 }
 
 /** The server's present history. */
@@ -57,6 +65,7 @@ export function serverProblems(server: Server, durability: Durability): readonly
     ...evictionProblems(server),
     ...(durability === 'fence' ? restartProblems(server) : []),
     ...backlogProblems(server, durability),
+    ...certificateProblems(server),
   ];
 }
 
@@ -84,7 +93,13 @@ export function sentinelProblems(connection: Connection): readonly LedgerProblem
 }
 
 /** A witness is relied upon to keep whatever it acknowledged: one that forgets and still votes loses decisions. */
-export function witnessFaults(server: Server): readonly string[] {
+export function witnessFaults(server: Server): readonly LedgerProblem[] {
+  const forgets = forgetfulness(server).map((text) => ({ code: 'WITNESSES' as const, text, blocks: true }));
+  return [...forgets, ...certificateProblems(server)];
+}
+
+/** Why it may forget. */
+function forgetfulness(server: Server): readonly string[] {
   const { info, settings } = server;
   const sync = settings.get('appendfsync');
   return [
@@ -161,6 +176,14 @@ function backlogProblems({ settings }: Server, durability: Durability): readonly
   const then = durability === 'fence' ? 'decides nothing' : 'recovers from the witnesses without need';
   const text = `Redis begins a new history ${ttl} s after its last replica left, and then ${then}. Set \`repl-backlog-ttl 0\`.`;
   return [{ code: 'BACKLOG', text, blocks: false }];
+}
+
+/** Connections that stand outlive the certificate, so its end shows on the day on which one breaks: here it shows before. */
+function certificateProblems({ certificateEnds }: Server): readonly LedgerProblem[] {
+  if (certificateEnds === undefined || certificateEnds.getTime() - Date.now() > CERTIFICATE_NOTICE_MS)
+    return [];
+  const text = `The certificate that Redis shows ends on ${certificateEnds.toISOString()}, and after that nobody can connect to it any more. Renew it.`;
+  return [{ code: 'CERTIFICATE', text, blocks: false }];
 }
 
 function infoFields(info: unknown): ReadonlyMap<string, string> {

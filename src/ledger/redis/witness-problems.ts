@@ -10,17 +10,16 @@ export function witnessState(survey: PromiseSettledResult<WitnessSurvey>): Witne
   return { kind: 'member', promised: survey.value.promised, events: survey.value.events };
 }
 
-/** @param faults of each witness, in the same order: settings under which it may forget; none of one that does not answer */
+/** @param faults of each witness, in the same order: why it cannot be relied upon, or soon not; none of one that does not answer */
 export function witnessProblems(
   states: readonly WitnessState[],
-  faults: readonly PromiseSettledResult<readonly string[]>[],
+  faults: readonly PromiseSettledResult<readonly LedgerProblem[]>[],
 ): readonly LedgerProblem[] {
   return [
     ...faults.flatMap((found, index) =>
-      (found.status === 'fulfilled' ? found.value : []).map((fault) => ({
-        code: 'WITNESSES' as const,
-        text: `Witness ${index + 1} cannot be relied upon: ${fault}`,
-        blocks: true,
+      (found.status === 'fulfilled' ? found.value : []).map(({ text, ...fault }) => ({
+        ...fault,
+        text: `Witness ${index + 1}${fault.blocks ? ' cannot be relied upon' : ''}: ${text}`,
       })),
     ),
     ...majorityProblems(states),

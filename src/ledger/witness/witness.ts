@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { CountersignError } from '../../core/errors.js';
+import type { LedgerProblem } from '../../core/fence.js';
 import { checkWorkspace } from '../proposal.js';
 import { connect, type NodeConnection } from '../redis/connection.js';
 import { callScript } from '../redis/scripts.js';
@@ -11,8 +12,8 @@ import type { AppendingWitness } from './quorum.js';
 import type { TrimmingWitness } from './trimming.js';
 
 export interface Witness extends RecoveryWitness, AppendingWitness, TrimmingWitness {
-  /** Settings of the server under which it may forget what it acknowledged, in words that say what to change. */
-  faults(): Promise<readonly string[]>;
+  /** Why it cannot be relied upon to keep what it acknowledged, or may soon not be reached, in words that say what to change. */
+  faults(): Promise<readonly LedgerProblem[]>;
   close(): Promise<void>;
 }
 
