@@ -1,5 +1,5 @@
 /** The one connection of a replica to its ledger, with settings under which no command ever runs twice. */
-import { TLSSocket } from 'node:tls';
+import { type PeerCertificate, TLSSocket } from 'node:tls';
 import { Redis, type RedisOptions } from 'ioredis';
 import { CountersignError, messageOf } from '../../core/errors.js';
 import {
@@ -97,8 +97,7 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
   });
   let certificateEnds: Date | undefined;
   redis.on('ready', () => {
-    if (redis.stream instanceof TLSSocket)
-      certificateEnds = new Date(redis.stream.getPeerCertificate().valid_to);
+    certificateEnds = endOfCertificate(redis.stream) ?? certificateEnds;
     void onReady().catch(() => undefined);
   });
   const renew = () => {
@@ -140,6 +139,13 @@ export function connect(settings: RedisConnection, onReady: () => Promise<unknow
       redis.disconnect();
     },
   };
+}
+
+function endOfCertificate(stream: unknown): Date | undefined {
+  if (!(stream instanceof TLSSocket)) return undefined;
+  // Null once the connection is closed, whatever the types say.
+  const certificate: PeerCertificate | null = stream.getPeerCertificate();
+  return certificate?.valid_to === undefined ? undefined : new Date(certificate.valid_to);
 }
 
 function clientOf(
