@@ -1,5 +1,6 @@
 /** Most witnesses lose their disks at once: what is still known becomes the ledger by an operator's word, and nothing else does. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { errorCodeOf } from '../../src/core/errors.js';
 import type { ExportedLog, Remains } from '../../src/core/fence.js';
 import type { Ledger } from '../../src/core/ports.js';
 import { outcome } from '../support/each-ledger.js';
@@ -80,7 +81,19 @@ async function answering(): Promise<void> {
   await witnessesAnswering();
   await eventually(() => current.ledger.check());
 }
-const remains = (exported?: ExportedLog) => witnesses().remains({ above: 0, ...(exported && { exported }) });
+/** Asks again while there is no connection: a look at the ledger may just have dropped it, to find the primary anew. */
+async function remains(exported?: ExportedLog): Promise<Remains> {
+  const told = await eventually(async () => {
+    try {
+      return { found: await witnesses().remains({ above: 0, ...(exported && { exported }) }) };
+    } catch (error) {
+      if (errorCodeOf(error) === 'LEDGER_UNAVAILABLE') throw error;
+      return { error };
+    }
+  });
+  if ('error' in told) throw told.error;
+  return told.found;
+}
 
 async function salvage(
   ledger: Ledger = current.ledger,

@@ -17,6 +17,16 @@ import { charge, LIFETIME, proposal, REJECT } from '../support/proposals.js';
 
 const ALICE = { key: 'alice', keeps: 'first' } as const;
 const WALLET = { key: 'wallet', keeps: 'newest' } as const;
+const ENDED = {
+  moneyKey: 'test:t',
+  protocol: 'test',
+  txId: 't',
+  source: 'webhook',
+  createdAtMs: 0,
+  updatedAtMs: 0,
+  fate: 'signed',
+  status: 'COMPLETED',
+} as const;
 
 describe('a ledger that witnesses keep, and that forgets', () => {
   let store: WitnessedStore;
@@ -295,6 +305,30 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     expect(await current.ledger.upkeep.trim(orderOf())).toEqual({ kind: 'waits', why: 'clocks' });
     expect(await current.ledger.events(0, 1)).toMatchObject([{ sequence: 1 }]);
   });
+
+  test.each<readonly [string, (ledger: Bench['ledger']) => Promise<unknown>]>([
+    ['a report', (ledger) => ledger.report(ENDED)],
+    ['a freeze', (ledger) => ledger.freeze({ ...FREEZE, id: 'ahead' })],
+    ['a release', (ledger) => ledger.release({ ...RELEASE, moneyKey: 'test:t' })],
+    ['a policy', (ledger) => activate(ledger)],
+  ])(
+    '%s that was recorded while the clock of the server was ahead holds up no decision after a recovery',
+    async (_, record) => {
+      await decided('t');
+      const mark = String(await meta('HGET', 'clock'));
+      await meta('HSET', 'clock', String(Date.now() + 365 * 86_400_000));
+      await record(current.ledger);
+      await meta('HSET', 'clock', mark);
+      await settled();
+      const last = (await current.ledger.events(0, 100)).at(-1);
+      expect(last?.atMs).toBeGreaterThan(Date.now() + 364 * 86_400_000);
+      await store.server.command('FLUSHALL');
+      await eventually(() => current.ledger.state());
+      expect((await current.ledger.events(0, 100)).at(-1)).toEqual(last);
+      expect((await current.ledger.state()).nowMs).toBeLessThan(Date.now() + 60_000);
+      await expect(patiently(() => asking('u', {}))).resolves.toBe('approve APPROVED');
+    },
+  );
 
   test('what is not exported stays, where an export is demanded', async () => {
     await decided('t');

@@ -103,7 +103,7 @@ export function loggedEvents(fields: readonly string[]): readonly LogEvent[] {
 
 /** What a log says about itself, beside its events. */
 export interface Marks {
-  /** When its newest event was, Unix milliseconds. */
+  /** When the newest event was whose script found the clock right, Unix milliseconds: the ledger never steps back behind it. */
   readonly clock: number;
   /** Versions of the policy and of the freezes. */
   readonly policy: number;
@@ -116,11 +116,17 @@ export interface Marks {
 
 export const NO_MARKS: Marks = { clock: 0, policy: 0, freezes: 0, checkpoint: 0, covered: 0, coveredAt: 0 };
 
+/**
+ * Recorded by scripts that ask whether a replica's clock agrees with the server's. Others (a report, a freeze) are recorded
+ * whatever the clock says: by one that was a year ahead for a moment nothing would be decided for a year.
+ */
+const BY_AGREED_CLOCK: ReadonlySet<string> = new Set(['decision', 'conflict', 'checkpoint']);
+
 /** The marks of a log that goes on with this event. */
 export function marksAfter(marks: Marks, logged: LogEvent): Marks {
   const { sequence } = logged;
   const { type, at, body } = partsOf(logged);
-  const next = { ...marks, clock: Math.max(marks.clock, Number(at)) };
+  const next = BY_AGREED_CLOCK.has(type) ? { ...marks, clock: Math.max(marks.clock, Number(at)) } : marks;
   switch (type) {
     case 'policy':
       return { ...next, policy: sequence };
