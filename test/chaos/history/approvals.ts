@@ -11,13 +11,15 @@ import type { Released, Settled } from './settled.js';
  */
 export const CLOCK_SLACK_MS = 4_500;
 
+export const FORGOTTEN = Number.MAX_SAFE_INTEGER;
+
 export interface Approval {
   readonly ask: AskFacts;
   readonly askedMs: number;
   readonly answeredMs: number;
   /** By the ledger's clock, or the co-signer's when the ledger has forgotten it. */
   readonly atMs: number;
-  /** Of the entry. */
+  /** Of the entry; {@link FORGOTTEN} when the ledger has none any more. */
   readonly sequence: number;
   /** When its charges were given back. */
   readonly released: Pick<Released, 'atMs' | 'sequence'> | undefined;
@@ -42,7 +44,7 @@ export function approvalsIn({ questions }: History, { entries, settled }: Kept):
         askedMs: firstAskedMs,
         answeredMs: first.atMs,
         atMs: entry?.action === 'APPROVE' ? entry.atMs : first.wallMs,
-        sequence: entry?.sequence ?? Number.MAX_SAFE_INTEGER,
+        sequence: entry?.sequence ?? FORGOTTEN,
         released: released.get(ask.requestId),
       },
     ];

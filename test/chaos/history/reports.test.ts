@@ -111,6 +111,19 @@ describe('charges are given back', () => {
     expect(checks).toEqual(['totals', 'releases']);
   });
 
+  test('while the clock of the server was ahead: before the approval that comes next, and not before one that came first', () => {
+    const next = { ...TX, id: 'next', askedMs: 200, wei: 100n };
+    const entries = ledgerOf([TX, next]).map((entry, index) => ({ ...entry, sequence: 1 + 20 * index }));
+    const checksOf = (sequence: number) => {
+      const ahead = { ...released(sequence), atMs: NOON_MS + 40_000 };
+      const settled = { reports: [NEVER], releases: [ahead] };
+      const evidence = { notified: linesOf(CANCELS), entries, settled };
+      return violationsOf(evidenceOf([TX, next], evidence)).map(({ check }) => check);
+    };
+    expect(checksOf(11)).toEqual([]);
+    expect(checksOf(31)).toEqual(['totals']);
+  });
+
   test('never, though it was acknowledged', () => {
     expect(complaints(CANCELS, { reports: [NEVER] })).toEqual([
       'releases: tx: it was acknowledged that it ended unsigned, and nothing was given back',

@@ -4,7 +4,7 @@
  * rolling limits does without even that.
  */
 import { counterOf, type LimitFacts, needOf } from '../workload/limits.js';
-import { type Approval, approvalsIn, CLOCK_SLACK_MS, type Kept, Payments } from './approvals.js';
+import { type Approval, approvalsIn, CLOCK_SLACK_MS, FORGOTTEN, type Kept, Payments } from './approvals.js';
 import { Counter } from './counter.js';
 import type { History } from './history.js';
 import type { Violation } from './violation.js';
@@ -102,7 +102,9 @@ function highestTotal({ window }: LimitFacts, approvals: readonly Counted[]): To
   const steps = [
     ...counted,
     // Of two stages of a transaction the second takes away what is gone already.
-    ...counted.flatMap(({ ask, released }) => (released === undefined ? [] : [{ ...released, ask }])),
+    ...counted.flatMap(({ ask, released }) =>
+      released === undefined ? [] : [{ ...released, ask, atMs: latestInstant(released, counted) }],
+    ),
   ].sort((a, b) => a.atMs - b.atMs || a.sequence - b.sequence);
   for (const step of steps) {
     const { atMs } = step;
@@ -115,6 +117,19 @@ function highestTotal({ window }: LimitFacts, approvals: readonly Counted[]): To
     if (total > highest.total) highest = { total, how: 'by the ledger’s clock', atMs: step.answeredMs };
   }
   return highest;
+}
+
+/**
+ * When it was at the latest, by the ledger's clock. What is given back is recorded whatever the clock of the server says, which
+ * may be ahead for a moment; the next approval is not.
+ */
+function latestInstant(
+  { atMs, sequence }: { readonly atMs: number; readonly sequence: number },
+  approvals: readonly Counted[],
+): number {
+  return approvals
+    .filter((approval) => approval.sequence > sequence && approval.sequence !== FORGOTTEN)
+    .reduce((least, approval) => Math.min(least, approval.atMs), atMs);
 }
 
 /** Approvals that were both asked for and answered within a span that is certainly inside one window. */
