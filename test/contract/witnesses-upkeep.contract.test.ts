@@ -306,6 +306,21 @@ describe('a ledger that witnesses keep, and that forgets', () => {
     expect(await current.ledger.events(0, 1)).toMatchObject([{ sequence: 1 }]);
   });
 
+  test.each<readonly [string, () => Promise<unknown>]>([
+    ['decision', () => decided('t')],
+    ['conflict', () => decided('t', { ask: { fingerprint: 'another-content' } })],
+    ['checkpoint', async () => forgetAll(current.ledger, await age())],
+  ])('the time of a recovered ledger does not step back behind its newest %s', async (type, record) => {
+    await decided('t');
+    await record();
+    await settled();
+    const last = (await current.ledger.events(0, 100)).at(-1);
+    expect(last).toMatchObject({ type });
+    await store.server.command('FLUSHALL');
+    await eventually(() => current.ledger.state());
+    expect(await meta('HGET', 'clock')).toBe(String(last?.atMs));
+  });
+
   test.each<readonly [string, (ledger: Bench['ledger']) => Promise<unknown>]>([
     ['a report', (ledger) => ledger.report(ENDED)],
     ['a freeze', (ledger) => ledger.freeze({ ...FREEZE, id: 'ahead' })],
